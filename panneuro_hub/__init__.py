@@ -1,0 +1,1 @@
+"""PanNeuro hub: a JupyterHub whose sessions get exactly their project's data."""

@@ -1,0 +1,84 @@
+"""What can go wrong, in words for the person who meets it.
+
+Every error of this package derives from `PanNeuroError`. Its text says what
+happened, which key or name it concerns and what to do; it never holds a secret.
+Errors of other libraries are translated once, where they enter, and kept as
+``__cause__``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class PanNeuroError(Exception):
+    """Base of all errors of this package; its text is meant for people."""
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing that is wrong in a collaboration file.
+
+    Parameters
+    ----------
+    file : str
+        The file as the user named it.
+    line : int
+        Line of the offending key, counted from 1.
+    key : str
+        Dotted path of the key, such as ``projects.nhp-navigation.teams``.
+    message : str
+        What is wrong and what would be right.
+    """
+
+    file: str
+    line: int
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}: "
+        return f"{where}{self.key}: {self.message}" if self.key else where + self.message
+
+
+class CollaborationError(PanNeuroError):
+    """A collaboration file cannot be used; holds every problem found in it.
+
+    Parameters
+    ----------
+    problems : tuple of Problem
+        All problems, in the order of the file.
+    """
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(str(problem) for problem in problems))
+
+
+class AccessDenied(PanNeuroError):
+    """A person may not do what was asked; the text says why."""
+
+
+class TicketRefused(PanNeuroError):
+    """A ticket is unreadable, unknown, or its session has ended."""
+
+
+class VendingError(PanNeuroError):
+    """An object store did not make a credential.
+
+    Parameters
+    ----------
+    message : str
+        What happened and what to do.
+    retry_after : float, optional
+        Seconds after which asking again makes sense; `None` where asking again
+        cannot help until somebody changes a setting.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class ServiceUnavailable(PanNeuroError):
+    """A part that is needed for an answer (hub, ledger, service) is out of reach for now."""

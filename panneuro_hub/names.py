@@ -1,0 +1,153 @@
+"""Safe names: what may stand in a configuration, and how outside names become safe.
+
+Names written by an admin (teams, projects, profiles, stores) are restricted to
+``[a-z0-9-]``, so that they can stand in labels, prefixes and policies as they are.
+Names from outside (people, groups, files) are data: `slug` turns them into safe
+ones, injectively.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_PLAIN = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_SEGMENT = re.compile(r"[A-Za-z0-9._=+@,-]+")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+# What a resource pattern or a template of any store could take for more than text.
+_ALIVE = "*?$[]{}\\%<>\"'`"
+_HASH_LENGTH = 16  # hexadecimal digits: 64 bits, out of reach of a chosen collision
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` is a name: 1 to 63 of ``[a-z0-9-]``, no dash at either end."""
+    return NAME.fullmatch(text) is not None
+
+
+def is_bucket(text: str) -> bool:
+    """Whether `text` can be the name of an S3 bucket."""
+    return _BUCKET.fullmatch(text) is not None and ".." not in text
+
+
+def slug(text: str, limit: int = 63) -> str:
+    """Make a safe name from any text, so that different texts get different names.
+
+    Text that is plain already (lower-case words joined by single dashes, short
+    enough) stays as it is. Anything else keeps what is readable and gets
+    ``--`` and a hash, which plain text cannot contain.
+
+    Parameters
+    ----------
+    text : str
+        Anything: a login, an e-mail address, a group path.
+    limit : int
+        Greatest length of the result, in characters; 24 at the least.
+
+    Returns
+    -------
+    str
+        1 to `limit` characters of ``[a-z0-9-]``, good as a Kubernetes label
+        value, as one segment of an object key and in a role session name.
+    """
+    if limit < 24:
+        raise ValueError(f"limit must be 24 or more, not {limit}")
+    if len(text) <= limit and _PLAIN.fullmatch(text):
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_LENGTH]
+    readable = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    readable = readable[: limit - _HASH_LENGTH - 2].strip("-") or "x"
+    return f"{readable}--{digest}"
+
+
+def prefix_problem(text: str) -> str | None:
+    """Say what is wrong with the path part of a prefix, or `None` if nothing is.
+
+    Parameters
+    ----------
+    text : str
+        A path inside a bucket, such as ``nhp-navigation/`` or ``labs/a/raw/``.
+
+    Returns
+    -------
+    str or None
+        A sentence for the person who wrote it, saying what would be right.
+    """
+    shown = repr(text)
+    if not text:
+        return "an empty prefix would be the whole bucket; name a folder such as 'my-project/'"
+    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+        return f"{shown} has a control character in it; use letters, digits and . _ = + @ , -"
+    if text.startswith("/"):
+        return f"{shown} starts with '/'; write {text.lstrip('/')!r}"
+    alive = sorted({character for character in text if character in _ALIVE})
+    if alive:
+        return (
+            f"{shown} has {' '.join(alive)} in it, which a storage policy could take for a "
+            "pattern or a variable; use letters, digits and . _ = + @ , -"
+        )
+    if not text.endswith("/"):
+        return f"{shown} does not end in '/', so it would match other names too; write '{text}/'"
+    segments = text[:-1].split("/")
+    if "" in segments:
+        return f"{shown} has '//' in it; write one '/'"
+    if "." in segments or ".." in segments:
+        return f"{shown} has a '.' or '..' segment; write the path it leads to"
+    for segment in segments:
+        if not _SEGMENT.fullmatch(segment):
+            return f"{shown}: {segment!r} may have letters, digits and . _ = + @ , - only"
+    return None
+
+
+@dataclass(frozen=True, order=True)
+class Location:
+    """A place in an object store: a bucket and a key, or the beginning of keys.
+
+    Parameters
+    ----------
+    bucket : str
+        Name of the bucket.
+    key : str
+        Object key without a leading ``/``. One that ends in ``/`` is a prefix.
+    scheme : str
+        ``s3``.
+    """
+
+    bucket: str
+    key: str
+    scheme: str = "s3"
+
+    @classmethod
+    def parse(cls, uri: str) -> Location:
+        """Read ``scheme://bucket/key``.
+
+        Raises
+        ------
+        ValueError
+            If `uri` is not of that form, or its key is one that different
+            programs read differently (``..``, ``//``, control characters).
+        """
+        scheme, separator, rest = uri.partition("://")
+        bucket, slash, key = rest.partition("/")
+        if separator != "://" or not scheme or not bucket or not slash or not key:
+            raise ValueError(f"{uri!r} is not of the form s3://bucket/key")
+        if any(ord(character) < 32 or ord(character) == 127 for character in key):
+            raise ValueError(f"{uri!r} has a control character in it")
+        segments = key.removesuffix("/").split("/")
+        if any(segment in ("", ".", "..") for segment in segments):
+            raise ValueError(f"{uri!r} has an empty, '.' or '..' segment, which no grant reaches")
+        return cls(bucket, key, scheme)
+
+    @property
+    def uri(self) -> str:
+        """``scheme://bucket/key``."""
+        return f"{self.scheme}://{self.bucket}/{self.key}"
+
+    def contains(self, other: Location) -> bool:
+        """Whether this prefix covers `other`; ``teamA/`` never covers ``teamAB/``."""
+        return (
+            (self.scheme, self.bucket) == (other.scheme, other.bucket)
+            and self.key.endswith("/")
+            and other.key.startswith(self.key)
+        )
