@@ -59,6 +59,10 @@ class AccessDenied(PanNeuroError):
     """A person may not do what was asked; the text says why."""
 
 
+class InvalidChoice(PanNeuroError):
+    """What was chosen for a start cannot be understood; the text says what would be right."""
+
+
 class TicketRefused(PanNeuroError):
     """A ticket is unreadable, unknown, or its session has ended."""
 

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from dataclasses import dataclass
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _PLAIN = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _SEGMENT = re.compile(r"[A-Za-z0-9._=+@,-]+")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_ADDRESS = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
+_LONGEST_PREFIX = 512  # characters: half of what a whole key may have
 # What a resource pattern or a template of any store could take for more than text.
 _ALIVE = "*?$[]{}\\%<>\"'`"
 _HASH_LENGTH = 16  # hexadecimal digits: 64 bits, out of reach of a chosen collision
@@ -28,7 +31,8 @@ def is_name(text: str) -> bool:
 
 def is_bucket(text: str) -> bool:
     """Whether `text` can be the name of an S3 bucket."""
-    return _BUCKET.fullmatch(text) is not None and ".." not in text
+    looks = _BUCKET.fullmatch(text) is not None and _ADDRESS.fullmatch(text) is None
+    return looks and ".." not in text
 
 
 def slug(text: str, limit: int = 63) -> str:
@@ -75,9 +79,12 @@ def prefix_problem(text: str) -> str | None:
         A sentence for the person who wrote it, saying what would be right.
     """
     shown = repr(text)
-    if not text:
-        return "an empty prefix would be the whole bucket; name a folder such as 'my-project/'"
-    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+    if not text.strip("/"):
+        named = shown if text else "an empty prefix"
+        return f"{named} would be the whole bucket; name a folder such as 'my-project/'"
+    if len(text) > _LONGEST_PREFIX:
+        return f"this prefix has {len(text)} characters; write {_LONGEST_PREFIX} at most"
+    if _has_control(text):
         return f"{shown} has a control character in it; use letters, digits and . _ = + @ , -"
     if text.startswith("/"):
         return f"{shown} starts with '/'; write {text.lstrip('/')!r}"
@@ -88,8 +95,12 @@ def prefix_problem(text: str) -> str | None:
             "pattern or a variable; use letters, digits and . _ = + @ , -"
         )
     if not text.endswith("/"):
-        return f"{shown} does not end in '/', so it would match other names too; write '{text}/'"
-    segments = text[:-1].split("/")
+        ended = repr(f"{text}/")
+        return f"{shown} does not end in '/', so it would match other names too; write {ended}"
+    return _segment_problem(shown, text[:-1].split("/"))
+
+
+def _segment_problem(shown: str, segments: list[str]) -> str | None:
     if "" in segments:
         return f"{shown} has '//' in it; write one '/'"
     if "." in segments or ".." in segments:
@@ -98,6 +109,10 @@ def prefix_problem(text: str) -> str | None:
         if not _SEGMENT.fullmatch(segment):
             return f"{shown}: {segment!r} may have letters, digits and . _ = + @ , - only"
     return None
+
+
+def _has_control(text: str) -> bool:
+    return any(unicodedata.category(character) == "Cc" for character in text)
 
 
 @dataclass(frozen=True, order=True)
@@ -132,7 +147,7 @@ class Location:
         bucket, slash, key = rest.partition("/")
         if separator != "://" or not scheme or not bucket or not slash or not key:
             raise ValueError(f"{uri!r} is not of the form s3://bucket/key")
-        if any(ord(character) < 32 or ord(character) == 127 for character in key):
+        if _has_control(uri):
             raise ValueError(f"{uri!r} has a control character in it")
         segments = key.removesuffix("/").split("/")
         if any(segment in ("", ".", "..") for segment in segments):

@@ -6,24 +6,48 @@ must exist, prefixes that must not overlap) is in `panneuro_hub.collaboration.ru
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+import re
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict
 
 from panneuro_hub.collaboration.quantities import parse_duration, parse_memory
+from panneuro_hub.collaboration.words import shown
 from panneuro_hub.names import is_bucket, is_name, prefix_problem
 
 Level = Literal["read", "write", "manage"]
 EVERY_TEAM = "*"
+SMALLEST_MEMORY = 1 << 20  # bytes; what is less was meant as megabytes or gigabytes
+
+_REGION = re.compile(r"[a-z0-9-]{1,40}")
+_ROLE = re.compile(r"[A-Za-z0-9:/_+=,.@-]{1,2048}")
+_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@+-]{0,511}")
+_LABEL_KEY = re.compile(
+    r"(?:[a-z0-9][a-z0-9.-]{0,251}[a-z0-9]/)?[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
+)
+_LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
+_TOLERATION_KEYS = ("key", "operator", "value", "effect", "tolerationSeconds")
 
 
 def _name(text: str) -> str:
-    if not is_name(text):
+    if text == EVERY_TEAM:
         raise ValueError(
-            f"{text!r} is not a name; use 1 to 63 of a-z, 0-9 and '-', not '-' at either end"
+            "'*' is no name; it stands for every team, and only in a project's teams and in an "
+            "embargo's then"
+        )
+    if not is_name(text):
+        likely = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+        example = f": {likely}" if is_name(likely) else ""
+        raise ValueError(
+            f"{shown(text)} is not a name; use 1 to 63 of a-z, 0-9 and '-', not '-' at either "
+            f"end{example}"
         )
     return text
+
+
+def _team_name(text: str) -> str:
+    return text if text == EVERY_TEAM else _name(text)
 
 
 def _prefix(text: str) -> str:
@@ -35,18 +59,112 @@ def _prefix(text: str) -> str:
 
 def _bucket(text: str) -> str:
     if not is_bucket(text):
-        raise ValueError(f"{text!r} is not a bucket name; use 3 to 63 of a-z, 0-9, '-' and '.'")
+        raise ValueError(
+            f"{shown(text)} is not a bucket name; use 3 to 63 of a-z, 0-9, '-' and '.'"
+        )
     return text
 
 
+def _role(text: str) -> str:
+    if not _ROLE.fullmatch(text):
+        raise ValueError(
+            f"{shown(text)} is not the name of a role; write it whole: "
+            "arn:aws:iam::000000000000:role/PanNeuroData"
+        )
+    return text
+
+
+def _region(text: str) -> str:
+    if not _REGION.fullmatch(text):
+        raise ValueError(f"{shown(text)} is not a region; write it as the store does: us-west-2")
+    return text
+
+
+def _image(text: str) -> str:
+    if not _IMAGE.fullmatch(text):
+        raise ValueError(f"{shown(text)} is not an image; write it as registry/name:tag")
+    return text
+
+
+def _line(text: str) -> str:
+    if not text or text != text.strip():
+        raise ValueError(f"{shown(text)} is empty or has blanks around it; write it without")
+    if not text.isprintable() or len(text) > 512:
+        raise ValueError(f"{shown(text)} must be one line of at most 512 printed characters")
+    return text
+
+
+def _group(text: str) -> str:
+    if "*" in text:
+        raise ValueError(
+            f"{shown(text)} has '*' in it; groups are compared whole, so name each of them"
+        )
+    return _line(text)
+
+
+def _day(value: Any) -> date:
+    if isinstance(value, str):
+        try:
+            return date.fromisoformat(value) if len(value) == len("2027-01-31") else _no_day(value)
+        except ValueError:
+            return _no_day(value)
+    if not isinstance(value, date) or isinstance(value, datetime):
+        return _no_day(value)
+    return value
+
+
+def _no_day(value: Any) -> date:
+    raise ValueError(f"{shown(value)} is not a day; write year-month-day: 2027-01-31")
+
+
+def _enough(size: int) -> int:
+    if size < SMALLEST_MEMORY:
+        raise ValueError(f"{size} bytes is hardly meant; write a number and M, G or T: 8G")
+    return size
+
+
+def _label_key(text: str) -> str:
+    if not _LABEL_KEY.fullmatch(text):
+        raise ValueError(f"{shown(text)} is not the key of a Kubernetes label")
+    return text
+
+
+def _label_value(text: str) -> str:
+    if not _LABEL_VALUE.fullmatch(text):
+        raise ValueError(f"{shown(text)} is not the value of a Kubernetes label")
+    return text
+
+
+def _toleration(value: Any) -> Any:
+    for key, text in value.items() if isinstance(value, dict) else ():
+        if key not in _TOLERATION_KEYS:
+            raise ValueError(
+                f"unknown key {shown(key)} in a toleration; keys here: "
+                f"{', '.join(_TOLERATION_KEYS)}"
+            )
+        wanted = int if key == "tolerationSeconds" else str
+        if type(text) is not wanted or (isinstance(text, str) and not _LABEL_KEY.fullmatch(text)):
+            raise ValueError(f"{shown(text)} cannot be the {key} of a toleration")
+    return value
+
+
 Name = Annotated[str, AfterValidator(_name)]
-TeamName = Annotated[str, AfterValidator(lambda text: text if text == EVERY_TEAM else _name(text))]
+TeamName = Annotated[str, AfterValidator(_team_name)]
 KeyPrefix = Annotated[str, AfterValidator(_prefix)]
 Bucket = Annotated[str, AfterValidator(_bucket)]
+Line = Annotated[str, AfterValidator(_line)]
+Group = Annotated[str, AfterValidator(_group)]
+Day = Annotated[date, BeforeValidator(_day)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
-Memory = Annotated[int, BeforeValidator(parse_memory)]
-Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Cores = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Memory = Annotated[int, BeforeValidator(parse_memory), AfterValidator(_enough)]
+# Strict: a number is not read from text, nor from true or false.
+Flag = Annotated[bool, Strict()]
+Count = Annotated[int, Strict(), Field(ge=0)]
+Dollars = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
+Price = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
+Cores = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
+CoreLimit = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
+Toleration = Annotated[dict[str, Any], BeforeValidator(_toleration)]
 
 
 class Model(BaseModel):
@@ -83,8 +201,8 @@ class S3Store(Model):
 
     type: Literal["s3"]
     bucket: Bucket
-    role_arn: Annotated[str, Field(min_length=1, max_length=2048)]
-    region: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] = "us-east-1"
+    role_arn: Annotated[str, AfterValidator(_role)]
+    region: Annotated[str, AfterValidator(_region)] = "us-east-1"
     endpoint_url: str | None = None
     sts_endpoint_url: str | None = None
     credential_lifetime: Duration = timedelta(minutes=15)
@@ -107,30 +225,30 @@ class Team(Model):
         Whether members are admins of the hub.
     """
 
-    title: str
-    groups: tuple[Annotated[str, Field(min_length=1)], ...] = ()
-    expires: dict[str, date] = {}
-    hub_admin: bool = False
+    title: Line
+    groups: tuple[Group, ...] = ()
+    expires: dict[Line, Day] = {}
+    hub_admin: Flag = False
 
 
 class Embargo(Model):
     """Until the day `until` (00:00 UTC) only the project's teams have access; `then` these too."""
 
-    until: date
+    until: Day
     then: dict[TeamName, Level]
 
 
 class Budget(Model):
     """What a project may cost in a calendar month (UTC)."""
 
-    usd_per_month: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    usd_per_month: Dollars
     when_spent: Literal["warn"] = "warn"
 
 
 class WorkerProfile(Model):
     """The size of a Dask worker and its price, in US dollars per hour."""
 
-    title: str
+    title: Line
     cpu: Cores
     memory: Memory
     price_per_hour: Price = 0.0
@@ -139,8 +257,8 @@ class WorkerProfile(Model):
 class Dask(Model):
     """Limits pooled over all of a project's clusters; `None` where there is none."""
 
-    max_workers: Annotated[int, Field(ge=0)] | None = None
-    max_cores: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    max_workers: Count | None = None
+    max_cores: CoreLimit | None = None
     max_memory: Memory | None = None
     worker_profiles: dict[Name, WorkerProfile] = {}
     idle_timeout: Duration | None = None
@@ -149,8 +267,8 @@ class Dask(Model):
 class ProjectDask(Model):
     """What a project sets apart from the collaboration's `dask`."""
 
-    max_workers: Annotated[int, Field(ge=0)] | None = None
-    max_cores: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    max_workers: Count | None = None
+    max_cores: CoreLimit | None = None
     max_memory: Memory | None = None
     worker_profiles: tuple[Name, ...] | None = None
     idle_timeout: Duration | None = None
@@ -175,7 +293,7 @@ class Project(Model):
         The ones that may be used here; `None` for all.
     """
 
-    title: str
+    title: Line
     store: Name
     prefix: KeyPrefix
     teams: dict[TeamName, Level]
@@ -192,16 +310,18 @@ class Project(Model):
 class Image(Model):
     """A container image that servers start from."""
 
-    title: str
-    image: Annotated[str, Field(min_length=1, pattern=r"^[^\s{}]+$")]
-    default: bool = False
+    title: Line
+    image: Annotated[str, AfterValidator(_image)]
+    default: Flag = False
 
 
 class Kubernetes(Model):
     """Where pods of a profile are placed."""
 
-    node_selector: dict[str, str] = {}
-    tolerations: tuple[dict[str, Any], ...] = ()
+    node_selector: dict[
+        Annotated[str, AfterValidator(_label_key)], Annotated[str, AfterValidator(_label_value)]
+    ] = {}
+    tolerations: tuple[Toleration, ...] = ()
 
 
 class Profile(Model):
@@ -219,14 +339,14 @@ class Profile(Model):
         The teams that may use it; `None` for all.
     """
 
-    title: str
+    title: Line
     description: str = ""
     cpu: Cores
     cpu_guarantee: Cores | None = None
     memory: Memory
-    gpu: Annotated[int, Field(ge=0)] = 0
+    gpu: Count = 0
     price_per_hour: Price = 0.0
-    default: bool = False
+    default: Flag = False
     teams: tuple[Name, ...] | None = None
     kubernetes: Kubernetes = Kubernetes()
 
@@ -235,7 +355,7 @@ class Collaboration(Model):
     """The whole configuration: stores, teams, projects, images, profiles, limits."""
 
     name: Name
-    title: str
+    title: Line
     stores: Annotated[dict[Name, Store], Field(min_length=1)]
     teams: Annotated[dict[Name, Team], Field(min_length=1)]
     projects: Annotated[dict[Name, Project], Field(min_length=1)]

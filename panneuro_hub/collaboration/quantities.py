@@ -6,8 +6,12 @@ import re
 from datetime import timedelta
 from typing import Any
 
-_DURATION = re.compile(r"([0-9]{1,6})(s|m|h|d)")
+from panneuro_hub.collaboration.words import shown
+
+_DURATION = re.compile(r"([0-9]{1,9})(s|m|h|d)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+# Far from where adding one to a date overflows.
+_LONGEST = timedelta(days=3660)
 _MEMORY = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(K|M|G|T)")
 _POWERS = {"K": 1, "M": 2, "G": 3, "T": 4}
 
@@ -18,14 +22,21 @@ def parse_duration(value: Any) -> Any:
     Raises
     ------
     ValueError
-        If `value` is anything else.
+        If `value` is anything else, nothing at all (``0s``), or more than ten years.
     """
     if isinstance(value, timedelta):
         return value
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if not match:
-        raise ValueError(f"{value!r} is not a duration; write a whole number and s, m, h or d: 30m")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+        raise ValueError(
+            f"{shown(value)} is not a duration; write a whole number and s, m, h or d: 30m"
+        )
+    duration = timedelta(**{_UNITS[match[2]]: int(match[1])})
+    if not duration:
+        raise ValueError(f"{shown(value)} is no time at all; write 1s or more")
+    if duration > _LONGEST:
+        raise ValueError(f"{shown(value)} is more than ten years; write less")
+    return duration
 
 
 def format_duration(duration: timedelta) -> str:
@@ -43,14 +54,18 @@ def parse_memory(value: Any) -> Any:
     Raises
     ------
     ValueError
-        If `value` is not a whole number of bytes or such text.
+        If `value` is not a whole number of bytes or such text, or is 0.
     """
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return value
-    match = _MEMORY.fullmatch(value) if isinstance(value, str) else None
-    if not match:
-        raise ValueError(f"{value!r} is not a size; write a number and K, M, G or T: 8G")
-    return int(float(match[1]) * 1024 ** _POWERS[match[2]])
+    if isinstance(value, int) and not isinstance(value, bool):
+        size = value
+    else:
+        match = _MEMORY.fullmatch(value) if isinstance(value, str) else None
+        if not match:
+            raise ValueError(f"{shown(value)} is not a size; write a number and K, M, G or T: 8G")
+        size = int(float(match[1]) * 1024 ** _POWERS[match[2]])
+    if size <= 0:
+        raise ValueError(f"{shown(value)} is no memory at all; write more, such as 8G")
+    return size
 
 
 def format_memory(size: int) -> str:

@@ -1,0 +1,86 @@
+"""From a file to a `Collaboration`, or to all that is wrong with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+
+from pydantic import ValidationError
+
+from panneuro_hub.collaboration.document import Document, read
+from panneuro_hub.collaboration.models import Collaboration
+from panneuro_hub.collaboration.refusals import refusals
+from panneuro_hub.collaboration.rules import references, rules
+from panneuro_hub.collaboration.words import Finding, KeyPath
+from panneuro_hub.errors import CollaborationError, Problem
+
+Check = Callable[[Collaboration], Iterable[Finding]]
+"""Looks at a collaboration with which nothing else is wrong; says where what is."""
+
+# Nobody reads more, and a file of nothing but mistakes must not take minutes to refuse.
+_MOST_PROBLEMS = 100
+
+
+def load(path: str | os.PathLike[str], checks: Sequence[Check] = ()) -> Collaboration:
+    """Read and check a collaboration file.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The YAML file.
+    checks : sequence of Check
+        What else to look at. They run when nothing is wrong so far, so that they need
+        not be ready for names that do not exist or prefixes that overlap.
+
+    Raises
+    ------
+    CollaborationError
+        With every problem found, in the order of the file: what is wrong with
+        single values first, and once these are right, what spans several.
+    """
+    return examine(read(path), checks)
+
+
+def examine(document: Document, checks: Sequence[Check] = ()) -> Collaboration:
+    """Check a document that was read; as `load`.
+
+    Raises
+    ------
+    CollaborationError
+        As `load`.
+    """
+    try:
+        collaboration = Collaboration.model_validate(document.data)
+    except ValidationError as error:
+        found = _without_echo(document.findings, refusals(error, document))
+        raise _refused(document, [*document.findings, *found]) from error
+    findings = [*document.findings, *_span(collaboration, checks)]
+    if findings:
+        raise _refused(document, findings)
+    return collaboration
+
+
+def _span(collaboration: Collaboration, checks: Sequence[Check]) -> list[Finding]:
+    findings = [*references(collaboration), *rules(collaboration)]
+    return findings or [finding for check in checks for finding in check(collaboration)]
+
+
+def _without_echo(first: Iterable[Finding], then: Iterable[Finding]) -> list[Finding]:
+    """What of `then` is not said at the same key, or above it, by `first`."""
+    said = {path for path, _ in first}
+    return [finding for finding in then if not _covered(finding[0], said)]
+
+
+def _covered(path: KeyPath, said: set[KeyPath]) -> bool:
+    return any(path[:length] in said for length in range(len(path) + 1))
+
+
+def _refused(document: Document, findings: Iterable[Finding]) -> CollaborationError:
+    problems = sorted({document.problem(path, message) for path, message in findings})
+    if len(problems) > _MOST_PROBLEMS:
+        rest = len(problems) - _MOST_PROBLEMS
+        last = Problem(
+            document.file, problems[_MOST_PROBLEMS].line, "", f"and {rest} more problems"
+        )
+        problems = [*problems[:_MOST_PROBLEMS], last]
+    return CollaborationError(tuple(problems))

@@ -1,0 +1,297 @@
+"""What spans several parts of a collaboration: names, prefixes, limits that fit together.
+
+`references` says which names do not exist; `rules` says everything else, and
+passes over names that do not exist. Both report all that they find.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import chain
+
+from panneuro_hub.collaboration.endpoints import endpoint_problem, same_service
+from panneuro_hub.collaboration.models import EVERY_TEAM, Collaboration, Level, Project
+from panneuro_hub.collaboration.quantities import format_duration
+from panneuro_hub.collaboration.words import Finding, KeyPath, shown, unknown
+
+SHORTEST_CREDENTIAL = timedelta(minutes=15)
+LONGEST_CREDENTIAL = timedelta(hours=12)
+_RANK: dict[Level, int] = {"read": 1, "write": 2, "manage": 3}
+
+
+@dataclass(frozen=True)
+class _Names:
+    """Names at one place, and what they name."""
+
+    path: KeyPath
+    names: Sequence[str]
+    what: str
+    known: Iterable[str]
+    keyed: bool = False
+
+    def at(self, position: int) -> KeyPath:
+        """Where one of the names stands."""
+        return (*self.path, self.names[position] if self.keyed else position)
+
+
+def references(collaboration: Collaboration) -> Iterator[Finding]:
+    """Names of teams, projects, profiles, images, worker profiles and stores that do not exist."""
+    for name, project in collaboration.projects.items():
+        if project.store not in collaboration.stores:
+            path = ("projects", name, "store")
+            yield path, unknown("store", project.store, collaboration.stores)
+    for place in _places(collaboration):
+        for position, name in enumerate(place.names):
+            if name not in place.known:
+                yield place.at(position), unknown(place.what, name, place.known)
+
+
+def rules(collaboration: Collaboration) -> Iterator[Finding]:
+    """Everything that is wrong although each name and each value is right by itself."""
+    return chain.from_iterable(rule(collaboration) for rule in _RULES)
+
+
+def _places(collaboration: Collaboration) -> Iterator[_Names]:
+    for name, project in collaboration.projects.items():
+        yield from _places_of(name, project, collaboration)
+    for name, profile in collaboration.profiles.items():
+        path = ("profiles", name, "teams")
+        yield _Names(path, profile.teams or (), "team", collaboration.teams)
+
+
+def _places_of(name: str, project: Project, collaboration: Collaboration) -> Iterator[_Names]:
+    def names(
+        key: str, there: Iterable[str] | None, what: str, known: Iterable[str], keyed: bool = False
+    ) -> _Names:
+        path = ("projects", name, *key.split("."))
+        return _Names(path, tuple(there or ()), what, known, keyed)
+
+    teams = collaboration.teams
+    teams_or_all = (*teams, EVERY_TEAM)
+    yield names("teams", project.teams, "team", teams_or_all, keyed=True)
+    if project.embargo:
+        yield names("embargo.then", project.embargo.then, "team", teams_or_all, keyed=True)
+    yield names("requires", project.requires, "team", teams)
+    yield names("reads", project.reads, "project", collaboration.projects)
+    yield names("profiles", project.profiles, "profile", collaboration.profiles)
+    yield names("images", project.images, "image", collaboration.images)
+    if project.dask:
+        workers = collaboration.dask.worker_profiles
+        yield names("dask.worker_profiles", project.dask.worker_profiles, "worker profile", workers)
+
+
+def _said_twice(collaboration: Collaboration) -> Iterator[Finding]:
+    lists: list[tuple[KeyPath, Sequence[str]]] = [
+        (place.path, place.names) for place in _places(collaboration) if not place.keyed
+    ]
+    lists += [
+        (("projects", name, "frozen"), project.frozen)
+        for name, project in collaboration.projects.items()
+    ]
+    lists += [
+        (("teams", name, "groups"), team.groups) for name, team in collaboration.teams.items()
+    ]
+    for path, names in lists:
+        seen: set[str] = set()
+        for position, name in enumerate(names):
+            if name in seen:
+                yield (*path, position), f"{shown(name)} is in this list already; keep one"
+            seen.add(name)
+
+
+def _people_twice(collaboration: Collaboration) -> Iterator[Finding]:
+    for name, team in collaboration.teams.items():
+        seen: dict[str, str] = {}
+        for person in team.expires:
+            other = seen.setdefault(person.casefold(), person)
+            if other != person:
+                yield (
+                    ("teams", name, "expires", person),
+                    f"{shown(person)} and {shown(other)} differ in capitals only; keep the one "
+                    "that the hub shows",
+                )
+
+
+# Stores and prefixes
+
+
+def _stores(collaboration: Collaboration) -> Iterator[Finding]:
+    for name, store in collaboration.stores.items():
+        lifetime = store.credential_lifetime
+        if not SHORTEST_CREDENTIAL <= lifetime <= LONGEST_CREDENTIAL:
+            yield (
+                ("stores", name, "credential_lifetime"),
+                f"{format_duration(lifetime)} cannot be; stores make credentials of 15m to 12h",
+            )
+        urls = {
+            "endpoint_url": store.endpoint_url,
+            "sts_endpoint_url": store.sts_endpoint_url,
+        }
+        for key, url in urls.items():
+            problem = endpoint_problem(url) if url is not None else None
+            if problem:
+                yield ("stores", name, key), problem
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """A prefix that belongs to one project, or to the scratch of one store."""
+
+    path: KeyPath
+    owner: str
+    service: str
+    bucket: str
+    prefix: str
+    scratch: bool
+
+    def around(self) -> Iterator[tuple[str, str, str]]:
+        """The places of this prefix and of each that it lies inside of, the longest first."""
+        segments = self.prefix[:-1].split("/")
+        for length in range(len(segments), 0, -1):
+            yield self.service, self.bucket, "/".join(segments[:length]) + "/"
+
+
+def _claims(collaboration: Collaboration) -> Iterator[_Claim]:
+    for name, store in collaboration.stores.items():
+        if store.scratch:
+            path = ("stores", name, "scratch", "prefix")
+            owner = f"the scratch of store {shown(name)}"
+            service = same_service(store.endpoint_url)
+            yield _Claim(path, owner, service, store.bucket, store.scratch.prefix, scratch=True)
+    for name, project in collaboration.projects.items():
+        store_of = collaboration.stores.get(project.store)
+        if store_of:
+            own = ("projects", name, "prefix")
+            service = same_service(store_of.endpoint_url)
+            owner = f"project {shown(name)}"
+            yield _Claim(own, owner, service, store_of.bucket, project.prefix, scratch=False)
+
+
+def _overlaps(collaboration: Collaboration) -> Iterator[Finding]:
+    claims = list(_claims(collaboration))
+    at: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+    for position, claim in enumerate(claims):
+        at[claim.service, claim.bucket, claim.prefix].append(position)
+    for position, claim in enumerate(claims):
+        for place in claim.around():
+            for other_position in at.get(place, ()):
+                other = claims[other_position]
+                same = other.prefix == claim.prefix
+                # Of two at one place the later one is told; scratch may be shared, since
+                # each project has a folder of its own in it.
+                if same and (other_position >= position or (other.scratch and claim.scratch)):
+                    continue
+                yield claim.path, _overlap(claim, other)
+
+
+def _overlap(claim: _Claim, other: _Claim) -> str:
+    lies = "is" if claim.prefix == other.prefix else f"lies inside {shown(other.prefix)},"
+    return (
+        f"{shown(claim.prefix)} {lies} the place of {other.owner} in bucket {shown(claim.bucket)}, "
+        "so what one may do would reach the other; give each a place of its own"
+    )
+
+
+def _frozen(collaboration: Collaboration) -> Iterator[Finding]:
+    for name, project in collaboration.projects.items():
+        for position, prefix in enumerate(project.frozen):
+            if not prefix.startswith(project.prefix):
+                yield (
+                    ("projects", name, "frozen", position),
+                    f"{shown(prefix)} is not inside this project's prefix; write it from the "
+                    f"bucket's top: {shown(project.prefix + 'release/')}",
+                )
+
+
+# Projects
+
+
+def _reads(collaboration: Collaboration) -> Iterator[Finding]:
+    for name, project in collaboration.projects.items():
+        for position, other in enumerate(project.reads):
+            path = ("projects", name, "reads", position)
+            if other == name:
+                yield path, "a project reads its own data anyway; take it out of this list"
+            elif other in collaboration.projects:
+                store = collaboration.projects[other].store
+                if store != project.store and {store, project.store} <= collaboration.stores.keys():
+                    yield (
+                        path,
+                        f"project {shown(other)} is in store {shown(store)} and this one in "
+                        f"{shown(project.store)}; a session's keys are for one store, so take it "
+                        "out of this list",
+                    )
+
+
+def _embargoes(collaboration: Collaboration) -> Iterator[Finding]:
+    for name, project in collaboration.projects.items():
+        then = project.embargo.then if project.embargo else {}
+        for team, level in then.items():
+            already = [project.teams[key] for key in (team, EVERY_TEAM) if key in project.teams]
+            if any(_RANK[held] >= _RANK[level] for held in already):
+                yield (
+                    ("projects", name, "embargo", "then", team),
+                    f"{shown(team)} may {level} here now, by this project's teams, so the embargo "
+                    "holds nothing back; take it out of the one or the other",
+                )
+
+
+def _empty_lists(collaboration: Collaboration) -> Iterator[Finding]:
+    for name, project in collaboration.projects.items():
+        for key, names in (("profiles", project.profiles), ("images", project.images)):
+            if names == ():
+                yield (
+                    ("projects", name, key),
+                    f"an empty list leaves this project no {key[:-1]} to start a server with; name "
+                    "one, or take the key out to allow all",
+                )
+    for name, profile in collaboration.profiles.items():
+        if profile.teams == ():
+            yield (
+                ("profiles", name, "teams"),
+                "an empty list lets nobody use this profile; name a team, or take the key out "
+                "to allow all",
+            )
+
+
+# Sizes
+
+
+def _defaults(collaboration: Collaboration) -> Iterator[Finding]:
+    flagged = {
+        "profiles": [name for name, each in collaboration.profiles.items() if each.default],
+        "images": [name for name, each in collaboration.images.items() if each.default],
+    }
+    for key, names in flagged.items():
+        for name in names[1:]:
+            yield (
+                (key, name, "default"),
+                f"{shown(names[0])} is the default of the {key} already; there can be one",
+            )
+
+
+def _guarantees(collaboration: Collaboration) -> Iterator[Finding]:
+    for name, profile in collaboration.profiles.items():
+        if profile.cpu_guarantee is not None and profile.cpu_guarantee > profile.cpu:
+            yield (
+                ("profiles", name, "cpu_guarantee"),
+                f"{profile.cpu_guarantee:g} is more than this profile's cpu, {profile.cpu:g}; "
+                "write that or less",
+            )
+
+
+_RULES: tuple[Callable[[Collaboration], Iterable[Finding]], ...] = (
+    _said_twice,
+    _people_twice,
+    _stores,
+    _overlaps,
+    _frozen,
+    _reads,
+    _embargoes,
+    _empty_lists,
+    _defaults,
+    _guarantees,
+)
