@@ -1,1 +1,44 @@
-"""access."""
+"""Access: what a person may do in a project, with reasons; pure, no I/O.
+
+`decide` is the one place where it is decided. Everything else here asks it, shows
+its answer, or compares two answers.
+"""
+
+from __future__ import annotations
+
+from panneuro_hub.access.comparison import differences
+from panneuro_hub.access.decision import decide, decide_all, widest_access
+from panneuro_hub.access.membership import active_teams, is_hub_admin, teams_from_groups
+from panneuro_hub.access.types import (
+    Access,
+    BudgetLimit,
+    DaskLimits,
+    Difference,
+    Offer,
+    PathVerdict,
+    Person,
+    TeamPrefix,
+)
+from panneuro_hub.access.verdict import judge
+from panneuro_hub.access.views import session_view, team_prefixes
+
+__all__ = [
+    "Access",
+    "BudgetLimit",
+    "DaskLimits",
+    "Difference",
+    "Offer",
+    "PathVerdict",
+    "Person",
+    "TeamPrefix",
+    "active_teams",
+    "decide",
+    "decide_all",
+    "differences",
+    "is_hub_admin",
+    "judge",
+    "session_view",
+    "team_prefixes",
+    "teams_from_groups",
+    "widest_access",
+]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, datetime, timedelta
+from typing import Literal
 
 from panneuro_hub.collaboration.models import Level
 from panneuro_hub.wire import Denial, Grant
@@ -65,6 +66,24 @@ class DaskLimits:
 
 
 @dataclass(frozen=True)
+class BudgetLimit:
+    """What the project may cost in a calendar month (UTC), in US dollars.
+
+    Parameters
+    ----------
+    usd_per_month : float
+    when_spent : {"warn"}
+        What happens once it is spent.
+    reason : str
+        Where the budget comes from.
+    """
+
+    usd_per_month: float
+    when_spent: Literal["warn"]
+    reason: str
+
+
+@dataclass(frozen=True)
 class PathVerdict:
     """Whether one object can be read and written, and why."""
 
@@ -92,6 +111,10 @@ class Access:
         The default one first.
     dask : DaskLimits or None
         `None` without access.
+    budget : BudgetLimit or None
+        `None` without access, or where the project has no budget.
+    at : datetime
+        The moment it was decided for; two accesses that differ only in it are equal.
     """
 
     person: Person
@@ -103,3 +126,73 @@ class Access:
     profiles: tuple[Offer, ...]
     images: tuple[Offer, ...]
     dask: DaskLimits | None
+    budget: BudgetLimit | None
+    at: datetime = field(compare=False)
+
+
+@dataclass(frozen=True)
+class TeamPrefix:
+    """A place that a team reaches.
+
+    Parameters
+    ----------
+    uri : str
+        The project's prefix.
+    level : {"read", "write", "manage"}
+    project : str
+    requires : tuple of str
+        Teams that a member must be in besides.
+    """
+
+    uri: str
+    level: Level
+    project: str
+    requires: tuple[str, ...] = ()
+
+
+Kind = Literal["level", "grant", "profile", "image", "membership", "limit", "store"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that differs between two collaborations.
+
+    Parameters
+    ----------
+    who : tuple of str
+        The teams that a person must be in together to notice; empty where it
+        concerns everyone.
+    project : str or None
+        The project of the session; `None` where it does not depend on one.
+    kind : {"level", "grant", "profile", "image", "membership", "limit", "store"}
+    what : str
+        A prefix, a profile, a setting.
+    before, after : str or None
+        `None` where there is nothing.
+    since : date or None
+        The day (00:00 UTC) from which it differs; `None` for at once.
+    until : date or None
+        The day (00:00 UTC) on which it ceases to; `None` for never.
+    """
+
+    who: tuple[str, ...]
+    project: str | None
+    kind: Kind
+    what: str
+    before: str | None
+    after: str | None
+    since: date | None = None
+    until: date | None = None
+
+    def to_json(self) -> dict[str, str | list[str] | None]:
+        """The difference as a JSON object, days as ``YYYY-MM-DD``."""
+        return {
+            "who": list(self.who),
+            "project": self.project,
+            "kind": self.kind,
+            "what": self.what,
+            "before": self.before,
+            "after": self.after,
+            "since": self.since.isoformat() if self.since else None,
+            "until": self.until.isoformat() if self.until else None,
+        }

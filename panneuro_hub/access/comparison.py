@@ -1,0 +1,218 @@
+"""`differences`: who gains and loses what between two collaborations.
+
+Rules only ever add access, so each thing that a person may do has smallest sets
+of teams that give it. Those sets are compared, not all sets: when people in some
+teams notice a difference, so do people in one of the sets that are reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from itertools import product
+
+from panneuro_hub.access.decision import access_with
+from panneuro_hub.access.membership import Membership, require_aware, start_of
+from panneuro_hub.access.settings import settings_of
+from panneuro_hub.access.standing import rules_of
+from panneuro_hub.access.types import Access, Difference, Kind, Offer, Person
+from panneuro_hub.access.verdict import covering_grant
+from panneuro_hub.collaboration.models import EVERY_TEAM, Collaboration
+from panneuro_hub.names import Location
+
+Teams = frozenset[str]
+Thing = tuple[Kind, str]
+
+_SOMEBODY = "each-person"
+# What access can be, the least first; rules only ever add to it.
+_VALUES: tuple[str | None, ...] = (None, "offered", "read", "write", "manage")
+_SECTIONS: tuple[Kind, ...] = ("membership", "store", "image", "limit")
+
+
+def differences(old: Collaboration, new: Collaboration, now: datetime) -> list[Difference]:
+    """Who gains and who loses what, when `new` takes the place of `old`.
+
+    Access is compared at `now` and after the end of each embargo that is ahead;
+    what differs only from or until such a day says so.
+
+    Parameters
+    ----------
+    now : datetime
+        The moment of the change, aware.
+
+    Returns
+    -------
+    list of Difference
+        First access, by project, then memberships, stores, images and limits. People
+        in more teams are passed over where those in fewer of them notice as much.
+
+    Raises
+    ------
+    ValueError
+        If `now` has no time zone.
+    """
+    require_aware(now)
+    moments = _moments(old, new, now)
+    projects = dict.fromkeys([*old.projects, *new.projects])
+    found: list[Difference] = []
+    for project in projects:
+        ways = _ways(old, project) | _ways(new, project)
+        for teams in sorted(ways, key=lambda way: (len(way), sorted(way))):
+            found += _novel(found, _in_project(old, new, teams, project, moments))
+    return found + list(_in_settings(old, new))
+
+
+def _moments(
+    old: Collaboration, new: Collaboration, now: datetime
+) -> list[tuple[date | None, datetime]]:
+    """Now, and the end of each embargo that is ahead."""
+    days = {
+        project.embargo.until
+        for collaboration in (old, new)
+        for project in collaboration.projects.values()
+        if project.embargo is not None and start_of(project.embargo.until) > now
+    }
+    return [(None, now), *((day, start_of(day)) for day in sorted(days))]
+
+
+def _ways_in(collaboration: Collaboration, name: str) -> set[Teams]:
+    """The smallest sets of teams that give some level in a project."""
+    project = collaboration.projects.get(name)
+    if project is None:
+        return set()
+    required = frozenset(project.requires)
+    ways = set()
+    for rule in rules_of(project):
+        if rule.team != EVERY_TEAM:
+            ways.add(required | {rule.team})
+        elif required:
+            ways.add(required)
+        else:
+            ways.update(frozenset({team}) for team in collaboration.teams)
+    return ways
+
+
+def _ways(collaboration: Collaboration, name: str) -> set[Teams]:
+    """The smallest sets of teams that give anything in a project's sessions."""
+    ways = _ways_in(collaboration, name)
+    if not ways:
+        return ways
+    project = collaboration.projects[name]
+    besides: set[Teams] = {frozenset()}
+    for other in project.reads:
+        besides |= _ways_in(collaboration, other)
+    for profile in collaboration.profiles.values():
+        besides |= {frozenset({team}) for team in profile.teams or ()}
+    return {way | more for way, more in product(ways, besides)}
+
+
+def _in_project(
+    old: Collaboration,
+    new: Collaboration,
+    teams: Teams,
+    project: str,
+    moments: list[tuple[date | None, datetime]],
+) -> Iterator[Difference]:
+    """What people in exactly these teams notice in one project."""
+    compared = [
+        (day, _compare(_access(old, teams, project, now), _access(new, teams, project, now)))
+        for day, now in moments
+    ]
+    things = dict.fromkeys(thing for _, changes in compared for thing in changes)
+    for kind, what in things:
+        course = [(day, changes.get((kind, what), (None, None))) for day, changes in compared]
+        for since, until, (before, after) in _runs(course):
+            if before != after:
+                who = tuple(sorted(teams))
+                yield Difference(who, project, kind, what, before, after, since, until)
+
+
+def _access(collaboration: Collaboration, teams: Teams, project: str, now: datetime) -> Access:
+    return access_with(
+        collaboration,
+        Person(_SOMEBODY, teams),
+        Membership(teams & frozenset(collaboration.teams)),
+        project,
+        now,
+    )
+
+
+Values = tuple[str | None, str | None]
+
+
+def _compare(old: Access, new: Access) -> dict[Thing, Values]:
+    """Everything that either access has, with what it is in each; equal ones too."""
+    values: dict[Thing, Values] = {("level", old.project): (old.level, new.level)}
+    for prefix in dict.fromkeys(grant.prefix for grant in (*old.grants, *new.grants)):
+        place = Location.parse(prefix)
+        values["grant", prefix] = (_mode(old, place), _mode(new, place))
+    for name in dict.fromkeys(offer.name for offer in (*old.profiles, *new.profiles)):
+        values["profile", name] = (_offered(old.profiles, name), _offered(new.profiles, name))
+    for name in dict.fromkeys(offer.name for offer in (*old.images, *new.images)):
+        values["image", name] = (_offered(old.images, name), _offered(new.images, name))
+    return values
+
+
+def _mode(access: Access, place: Location) -> str | None:
+    grant = covering_grant(access, place)
+    return grant.mode if grant else None
+
+
+def _offered(offers: tuple[Offer, ...], name: str) -> str | None:
+    return "offered" if any(offer.name == name for offer in offers) else None
+
+
+def _runs(
+    course: list[tuple[date | None, Values]],
+) -> Iterator[tuple[date | None, date | None, Values]]:
+    """Join neighbouring moments with the same values: from which day, until which, what."""
+    since, values = course[0]
+    for day, later in course[1:]:
+        if later != values:
+            yield since, day, values
+            since, values = day, later
+    yield since, None, values
+
+
+def _novel(found: list[Difference], more: Iterator[Difference]) -> Iterator[Difference]:
+    """Of `more`, what is not already plain from people in fewer of the same teams."""
+    for difference in more:
+        if not any(_covers(other, difference) for other in found):
+            yield difference
+
+
+def _covers(fewer: Difference, more: Difference) -> bool:
+    """Whether people in more teams notice what those in fewer do, no more and no longer."""
+    return (
+        (fewer.project, fewer.kind, fewer.what) == (more.project, more.kind, more.what)
+        and set(fewer.who) < set(more.who)
+        and _gains(fewer) == _gains(more)
+        and _worth(fewer)[1] == _worth(more)[1]
+        and (fewer.since or date.min) <= (more.since or date.min)
+        and (fewer.until or date.max) >= (more.until or date.max)
+    )
+
+
+def _gains(difference: Difference) -> bool:
+    return _VALUES.index(difference.before) < _VALUES.index(difference.after)
+
+
+def _worth(difference: Difference) -> list[str | None]:
+    """The lesser and the greater of before and after."""
+    return sorted((difference.before, difference.after), key=_VALUES.index)
+
+
+def _in_settings(old: Collaboration, new: Collaboration) -> Iterator[Difference]:
+    before, after = settings_of(old), settings_of(new)
+    for setting in sorted(
+        dict.fromkeys([*before, *after]), key=lambda setting: _SECTIONS.index(setting.kind)
+    ):
+        if before.get(setting) != after.get(setting):
+            yield Difference(
+                setting.who,
+                setting.project,
+                setting.kind,
+                setting.what,
+                before.get(setting),
+                after.get(setting),
+            )

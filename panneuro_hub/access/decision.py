@@ -1,0 +1,144 @@
+"""`decide`: what one person may do in one project; pure, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from panneuro_hub.access import grants, offers
+from panneuro_hub.access.membership import Membership, membership_of
+from panneuro_hub.access.places import location_of
+from panneuro_hub.access.standing import standing
+from panneuro_hub.access.types import Access, Person
+from panneuro_hub.access.wording import listed
+from panneuro_hub.collaboration.models import Collaboration
+from panneuro_hub.wire import Denial
+
+T = TypeVar("T")
+
+# Longer than any name that `slug` leaves as it is, so its slug is as long as one can be.
+_LONG_NAME = "x" * 64
+_LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
+
+
+def decide(collaboration: Collaboration, person: Person, project: str, now: datetime) -> Access:
+    """All grants, profiles and limits of one person in one project, with reasons.
+
+    Deny by default: what no rule gives is not there, and `Access.denied` says what
+    would be needed.
+
+    Parameters
+    ----------
+    project : str
+        Any text; for a project that there is not, the level is `None`.
+    now : datetime
+        The moment to decide for, aware; days in the collaboration begin at 00:00 UTC.
+
+    Raises
+    ------
+    ValueError
+        If `now` has no time zone.
+    """
+    membership = membership_of(collaboration, person, now)
+    return access_with(collaboration, person, membership, project, now)
+
+
+def decide_all(collaboration: Collaboration, person: Person, now: datetime) -> dict[str, Access]:
+    """`decide` for every project of the collaboration, in the order of the file.
+
+    Raises
+    ------
+    ValueError
+        If `now` has no time zone.
+    """
+    membership = membership_of(collaboration, person, now)
+    return {
+        project: access_with(collaboration, person, membership, project, now)
+        for project in collaboration.projects
+    }
+
+
+def widest_access(collaboration: Collaboration, project: str) -> Access:
+    """The access of a person in every team, with the longest slug, after every embargo.
+
+    No access to the project has more grants or a longer session policy.
+    """
+    return access_with(
+        collaboration,
+        Person.of(_LONG_NAME, collaboration.teams),
+        Membership(frozenset(collaboration.teams)),
+        project,
+        _LAST_MOMENT,
+    )
+
+
+def access_with(
+    collaboration: Collaboration,
+    person: Person,
+    membership: Membership,
+    project: str,
+    now: datetime,
+) -> Access:
+    """`decide`, for teams that are known to count."""
+    if project not in collaboration.projects:
+        names = listed(list(collaboration.projects))
+        reason = f"there is no project {project!r}; the projects are {names}"
+        return _nothing(person, project, reason, [Denial(f"project {project!r}", reason)], now)
+    has = standing(collaboration, membership, project, now)
+    if has.level is None:
+        what = f"read {location_of(collaboration, project).uri}"
+        denied = [Denial(what, need) for need in has.needs]
+        return _nothing(person, project, has.reason, denied, now)
+    given, withheld = _apart(
+        [
+            *grants.own_prefix(collaboration, project, has),
+            *grants.other_projects(collaboration, membership, project, now),
+            *grants.scratch(collaboration, project, person.name),
+        ]
+    )
+    profiles, no_profiles = _apart(offers.profiles(collaboration, membership, project))
+    images, no_images = _apart(offers.images(collaboration, project))
+    return Access(
+        person=person,
+        project=project,
+        level=has.level,
+        reason=has.reason,
+        grants=given,
+        denied=withheld + no_profiles + no_images,
+        profiles=profiles,
+        images=images,
+        dask=offers.dask_limits(collaboration, project),
+        budget=offers.budget_limit(collaboration, project),
+        at=now,
+    )
+
+
+def _nothing(
+    person: Person, project: str, reason: str, denied: list[Denial], now: datetime
+) -> Access:
+    return Access(
+        person=person,
+        project=project,
+        level=None,
+        reason=reason,
+        grants=(),
+        denied=tuple(denied) or (Denial(f"project {project}", reason),),
+        profiles=(),
+        images=(),
+        dask=None,
+        budget=None,
+        at=now,
+    )
+
+
+def _apart(things: Iterable[T | Denial]) -> tuple[tuple[T, ...], tuple[Denial, ...]]:
+    """What is given and what is not, each in its order."""
+    given: list[T] = []
+    denied: list[Denial] = []
+    for thing in things:
+        if isinstance(thing, Denial):
+            denied.append(thing)
+        else:
+            given.append(thing)
+    return tuple(given), tuple(denied)

@@ -1,0 +1,110 @@
+"""Who is in which team, and until when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
+
+from panneuro_hub.access.types import Person
+from panneuro_hub.collaboration.models import Collaboration, Team
+
+
+@dataclass(frozen=True)
+class Membership:
+    """The teams that count for a person at one moment.
+
+    Parameters
+    ----------
+    active : frozenset of str
+        Teams of the collaboration that the person is in.
+    ended : mapping of str to date
+        Teams in which the collaboration has ended the membership, whatever the
+        provider says.
+    """
+
+    active: frozenset[str]
+    ended: Mapping[str, date] = field(default_factory=dict)
+
+    def why_not(self, team: str) -> str:
+        """Say why the person is not in `team`."""
+        if team in self.ended:
+            return f"your membership of {team} ended on {self.ended[team].isoformat()}"
+        return f"you are not in {team}"
+
+
+def start_of(day: date) -> datetime:
+    """The beginning of a day: 00:00 UTC."""
+    return datetime.combine(day, time(), UTC)
+
+
+def require_aware(now: datetime) -> None:
+    """Refuse a moment without a time zone.
+
+    Raises
+    ------
+    ValueError
+        If `now` is naive.
+    """
+    if now.utcoffset() is None:
+        raise ValueError(
+            "the time to decide for has no time zone; pass an aware one such as datetime.now(UTC)"
+        )
+
+
+def membership_of(collaboration: Collaboration, person: Person, now: datetime) -> Membership:
+    """Sort a person's teams into those that count at `now` and those that have ended.
+
+    Raises
+    ------
+    ValueError
+        If `now` is naive.
+    """
+    require_aware(now)
+    ends = {name: _end(team, person.name) for name, team in collaboration.teams.items()}
+    ended = {team: day for team, day in ends.items() if day is not None and start_of(day) <= now}
+    return Membership((person.teams & frozenset(ends)) - frozenset(ended), ended)
+
+
+def active_teams(collaboration: Collaboration, person: Person, now: datetime) -> frozenset[str]:
+    """The teams of the collaboration that a person is in at `now`.
+
+    Raises
+    ------
+    ValueError
+        If `now` is naive.
+    """
+    return membership_of(collaboration, person, now).active
+
+
+def teams_from_groups(collaboration: Collaboration, groups: Iterable[str]) -> frozenset[str]:
+    """The teams that the provider's `groups` make a person a member of.
+
+    Groups are compared whole, as they are written: ``/labA/data`` and
+    ``/labB/data`` are different groups.
+    """
+    said = frozenset(groups)
+    return frozenset(
+        name for name, team in collaboration.teams.items() if not said.isdisjoint(team.groups)
+    )
+
+
+def is_hub_admin(collaboration: Collaboration, person: Person, now: datetime) -> bool:
+    """Whether a person is in a team with ``hub_admin`` at `now`.
+
+    Raises
+    ------
+    ValueError
+        If `now` is naive.
+    """
+    return any(
+        collaboration.teams[team].hub_admin for team in active_teams(collaboration, person, now)
+    )
+
+
+def _end(team: Team, person: str) -> date | None:
+    # One person may have logins that differ in case; the earliest day that is written counts.
+    return min(
+        (day for name, day in team.expires.items() if name.casefold() == person.casefold()),
+        default=None,
+    )

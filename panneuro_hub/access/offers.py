@@ -1,0 +1,120 @@
+"""The profiles, images and limits of a session, each with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from panneuro_hub.access.membership import Membership
+from panneuro_hub.access.types import BudgetLimit, DaskLimits, Offer
+from panneuro_hub.access.wording import listed
+from panneuro_hub.collaboration.models import Collaboration, Image, Profile, ProjectDask
+from panneuro_hub.wire import Denial
+
+T = TypeVar("T", Profile, Image)
+U = TypeVar("U")
+
+
+def profiles(
+    collaboration: Collaboration, membership: Membership, project: str
+) -> Iterator[Offer | Denial]:
+    """Every profile, default first: offered, or not, and why."""
+    chosen = collaboration.projects[project].profiles
+    some = False
+    for name, profile in _default_first(collaboration.profiles):
+        against = _not_listed("profile", name, project, chosen)
+        if profile.teams is not None and membership.active.isdisjoint(profile.teams):
+            against.append(_not_in_any(membership, name, profile.teams))
+        if against:
+            yield Denial(f"profile {name}", "; ".join(against))
+        else:
+            some = True
+            yield Offer(name, _why_profile(membership, profile, project, chosen))
+    if not some:
+        yield Denial(
+            "profiles", f"no profile remains for you in {project}, so no server can start there"
+        )
+
+
+def images(collaboration: Collaboration, project: str) -> Iterator[Offer | Denial]:
+    """Every image, default first: offered, or not, and why."""
+    chosen = collaboration.projects[project].images
+    some = False
+    for name, _ in _default_first(collaboration.images):
+        against = _not_listed("image", name, project, chosen)
+        if against:
+            yield Denial(f"image {name}", "; ".join(against))
+        else:
+            some = True
+            yield Offer(name, _why_listed("image", project, chosen))
+    if collaboration.images and not some:
+        yield Denial("images", f"no image remains in {project}, so no server can start there")
+
+
+def dask_limits(collaboration: Collaboration, project: str) -> DaskLimits:
+    """The limits of the collaboration, with what the project sets apart."""
+    common = collaboration.dask
+    own = collaboration.projects[project].dask or ProjectDask()
+    apart = sorted(name for name, value in own if value is not None)
+    reason = f"the limits of {collaboration.name}, shared by all clusters of {project}"
+    if apart:
+        reason += f"; {project} sets its own {listed(apart)}"
+    return DaskLimits(
+        max_workers=_either(own.max_workers, common.max_workers),
+        max_cores=_either(own.max_cores, common.max_cores),
+        max_memory=_either(own.max_memory, common.max_memory),
+        worker_profiles=_either(own.worker_profiles, tuple(common.worker_profiles)) or (),
+        idle_timeout=_either(own.idle_timeout, common.idle_timeout),
+        reason=reason,
+    )
+
+
+def budget_limit(collaboration: Collaboration, project: str) -> BudgetLimit | None:
+    """The project's budget, if it has one."""
+    budget = collaboration.projects[project].budget
+    if budget is None:
+        return None
+    return BudgetLimit(
+        budget.usd_per_month,
+        budget.when_spent,
+        f"the budget of {project}, a calendar month (UTC); once it is spent, a warning is shown",
+    )
+
+
+def _either(own: U | None, common: U | None) -> U | None:
+    return common if own is None else own
+
+
+def _default_first(catalogue: Mapping[str, T]) -> list[tuple[str, T]]:
+    return sorted(catalogue.items(), key=lambda entry: not entry[1].default)
+
+
+def _not_listed(kind: str, name: str, project: str, chosen: Sequence[str] | None) -> list[str]:
+    if chosen is None or name in chosen:
+        return []
+    if not chosen:
+        return [f"{project} offers no {kind}"]
+    return [f"{project} offers only {listed(chosen)}"]
+
+
+def _not_in_any(membership: Membership, name: str, teams: Sequence[str]) -> str:
+    ended = [membership.why_not(team) for team in teams if team in membership.ended]
+    if ended:
+        return f"{listed(ended)}, and {name} is for {listed(teams)} only"
+    return f"you are not in {listed(teams, 'or')}, and {name} is for {listed(teams)} only"
+
+
+def _why_listed(kind: str, project: str, chosen: Sequence[str] | None) -> str:
+    return (
+        f"{project} offers every {kind}" if chosen is None else f"{project} offers {listed(chosen)}"
+    )
+
+
+def _why_profile(
+    membership: Membership, profile: Profile, project: str, chosen: Sequence[str] | None
+) -> str:
+    listing = _why_listed("profile", project, chosen)
+    if profile.teams is None:
+        return f"{listing}, and it is for every team"
+    mine = [team for team in profile.teams if team in membership.active]
+    return f"{listing}, and it is for {listed(profile.teams)}; you are in {listed(mine)}"

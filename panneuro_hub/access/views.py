@@ -1,0 +1,105 @@
+"""Access as others want to see it: a session's researcher, a team."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from panneuro_hub.access.membership import Membership, require_aware
+from panneuro_hub.access.places import location_of, scratch_of, store_of
+from panneuro_hub.access.standing import RANK, rules_of
+from panneuro_hub.access.types import Access, TeamPrefix
+from panneuro_hub.collaboration.models import Collaboration
+from panneuro_hub.wire import Denial, SessionView
+
+
+def session_view(
+    collaboration: Collaboration, access: Access, others: Mapping[str, Access] | None = None
+) -> SessionView:
+    """Where a session is and what it may do, as its researcher sees it.
+
+    A session whose project has left the collaboration is shown with empty places.
+
+    Parameters
+    ----------
+    others : mapping of str to Access, optional
+        The same person's access in every project: the view then says of each one
+        that cannot be read here why that is.
+    """
+    name = access.project
+    project = collaboration.projects.get(name)
+    if project is None:
+        title, prefix, scratch, endpoint_url, region = name, "", None, None, ""
+    else:
+        store = store_of(collaboration, name)
+        own = scratch_of(collaboration, name, access.person.name) if access.grants else None
+        title, prefix = project.title, location_of(collaboration, name).uri
+        scratch = own.uri if own else None
+        endpoint_url, region = store.endpoint_url, store.region
+    return SessionView(
+        user=access.person.name,
+        project=name,
+        title=title,
+        level=access.level,
+        prefix=prefix,
+        scratch=scratch,
+        endpoint_url=endpoint_url,
+        region=region,
+        prefixes=_readable(collaboration, access),
+        grants=access.grants,
+        denied=(*access.denied, *_elsewhere(collaboration, access, others or {})),
+    )
+
+
+def team_prefixes(collaboration: Collaboration, team: str, now: datetime) -> list[TeamPrefix]:
+    """The places that members of a team reach through it at `now`, in the order of the file.
+
+    Where a project requires more teams, the place says which.
+
+    Raises
+    ------
+    ValueError
+        If `now` has no time zone.
+    """
+    require_aware(now)
+    if team not in collaboration.teams:
+        return []
+    alone = Membership(frozenset({team}))
+    places = []
+    for name, project in collaboration.projects.items():
+        levels = [
+            rule.level for rule in rules_of(project) if rule.matches(alone) and rule.began(now)
+        ]
+        if levels:
+            uri = location_of(collaboration, name).uri
+            level = max(levels, key=RANK.__getitem__)
+            others = tuple(other for other in project.requires if other != team)
+            places.append(TeamPrefix(uri, level, name, others))
+    return places
+
+
+def _elsewhere(
+    collaboration: Collaboration, access: Access, others: Mapping[str, Access]
+) -> Iterator[Denial]:
+    """Why projects that the session's own has nothing to do with cannot be read in it."""
+    told = {denial.what for denial in access.denied}
+    readable = _readable(collaboration, access)
+    for name, other in others.items():
+        what = f"read {location_of(collaboration, name).uri}"
+        if name == access.project or name in readable or what in told:
+            continue
+        if other.level is None:
+            yield Denial(what, f"{name} is not open to you: {other.reason}")
+        else:
+            yield Denial(
+                what, f"{access.project} does not read {name}; start a server in {name} for that"
+            )
+
+
+def _readable(collaboration: Collaboration, access: Access) -> dict[str, str]:
+    """Prefix by project, for every project that this access reads."""
+    return {
+        grant.project: grant.prefix
+        for grant in access.grants
+        if grant.prefix == location_of(collaboration, grant.project).uri
+    }

@@ -1,0 +1,141 @@
+"""The session policy of an S3 store: exactly what the grants say, and nothing about the bucket.
+
+Sources: AWS Service Authorization Reference, "Actions, resources, and condition keys
+for Amazon S3"; AWS Security Token Service API Reference, "AssumeRole".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from panneuro_hub.names import Location, is_bucket, prefix_problem
+from panneuro_hub.wire import Grant
+
+S3_POLICY_LIMIT = 2048
+"""The longest session policy that AssumeRole takes, in characters."""
+
+READ_OBJECTS = ("s3:GetObject",)
+"""Given on every prefix."""
+
+WRITE_OBJECTS = (
+    "s3:PutObject",
+    "s3:DeleteObject",
+    "s3:DeleteObjectVersion",
+    "s3:AbortMultipartUpload",
+)
+"""What changes objects: given on write prefixes, denied on frozen ones."""
+
+TEND_OBJECTS = ("s3:GetObjectVersion", "s3:ListMultipartUploadParts")
+"""What writing needs besides, and changes nothing."""
+
+LIST_READ = ("s3:ListBucket",)
+"""Given on every prefix, through the condition on ``s3:prefix``."""
+
+LIST_WRITE = ("s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads")
+"""Given on write prefixes, through the same condition."""
+
+# Where a store does not say s3:prefix for one of the listings, its condition fails and the
+# listing is denied: the bucket never comes into view. AWS's reference names the key for ListBucket
+# and ListBucketVersions. It also takes the key of a missing object for s3:prefix when it chooses
+# between 404 and 403, so a chunk that is not there is answered as such.
+_PREFIX = "s3:prefix"
+
+Statement = dict[str, Any]
+
+
+def session_policy(grants: Sequence[Grant]) -> str:
+    """Write the session policy for these grants.
+
+    Where grants lie inside one another the longest one decides: a read grant inside
+    a write grant takes the writing away. On one and the same prefix read decides.
+
+    Parameters
+    ----------
+    grants : sequence of Grant
+        Without any, the policy denies everything.
+
+    Returns
+    -------
+    str
+        Compact JSON, the same for the same grants in any order.
+
+    Raises
+    ------
+    ValueError
+        If a grant's prefix is no plain prefix, or if one lets write inside a place
+        where another takes writing away, which no policy can say.
+    """
+    reads = _places(grants, "read")
+    writes = _places(grants, "write") - reads
+    frozen = {place for place in reads if any(outer.contains(place) for outer in writes)}
+    if any(shut.contains(place) for shut in frozen for place in writes):
+        raise ValueError("a grant to write lies inside a frozen prefix; ask for fewer grants")
+    outer_writes = _outermost(writes)
+    outer_reads = [place for place in _outermost(reads | writes) if place in reads]
+    # A grant of `reads` that covers a write grant leaves it its own listing and writing.
+    statements = [
+        *_on_objects("Allow", READ_OBJECTS, outer_reads),
+        *_on_objects("Allow", READ_OBJECTS + WRITE_OBJECTS + TEND_OBJECTS, outer_writes),
+        *_on_buckets(LIST_READ, outer_reads),
+        *_on_buckets(LIST_WRITE, outer_writes),
+        *_on_objects("Deny", WRITE_OBJECTS, _outermost(frozen)),
+    ]
+    if not statements:
+        statements = [{"Effect": "Deny", "Action": "*", "Resource": "*"}]
+    document = {"Version": "2012-10-17", "Statement": statements}
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=True)
+
+
+def _places(grants: Iterable[Grant], mode: str) -> set[Location]:
+    return {_checked(grant) for grant in grants if grant.mode == mode}
+
+
+def _checked(grant: Grant) -> Location:
+    """The place of a grant, whose text is safe inside a pattern."""
+    place = grant.location
+    if place.scheme != "s3" or not is_bucket(place.bucket):
+        raise ValueError(f"{grant.prefix!r} is not a prefix in an S3 bucket")
+    problem = prefix_problem(place.key)
+    if problem:
+        raise ValueError(f"no policy for {grant.prefix!r}: {problem}")
+    return place
+
+
+def _outermost(places: Iterable[Location]) -> list[Location]:
+    """Those that lie inside no other, in order."""
+    every = set(places)
+    return sorted(
+        place
+        for place in every
+        if not any(outer.contains(place) for outer in every if outer != place)
+    )
+
+
+def _on_objects(effect: str, actions: Sequence[str], places: Sequence[Location]) -> list[Statement]:
+    if not places:
+        return []
+    resources = [f"arn:aws:s3:::{place.bucket}/{place.key}*" for place in places]
+    return [{"Effect": effect, "Action": _short(actions), "Resource": _short(resources)}]
+
+
+def _on_buckets(actions: Sequence[str], places: Sequence[Location]) -> list[Statement]:
+    return [
+        {
+            "Effect": "Allow",
+            "Action": _short(actions),
+            "Resource": f"arn:aws:s3:::{bucket}",
+            "Condition": {
+                "StringLike": {
+                    _PREFIX: _short([f"{place.key}*" for place in places if place.bucket == bucket])
+                }
+            },
+        }
+        for bucket in sorted({place.bucket for place in places})
+    ]
+
+
+def _short(values: Sequence[str]) -> str | list[str]:
+    """One value stands without a list."""
+    return values[0] if len(values) == 1 else list(values)

@@ -1,0 +1,488 @@
+"""Every rule of the example file, with its reason."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from collaborations import changed
+
+from panneuro_hub.access import Access, Person, decide, decide_all, widest_access
+from panneuro_hub.collaboration import Collaboration
+from panneuro_hub.names import slug
+from panneuro_hub.wire import Denial
+
+BUCKET = "s3://learning-circuits/"
+EMBARGO = datetime(2027, 6, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def ask(example: Collaboration, now: datetime):
+    def decide_for(project: str, *teams: str, name: str = "ann", at: datetime = now) -> Access:
+        return decide(example, Person.of(name, teams), project, at)
+
+    return decide_for
+
+
+def modes(access: Access) -> dict[str, str]:
+    return {grant.prefix.removeprefix(BUCKET): grant.mode for grant in access.grants}
+
+
+def reasons(access: Access) -> dict[str, str]:
+    return {grant.prefix.removeprefix(BUCKET): grant.reason for grant in access.grants}
+
+
+def test_manage_in_the_own_project(ask) -> None:
+    access = ask("nhp-navigation", "navigation-lab")
+    assert access.level == "manage"
+    assert access.reason == "you are in navigation-lab, which has manage in nhp-navigation"
+    assert modes(access) == {
+        "nhp-navigation/": "write",
+        "shared-stimuli/": "read",
+        "scratch/nhp-navigation/ann/": "write",
+    }
+    assert reasons(access)["shared-stimuli/"] == (
+        "nhp-navigation reads shared-stimuli; every team of learning-circuits has read in "
+        "shared-stimuli, and you are in navigation-lab"
+    )
+    assert reasons(access)["scratch/nhp-navigation/ann/"] == (
+        "your own scratch in nhp-navigation; what is older than 30d is deleted"
+    )
+    assert [grant.project for grant in access.grants] == [
+        "nhp-navigation",
+        "shared-stimuli",
+        "nhp-navigation",
+    ]
+
+
+def test_read_level_reads_and_says_who_writes(ask) -> None:
+    access = ask("nhp-navigation", "theory-lab")
+    assert access.level == "read"
+    assert modes(access)["nhp-navigation/"] == "read"
+    what = f"write {BUCKET}nhp-navigation/"
+    assert [denial for denial in access.denied if denial.what == what] == [
+        Denial(what, "you are not in navigation-lab, which has manage in nhp-navigation"),
+        Denial(what, "you are not in data-science-core, which has write in nhp-navigation"),
+    ]
+
+
+def test_the_highest_level_counts(ask) -> None:
+    access = ask("nhp-navigation", "theory-lab", "data-science-core")
+    assert access.level == "write"
+    assert access.reason == "you are in data-science-core, which has write in nhp-navigation"
+
+
+def test_all_teams_that_give_the_level_are_named(example: Collaboration, now: datetime) -> None:
+    def raise_theory(document: dict) -> None:
+        document["projects"]["nhp-navigation"]["teams"]["theory-lab"] = "write"
+
+    person = Person.of("ann", ["theory-lab", "data-science-core"])
+    access = decide(changed(example, raise_theory), person, "nhp-navigation", now)
+    assert access.reason == (
+        "you are in data-science-core and theory-lab, which have write in nhp-navigation"
+    )
+
+
+def test_no_team_no_access(ask) -> None:
+    access = ask("nhp-navigation")
+    assert access.level is None
+    assert (access.grants, access.profiles, access.images, access.dask) == ((), (), (), None)
+    assert access.budget is None
+    assert access.reason == "you are in no team of learning-circuits"
+    what = f"read {BUCKET}nhp-navigation/"
+    assert access.denied == (
+        Denial(what, "you are not in navigation-lab, which has manage in nhp-navigation"),
+        Denial(what, "you are not in data-science-core, which has write in nhp-navigation"),
+        Denial(what, "you are not in theory-lab, which has read in nhp-navigation"),
+    )
+
+
+def test_the_wrong_team_is_told_the_right_ones(ask) -> None:
+    assert ask("nhp-navigation", "human-lab").reason == (
+        "you are not in navigation-lab (manage), data-science-core (write) or theory-lab (read), "
+        "which have access to nhp-navigation"
+    )
+
+
+def test_an_ended_membership_is_named_with_its_day(ask) -> None:
+    name = "Rotating.Student@uni.example"
+    end = datetime(2027, 1, 31, tzinfo=UTC)
+    before = ask("nhp-navigation", "navigation-lab", name=name, at=end - timedelta(seconds=1))
+    assert before.level == "manage"
+    after = ask("nhp-navigation", "navigation-lab", name=name, at=end)
+    assert after.level is None
+    assert after.reason == (
+        "your membership of navigation-lab ended on 2027-01-31; it has manage in nhp-navigation"
+    )
+    assert after.grants == ()
+
+
+def test_requires_refuses_whatever_the_level(ask) -> None:
+    access = ask("human-intracranial", "human-lab")
+    assert access.level is None
+    reason = "you are not in human-subjects-trained, which human-intracranial requires"
+    assert access.reason == reason
+    assert access.denied == (Denial(f"read {BUCKET}human-intracranial/", reason),)
+
+
+def test_requires_alone_gives_nothing(ask) -> None:
+    access = ask("human-intracranial", "human-subjects-trained")
+    assert access.level is None
+    assert access.reason == (
+        "you are not in human-lab (manage) or data-science-core (read), which have access to "
+        "human-intracranial"
+    )
+
+
+def test_an_ended_required_membership(example: Collaboration, now: datetime) -> None:
+    def expire(document: dict) -> None:
+        document["teams"]["human-subjects-trained"]["expires"]["ann"] = "2026-11-22"
+
+    person = Person.of("ann", ["human-lab", "human-subjects-trained"])
+    access = decide(changed(example, expire), person, "human-intracranial", now)
+    assert access.level is None
+    assert access.reason == (
+        "your membership of human-subjects-trained ended on 2026-11-22, and "
+        "human-intracranial requires it"
+    )
+
+
+def test_every_required_team_is_needed(example: Collaboration, now: datetime) -> None:
+    def require(document: dict) -> None:
+        document["projects"]["human-intracranial"]["requires"].append("theory-lab")
+
+    person = Person.of("ann", ["human-lab", "human-subjects-trained"])
+    access = decide(changed(example, require), person, "human-intracranial", now)
+    assert access.level is None
+    assert access.reason == "you are not in theory-lab, which human-intracranial requires"
+
+
+def test_frozen_is_readable_and_not_writable(ask) -> None:
+    access = ask("human-intracranial", "human-lab", "human-subjects-trained")
+    assert access.level == "manage"
+    assert access.reason == (
+        "you are in human-lab, which has manage in human-intracranial; you are in "
+        "human-subjects-trained, which human-intracranial requires"
+    )
+    assert modes(access) == {
+        "human-intracranial/": "write",
+        "human-intracranial/release-2026/": "read",
+        "scratch/human-intracranial/ann/": "write",
+    }
+    assert (
+        Denial(
+            f"write {BUCKET}human-intracranial/release-2026/",
+            "frozen in human-intracranial: nobody writes there any more",
+        )
+        in access.denied
+    )
+
+
+def test_frozen_needs_no_grant_of_its_own_for_readers(ask) -> None:
+    access = ask("human-intracranial", "data-science-core", "human-subjects-trained")
+    assert access.level == "read"
+    assert modes(access) == {
+        "human-intracranial/": "read",
+        "scratch/human-intracranial/ann/": "write",
+    }
+
+
+def test_a_project_frozen_as_a_whole_is_read_only(example: Collaboration, now: datetime) -> None:
+    def freeze(document: dict) -> None:
+        document["projects"]["nhp-navigation"]["frozen"] = ["nhp-navigation/"]
+
+    access = decide(
+        changed(example, freeze), Person.of("ann", ["navigation-lab"]), "nhp-navigation", now
+    )
+    own = [grant.mode for grant in access.grants if grant.prefix == f"{BUCKET}nhp-navigation/"]
+    assert own == ["read"]
+
+
+def test_every_team_reads_what_is_for_every_team(ask, example: Collaboration) -> None:
+    for team in example.teams:
+        access = ask("shared-stimuli", team)
+        assert access.level == ("manage" if team == "data-science-core" else "read")
+    assert ask("shared-stimuli", "theory-lab").reason == (
+        "every team of learning-circuits has read in shared-stimuli, and you are in theory-lab"
+    )
+    assert ask("shared-stimuli").level is None
+    assert ask("shared-stimuli", "unknown", "*").level is None
+
+
+def test_the_embargo_ends_at_midnight_utc(ask) -> None:
+    before = ask("nhp-categorization", "theory-lab", at=EMBARGO - timedelta(microseconds=1))
+    assert before.level is None
+    assert before.reason == (
+        "theory-lab has read in nhp-categorization from 2027-06-01, when its embargo ends"
+    )
+    after = ask("nhp-categorization", "theory-lab", at=EMBARGO)
+    assert after.level == "read"
+    assert after.reason == (
+        "theory-lab has read in nhp-categorization since its embargo ended on 2027-06-01".replace(
+            "theory-lab has", "you are in theory-lab, which has"
+        )
+    )
+
+
+def test_the_embargo_does_not_hold_the_teams_of_the_project(ask) -> None:
+    assert ask("nhp-categorization", "categorization-lab").level == "manage"
+
+
+def test_reads_obeys_the_other_projects_rules(example: Collaboration, now: datetime) -> None:
+    def read_all(document: dict) -> None:
+        document["projects"]["nhp-navigation"]["reads"] = [
+            "human-intracranial",
+            "nhp-categorization",
+        ]
+
+    collaboration = changed(example, read_all)
+    teams = ["navigation-lab", "data-science-core", "theory-lab"]
+    access = decide(collaboration, Person.of("ann", teams), "nhp-navigation", now)
+    assert modes(access) == {
+        "nhp-navigation/": "write",
+        "nhp-categorization/": "read",
+        "scratch/nhp-navigation/ann/": "write",
+    }
+    assert (
+        Denial(
+            f"read {BUCKET}human-intracranial/",
+            "nhp-navigation reads human-intracranial, but you are not in "
+            "human-subjects-trained, which human-intracranial requires",
+        )
+        in access.denied
+    )
+    only_theory = Person.of("ann", ["theory-lab"])
+    assert "nhp-categorization/" not in modes(
+        decide(collaboration, only_theory, "nhp-navigation", now)
+    )
+    assert "nhp-categorization/" in modes(
+        decide(collaboration, only_theory, "nhp-navigation", EMBARGO)
+    )
+
+
+def test_a_project_in_another_store_is_out_of_reach(example: Collaboration, now: datetime) -> None:
+    def move(document: dict) -> None:
+        document["stores"]["other"] = {**document["stores"]["main"], "bucket": "elsewhere"}
+        document["projects"]["shared-stimuli"]["store"] = "other"
+
+    access = decide(
+        changed(example, move), Person.of("ann", ["navigation-lab"]), "nhp-navigation", now
+    )
+    assert not [grant for grant in access.grants if "elsewhere" in grant.prefix]
+    assert any(
+        denial.what == "read s3://elsewhere/shared-stimuli/"
+        and "keys for the store main only" in denial.reason
+        for denial in access.denied
+    )
+
+
+def test_no_scratch_where_the_store_has_none(example: Collaboration, now: datetime) -> None:
+    def drop(document: dict) -> None:
+        document["stores"]["main"]["scratch"] = None
+
+    person = Person.of("ann", ["navigation-lab"])
+    access = decide(changed(example, drop), person, "nhp-navigation", now)
+    assert set(modes(access)) == {"nhp-navigation/", "shared-stimuli/"}
+
+
+@pytest.mark.parametrize("name", ["../bob", "bob/", "*", "Bob", "${aws:username}", ""])
+def test_a_name_from_outside_stays_in_its_own_scratch(ask, name: str) -> None:
+    access = ask("nhp-navigation", "navigation-lab", name=name)
+    prefix = f"{BUCKET}scratch/nhp-navigation/{slug(name)}/"
+    assert [grant.prefix for grant in access.grants if "scratch" in grant.prefix] == [prefix]
+    assert slug(name) not in ("bob", "..", "")
+
+
+# Profiles, images and limits
+
+
+def test_profiles_for_every_team_with_the_default_first(ask) -> None:
+    access = ask("nhp-navigation", "navigation-lab")
+    assert [offer.name for offer in access.profiles] == ["small", "large"]
+    assert access.profiles[0].reason == (
+        "nhp-navigation offers every profile, and it is for every team"
+    )
+    assert (
+        Denial(
+            "profile gpu",
+            "you are not in theory-lab or data-science-core, and gpu is for theory-lab and "
+            "data-science-core only",
+        )
+        in access.denied
+    )
+
+
+def test_a_profile_for_some_teams(ask) -> None:
+    access = ask("nhp-navigation", "theory-lab")
+    assert [offer.name for offer in access.profiles] == ["small", "large", "gpu"]
+    assert access.profiles[2].reason == (
+        "nhp-navigation offers every profile, and it is for theory-lab and data-science-core; "
+        "you are in theory-lab"
+    )
+
+
+def test_a_project_offers_only_its_profiles(ask) -> None:
+    access = ask("human-intracranial", "data-science-core", "human-subjects-trained")
+    assert [offer.name for offer in access.profiles] == ["small", "large"]
+    assert Denial("profile gpu", "human-intracranial offers only small and large") in access.denied
+
+
+def test_an_ended_membership_takes_its_profile(example: Collaboration, now: datetime) -> None:
+    def expire(document: dict) -> None:
+        document["teams"]["theory-lab"]["expires"]["ann"] = "2026-01-01"
+
+    person = Person.of("ann", ["navigation-lab", "theory-lab"])
+    access = decide(changed(example, expire), person, "nhp-navigation", now)
+    assert (
+        Denial(
+            "profile gpu",
+            "your membership of theory-lab ended on 2026-01-01, and gpu is for theory-lab and "
+            "data-science-core only",
+        )
+        in access.denied
+    )
+
+
+def test_the_default_comes_first_wherever_it_stands(example: Collaboration, now: datetime) -> None:
+    def swap(document: dict) -> None:
+        document["profiles"]["small"]["default"] = False
+        document["profiles"]["gpu"]["default"] = True
+
+    collaboration = changed(example, swap)
+
+    def names(team: str) -> list[str]:
+        access = decide(collaboration, Person.of("ann", [team]), "nhp-navigation", now)
+        return [offer.name for offer in access.profiles]
+
+    assert names("theory-lab") == ["gpu", "small", "large"]
+    assert names("navigation-lab") == ["small", "large"]
+
+
+def test_no_profile_left_is_said(example: Collaboration, now: datetime) -> None:
+    def only_gpu(document: dict) -> None:
+        document["projects"]["nhp-navigation"]["profiles"] = ["gpu"]
+
+    access = decide(
+        changed(example, only_gpu), Person.of("ann", ["navigation-lab"]), "nhp-navigation", now
+    )
+    assert access.profiles == ()
+    assert access.level == "manage"
+    assert (
+        Denial(
+            "profiles",
+            "no profile remains for you in nhp-navigation, so no server can start there",
+        )
+        in access.denied
+    )
+
+
+def test_images(ask, example: Collaboration, now: datetime) -> None:
+    access = ask("nhp-navigation", "navigation-lab")
+    assert [(offer.name, offer.reason) for offer in access.images] == [
+        ("neuro", "nhp-navigation offers every image")
+    ]
+
+    def add(document: dict) -> None:
+        document["images"]["other"] = {"title": "Other", "image": "other:1"}
+        document["projects"]["nhp-navigation"]["images"] = ["other"]
+
+    access = decide(
+        changed(example, add), Person.of("ann", ["navigation-lab"]), "nhp-navigation", now
+    )
+    assert [offer.name for offer in access.images] == ["other"]
+    assert Denial("image neuro", "nhp-navigation offers only other") in access.denied
+
+
+def test_a_hub_without_images_misses_none(example: Collaboration, now: datetime) -> None:
+    def drop(document: dict) -> None:
+        document["images"] = {}
+
+    access = decide(
+        changed(example, drop), Person.of("ann", ["navigation-lab"]), "nhp-navigation", now
+    )
+    assert access.images == ()
+    assert not [denial for denial in access.denied if denial.what.startswith("image")]
+
+
+def test_dask_limits_of_the_collaboration(ask) -> None:
+    limits = ask("nhp-navigation", "theory-lab").dask
+    assert limits is not None
+    assert (limits.max_workers, limits.max_cores, limits.max_memory) == (50, 200, 800 * 1024**3)
+    assert limits.worker_profiles == ("standard",)
+    assert limits.idle_timeout == timedelta(minutes=30)
+    assert limits.reason == (
+        "the limits of learning-circuits, shared by all clusters of nhp-navigation"
+    )
+
+
+def test_a_project_overrides_field_by_field(example: Collaboration, now: datetime) -> None:
+    def override(document: dict) -> None:
+        document["dask"]["max_cores"] = None
+        document["projects"]["nhp-navigation"]["dask"] = {
+            "max_workers": 0,
+            "idle_timeout": "5m",
+            "worker_profiles": [],
+        }
+
+    limits = decide(
+        changed(example, override), Person.of("ann", ["theory-lab"]), "nhp-navigation", now
+    ).dask
+    assert limits is not None
+    assert (limits.max_workers, limits.max_cores, limits.max_memory) == (0, None, 800 * 1024**3)
+    assert limits.worker_profiles == ()
+    assert limits.idle_timeout == timedelta(minutes=5)
+    assert limits.reason.endswith(
+        "; nhp-navigation sets its own idle_timeout, max_workers and worker_profiles"
+    )
+
+
+def test_the_budget(ask) -> None:
+    budget = ask("nhp-navigation", "theory-lab").budget
+    assert budget is not None
+    assert (budget.usd_per_month, budget.when_spent) == (900, "warn")
+    assert ask("shared-stimuli", "theory-lab").budget is None
+
+
+# Around it
+
+
+def test_a_project_that_there_is_not(ask) -> None:
+    access = ask("no/such", "navigation-lab")
+    assert access.level is None
+    assert access.reason == (
+        "there is no project 'no/such'; the projects are nhp-navigation, nhp-categorization, "
+        "human-intracranial and shared-stimuli"
+    )
+    assert access.grants == ()
+    assert access.denied[0].reason == access.reason
+
+
+def test_a_naive_moment_is_refused(example: Collaboration) -> None:
+    naive = datetime(2027, 1, 1)  # noqa: DTZ001
+    with pytest.raises(ValueError, match="no time zone"):
+        decide(example, Person("ann"), "nhp-navigation", naive)
+    with pytest.raises(ValueError, match="no time zone"):
+        decide_all(example, Person("ann"), naive)
+
+
+def test_decide_all_is_decide_for_every_project(example: Collaboration, now: datetime) -> None:
+    person = Person.of("ann", ["theory-lab"])
+    assert decide_all(example, person, now) == {
+        project: decide(example, person, project, now) for project in example.projects
+    }
+
+
+def test_two_accesses_that_differ_only_in_time_are_equal(
+    example: Collaboration, now: datetime
+) -> None:
+    person = Person.of("ann", ["theory-lab"])
+    later = decide(example, person, "nhp-navigation", now + timedelta(days=1))
+    assert decide(example, person, "nhp-navigation", now) == later
+
+
+def test_the_widest_access_has_every_grant(example: Collaboration) -> None:
+    access = widest_access(example, "nhp-categorization")
+    assert access.level == "manage"
+    assert len(slug(access.person.name)) == 63
+    own = [grant.prefix for grant in access.grants if "scratch" in grant.prefix]
+    assert own == [f"{BUCKET}scratch/nhp-categorization/{slug(access.person.name)}/"]

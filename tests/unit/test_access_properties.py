@@ -1,0 +1,156 @@
+"""What must hold for any collaboration, person, team set, project and moment."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from itertools import combinations
+
+from collaborations import (
+    PROJECTS,
+    TEAMS,
+    collaborations,
+    moments,
+    people,
+    problems,
+    team_sets,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from panneuro_hub.access import (
+    Access,
+    Person,
+    active_teams,
+    decide,
+    decide_all,
+    judge,
+    session_view,
+    widest_access,
+)
+from panneuro_hub.collaboration import Collaboration
+from panneuro_hub.names import slug
+from panneuro_hub.policy import session_policy
+from panneuro_hub.wire import SessionView
+
+projects = st.sampled_from(list(PROJECTS)) | st.text(max_size=8)
+RANK = {None: 0, "read": 1, "write": 2, "manage": 3}
+
+
+def places(collaboration: Collaboration) -> list[str]:
+    """URIs in and around every place of the collaboration."""
+    keys = ["scratch/", "scratch/one/ann/x", "elsewhere/x"]
+    for project in collaboration.projects.values():
+        for prefix in (project.prefix, *project.frozen):
+            keys += [prefix, f"{prefix}x/y", prefix[:-1], f"{prefix[:-1]}b/x", f"{prefix[:-2]}/x"]
+    return [f"s3://lab/{key}" for key in dict.fromkeys(keys)]
+
+
+def reach(collaboration: Collaboration, access: Access) -> dict[str, int]:
+    """0, 1 or 2 by URI: nothing, read, read and write."""
+    verdicts = {uri: judge(collaboration, access, uri) for uri in places(collaboration)}
+    assert all(verdict.read or not verdict.write for verdict in verdicts.values())
+    return {uri: verdict.read + verdict.write for uri, verdict in verdicts.items()}
+
+
+@given(collaborations())
+def test_the_collaborations_of_these_tests_are_ones_that_load(collaboration: Collaboration) -> None:
+    # What has no say in access is left to chance: an embargo that holds nothing back.
+    found = [
+        message
+        for message in problems(collaboration)
+        if "embargo holds nothing back" not in message
+    ]
+    assert found == []
+
+
+@given(collaborations(), people, projects, moments)
+def test_decide_answers_with_reasons_whatever_is_asked(
+    collaboration: Collaboration, person: Person, project: str, now: datetime
+) -> None:
+    access = decide(collaboration, person, project, now)
+    assert access.reason
+    for thing in (*access.grants, *access.denied, *access.profiles, *access.images):
+        assert thing.reason
+    if access.level is None:
+        assert access.denied
+        assert (access.grants, access.profiles, access.images, access.dask) == ((), (), (), None)
+    else:
+        assert access.grants
+        assert access.dask
+    view = session_view(collaboration, access)
+    assert SessionView.from_json(view.to_json()) == view
+
+
+@given(collaborations(), people, st.sampled_from(list(PROJECTS)), moments)
+def test_grants_stay_inside_the_project_its_reads_and_the_own_scratch(
+    collaboration: Collaboration, person: Person, name: str, now: datetime
+) -> None:
+    project = collaboration.projects[name]
+    own = [f"s3://lab/{project.prefix}", f"s3://lab/scratch/{name}/{slug(person.name)}/"]
+    others = [f"s3://lab/{collaboration.projects[other].prefix}" for other in project.reads]
+    frozen = tuple(f"s3://lab/{prefix}" for prefix in project.frozen)
+    for grant in decide(collaboration, person, name, now).grants:
+        if grant.mode == "write":
+            assert grant.prefix in own
+            assert not grant.prefix.startswith(frozen)
+        else:
+            assert grant.prefix in (own[0], *others, *frozen)
+
+
+@given(collaborations(), people, st.sampled_from(list(PROJECTS)), moments)
+def test_nobody_writes_in_frozen_places_or_in_other_projects(
+    collaboration: Collaboration, person: Person, name: str, now: datetime
+) -> None:
+    access = decide(collaboration, person, name, now)
+    for other, project in collaboration.projects.items():
+        closed = [*project.frozen] if other == name else [project.prefix]
+        for prefix in closed:
+            assert not judge(collaboration, access, f"s3://lab/{prefix}x").write
+
+
+@given(collaborations(), people, moments)
+def test_who_is_in_no_active_team_has_nothing(
+    collaboration: Collaboration, person: Person, now: datetime
+) -> None:
+    if not active_teams(collaboration, person, now):
+        accesses = decide_all(collaboration, person, now).values()
+        assert [access for access in accesses if access.level or access.grants] == []
+
+
+@given(collaborations(), st.sampled_from(list(PROJECTS)), people, team_sets, moments)
+def test_more_teams_never_take_anything_away(
+    collaboration: Collaboration, project: str, person: Person, more: frozenset[str], now: datetime
+) -> None:
+    fewer = decide(collaboration, person, project, now)
+    wider = decide(collaboration, Person(person.name, person.teams | more), project, now)
+    assert RANK[fewer.level] <= RANK[wider.level]
+    before, after = reach(collaboration, fewer), reach(collaboration, wider)
+    assert [uri for uri in before if before[uri] > after[uri]] == []
+    assert {offer.name for offer in fewer.profiles} <= {offer.name for offer in wider.profiles}
+    assert {offer.name for offer in fewer.images} <= {offer.name for offer in wider.images}
+
+
+@given(collaborations(), st.sampled_from(list(PROJECTS)), people, moments)
+def test_a_project_is_read_through_another_only_by_who_may_read_it(
+    collaboration: Collaboration, project: str, person: Person, now: datetime
+) -> None:
+    levels = {name: access.level for name, access in decide_all(collaboration, person, now).items()}
+    access = decide(collaboration, person, project, now)
+    reads = {
+        grant.project
+        for grant in access.grants
+        if grant.mode == "read" and grant.project != project
+    }
+    may = {other for other in collaboration.projects[project].reads if levels[other]}
+    assert reads == (may if levels[project] else set())
+
+
+@given(collaborations(), st.sampled_from(list(PROJECTS)), moments)
+def test_nobodys_policy_is_longer_than_the_widest(
+    collaboration: Collaboration, project: str, now: datetime
+) -> None:
+    widest = len(session_policy(widest_access(collaboration, project).grants))
+    for size in range(1, len(TEAMS) + 1):
+        for teams in combinations(TEAMS, size):
+            access = decide(collaboration, Person.of("Ann " * 20, teams), project, now)
+            assert len(session_policy(access.grants)) <= widest
