@@ -1,1 +1,1 @@
-"""demo."""
+"""The demo: a whole hub on this machine, with real parts and real recordings."""

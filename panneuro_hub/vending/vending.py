@@ -1,0 +1,86 @@
+"""Requests to credentials: the right maker, through the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from panneuro_hub.errors import AccessDenied, VendingError
+from panneuro_hub.vending.cache import Cache, Clock
+from panneuro_hub.vending.makers import default_makers
+from panneuro_hub.vending.types import CredentialMaker, Issued, Request
+from panneuro_hub.wire import Credential
+
+Record = Callable[[Credential], Awaitable[None]]
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Vending:
+    """Makes credentials for sessions, and keeps each for a while.
+
+    Parameters
+    ----------
+    makers : mapping of str to CredentialMaker, optional
+        By type of store; every type that there is where not given.
+    reuse_for : timedelta, optional
+        How long a credential is handed out again since it was made; a third of the
+        store's `credential_lifetime` where not given.
+    clock : callable
+        The time now (aware, UTC).
+    """
+
+    def __init__(
+        self,
+        makers: Mapping[str, CredentialMaker] | None = None,
+        reuse_for: timedelta | None = None,
+        clock: Clock = _utc_now,
+    ) -> None:
+        self._makers = default_makers() if makers is None else dict(makers)
+        self._reuse_for = reuse_for
+        self._cache = Cache(clock)
+
+    async def credential(self, request: Request, record: Record | None = None) -> Issued:
+        """Keys for exactly the grants of `request`.
+
+        Parameters
+        ----------
+        record : callable, optional
+            Called with every credential that a store makes for this, before anybody
+            gets it; if it fails, nobody does.
+
+        Raises
+        ------
+        AccessDenied
+            If there are no grants. No store is asked.
+        VendingError
+            If the store makes no credential; `retry_after` says whether that may pass.
+        """
+        if not request.grants:
+            raise AccessDenied(
+                f"{request.person} has no access to data in {request.project}, so there are no keys"
+            )
+        maker = self._makers.get(request.store.type)
+        if maker is None:
+            raise VendingError(
+                f"no credentials can be made for a store of type {request.store.type!r}"
+            )
+        rights = maker.rights(request)
+        key = (request.session, request.person, request.project, request.store, rights)
+        reuse_for = self._reuse_for or request.store.credential_lifetime / 3
+
+        async def make() -> Credential:
+            credential = await maker.make(request, rights)
+            if record is not None:
+                await record(credential)
+            return credential
+
+        return await self._cache.get(key, make, reuse_for)
+
+    async def close(self) -> None:
+        """Forget every credential and let go of connections."""
+        await self._cache.close()
+        for maker in self._makers.values():
+            await maker.close()

@@ -1,0 +1,291 @@
+"""Every S3 client that we know of keeps reading while its session's keys end under it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import numpy as np
+import pytest
+import xarray
+import zarr
+from botocore.exceptions import ClientError
+from client_programs import CLIENTS, CONTENT, NUMBERS
+from key_tap import KeyTap
+from obstore.store import S3Store
+from short_service import ShortService
+from short_sessions import lab_store
+from zarr.storage import ObjectStore
+
+import panneuro_hub.lab as lab
+from panneuro_hub.demo.seaweedfs import SeaweedFS
+from panneuro_hub.errors import AccessDenied
+from panneuro_hub.lab.agent import Agent, Settings
+from panneuro_hub.vending import Request
+from panneuro_hub.wire import Denial, Grant, SessionView, Ticket
+
+LIFETIME = timedelta(seconds=12)
+PATIENCE = 85.0  # seconds
+PROGRAMS = Path(__file__).with_name("client_programs.py")
+OUR_GRANTS = (
+    Grant("s3://lab/nav/", "read", "you are in navigation-lab", "nav"),
+    Grant("s3://lab/scratch/nav/ada/", "write", "your own scratch in nav", "nav"),
+)
+
+
+@dataclass(frozen=True)
+class Session:
+    """A session with short keys, as its processes find it."""
+
+    environment: dict[str, str]
+    service: ShortService
+    tap: KeyTap
+
+
+def data_store(seaweedfs: SeaweedFS, prefix: str) -> S3Store:
+    """With the keys of who loads data."""
+    access_key, secret_key = seaweedfs.admin
+    return S3Store(
+        "lab",
+        prefix=prefix,
+        endpoint=seaweedfs.endpoint_url,
+        region=seaweedfs.region,
+        access_key_id=access_key,
+        secret_access_key=secret_key,
+        client_options={"allow_http": True},
+    )
+
+
+@pytest.fixture(scope="module")
+def data(seaweedfs: SeaweedFS) -> None:
+    for name in CLIENTS:
+        if "zarr" in name:
+            store = ObjectStore(data_store(seaweedfs, f"nav/{name}"))
+            group = zarr.create_group(store)
+            numbers = group.create_array(
+                "numbers", shape=NUMBERS, chunks=6, dtype="i4", dimension_names=("n",)
+            )
+            numbers[:] = np.arange(NUMBERS)
+        else:
+            data_store(seaweedfs, "nav").put(f"{name}/data.bin", CONTENT)
+    data_store(seaweedfs, "human").put("secret.zarr/zarr.json", b"{}")
+    data_store(seaweedfs, "nav").put("empty/readme.txt", b"no data yet")
+
+
+@pytest.fixture(scope="module")
+def session(
+    seaweedfs: SeaweedFS, data: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Session]:
+    folder = tmp_path_factory.mktemp("session")
+    ticket = Ticket.new("ada", "").encode()
+    (folder / "ticket").write_text(ticket)
+    request = Request("ada/", "ada", "nav", lab_store(seaweedfs), OUR_GRANTS)
+    with ExitStack() as stack:
+        assert seaweedfs.ports is not None
+        tap = stack.enter_context(KeyTap(seaweedfs.ports.s3, depth=2))
+        endpoint = f"http://127.0.0.1:{tap.port}"
+        view = SessionView(
+            user="ada",
+            project="nav",
+            title="Navigation",
+            level="read",
+            prefix="s3://lab/nav/",
+            scratch="s3://lab/scratch/nav/ada/",
+            endpoint_url=endpoint,
+            region=seaweedfs.region,
+            # As after a change of the collaboration, of which the store's keys know sooner.
+            prefixes={"nav": "s3://lab/nav/", "human": "s3://lab/human/"},
+            grants=(*OUR_GRANTS, Grant("s3://lab/human/", "read", "until a moment ago", "human")),
+            denied=(Denial("write s3://lab/nav/", "you are not in data-science-core"),),
+        )
+        service = stack.enter_context(ShortService(seaweedfs, request, view, ticket, LIFETIME))
+        agent = Agent(Settings(service.url, folder / "ticket"))
+        agent.start()
+        stack.callback(agent.stop)
+        yield Session(
+            {
+                **agent.environment(),
+                "AWS_REGION": seaweedfs.region,
+                "AWS_DEFAULT_REGION": seaweedfs.region,
+                "AWS_EC2_METADATA_DISABLED": "true",
+                "AWS_ENDPOINT_URL": endpoint,
+                "AWS_ENDPOINT_URL_S3": endpoint,
+                "AWS_ALLOW_HTTP": "true",
+            },
+            service,
+            tap,
+        )
+
+
+class Reader:
+    """A client's process, and when it last read."""
+
+    def __init__(self, name: str, environment: dict[str, str], moved: threading.Condition) -> None:
+        self.name = name
+        self.reads = 0
+        self.last_read: datetime | None = None
+        self.ended = False
+        self._moved = moved
+        self.process = subprocess.Popen(
+            [sys.executable, str(PROGRAMS), name],
+            env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", **environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.output: list[str] = []
+        self._listener = threading.Thread(target=self._listen)
+        self._listener.start()
+
+    def _listen(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            with self._moved:
+                if line == "read\n":
+                    self.reads += 1
+                    self.last_read = datetime.now(UTC)
+                else:
+                    self.output.append(line)
+                self._moved.notify_all()
+        with self._moved:
+            self.ended = True
+            self._moved.notify_all()
+
+    def outlived_two(self, session: Session) -> bool:
+        """Whether it has read with new keys, after the first two that it used were dead."""
+        used = session.tap.keys[f"nav/{self.name}"]
+        if len(used) < 3 or self.last_read is None:
+            return False
+        return self.last_read > session.service.ends[used[1]] + timedelta(seconds=1)
+
+    def stop(self) -> int:
+        """Tell it to end; gives its exit status."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        try:
+            status = self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            status = self.process.wait()
+        self._listener.join()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return status
+
+
+def test_every_client_reads_on_after_two_renewals(session: Session) -> None:
+    moved = threading.Condition()
+    readers = [Reader(name, session.environment, moved) for name in CLIENTS]
+    deadline = time.monotonic() + PATIENCE
+    with moved:
+        while not all(reader.outlived_two(session) for reader in readers):
+            if any(reader.ended for reader in readers) or time.monotonic() > deadline:
+                break
+            moved.wait(1)
+        done = {reader.name: reader.outlived_two(session) for reader in readers}
+    statuses = {reader.name: reader.stop() for reader in readers}
+    told = "\n".join(f"{r.name}: {r.reads} reads\n{''.join(r.output)}" for r in readers)
+    assert done == dict.fromkeys(CLIENTS, True), told
+    assert statuses == dict.fromkeys(CLIENTS, 0), told
+
+
+def refused_at(client: Any) -> datetime | None:
+    """When the store refused a read with 403, or `None` where it did not."""
+    try:
+        client.get_object(Bucket="lab", Key="nav/boto3/data.bin")["Body"].read()
+    except ClientError as refused:
+        if refused.response["ResponseMetadata"]["HTTPStatusCode"] == 403:
+            return datetime.now(UTC)
+        raise
+    return None
+
+
+def test_keys_that_ended_are_dead_at_the_store(session: Session) -> None:
+    first = session.service.issued[0]
+    client = boto3.client(
+        "s3",
+        endpoint_url=session.environment["AWS_ENDPOINT_URL"],
+        region_name="us-east-1",
+        aws_access_key_id=first.access_key_id,
+        aws_secret_access_key=first.secret_access_key,
+        aws_session_token=first.session_token,
+    )
+    deadline = time.monotonic() + 30
+    refused = refused_at(client)
+    while refused is None and time.monotonic() < deadline:
+        refused = refused_at(client)
+    client.close()
+    assert refused is not None
+    assert refused >= first.expires
+
+
+@pytest.fixture
+def here(session: Session, monkeypatch: pytest.MonkeyPatch) -> Session:
+    for name, value in session.environment.items():
+        monkeypatch.setenv(name, value)
+    return session
+
+
+def test_the_researcher_sees_the_session(here: Session) -> None:
+    seen = lab.session()
+    assert seen.grants == here.service.view.grants
+    assert seen.keys_until is not None
+    assert "you are in navigation-lab" in repr(seen)
+
+
+def test_a_dataset_is_opened_lazily(here: Session) -> None:
+    dataset = lab.open_zarr("nav/lab-zarr", chunks=None)
+    assert isinstance(dataset, xarray.Dataset)
+    assert dataset["numbers"].sum().item() == NUMBERS * (NUMBERS - 1) // 2
+
+
+@pytest.mark.parametrize("path", ["nav/nowhere.zarr", "nav/empty", "nav/boto3/data.bin"])
+def test_a_dataset_that_is_not_there_is_said_plainly(here: Session, path: str) -> None:
+    with pytest.raises(lab.NothingThere, match=rf"no Zarr group at '{path}' \(s3://lab/{path}\)"):
+        lab.open_zarr(path, chunks=None)
+
+
+def test_what_the_store_refuses_is_said_plainly(here: Session) -> None:
+    with pytest.raises(AccessDenied, match=r"the store refuses 'human/secret.zarr'.*of nav"):
+        lab.open_zarr("human/secret.zarr", chunks=None)
+
+
+def test_a_store_begins_at_its_place(here: Session) -> None:
+    assert bytes(lab.store().get("boto3/data.bin").bytes()) == CONTENT
+    assert bytes(lab.store("nav/boto3").get("data.bin").bytes()) == CONTENT
+    scratch = lab.store("scratch")
+    scratch.put("notes.txt", b"mine")
+    assert [entry["path"] for entry in scratch.list().collect()] == ["notes.txt"]
+    scratch.delete("notes.txt")
+
+
+def test_a_store_takes_no_keys_along(here: Session) -> None:
+    store = lab.store("nav/boto3")
+    sent = pickle.dumps(store)
+    for credential in here.service.issued:
+        assert credential.secret_access_key.encode() not in sent
+    assert here.environment["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"].encode() not in sent
+    assert bytes(pickle.loads(sent).get("data.bin").bytes()) == CONTENT
+
+
+def test_the_file_system_lists_reads_and_writes(here: Session) -> None:
+    files = lab.filesystem()
+    assert files.ls(lab.resolve("nav/empty"), detail=False) == ["lab/nav/empty/readme.txt"]
+    notes = lab.resolve("scratch/notes.txt")
+    with files.open(notes, "wb") as file:
+        file.write(b"mine")
+    assert files.cat_file(notes) == b"mine"
+    files.rm_file(notes)
+    assert not files.exists(notes)
