@@ -1,0 +1,276 @@
+"""The session's agent: gives the session's keys to every client on this machine or pod.
+
+It serves the container-credentials protocol, which the AWS SDKs and most S3
+clients know, on loopback. ``python -m panneuro_hub.lab.agent`` runs it as a
+sidecar; a local server starts it as threads. It needs nothing but Python.
+
+Source: AWS SDKs and Tools Reference Guide, "Container credential provider".
+"""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from panneuro_hub.lab.door import Door
+from panneuro_hub.lab.keeper import CHANCE, FIRST_WAIT, Clock, Keeper
+from panneuro_hub.lab.server import LOOPBACK, LoopbackServer
+from panneuro_hub.lab.tokens import TokenFile
+from panneuro_hub.lab.upstream import SettingsError, Upstream
+from panneuro_hub.lab.views import LastView
+
+log = logging.getLogger("panneuro_hub.lab")
+
+_ROTATE_EVERY = 3600.0  # seconds
+_ROTATE_AGAIN = 60.0  # seconds, where the file could not be written
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How an agent is set up.
+
+    Parameters
+    ----------
+    service_url : str
+        Where the service is; ``PANNEURO_SERVICE_URL``.
+    ticket_file : Path
+        Where the session's ticket is; ``PANNEURO_TICKET_FILE``.
+    port : int
+        The port to serve on, 0 for any free one; ``PANNEURO_AGENT_PORT``.
+    token_file : Path or None
+        Where clients find the token; `None` for a folder of its own;
+        ``PANNEURO_TOKEN_FILE``.
+    rotate_every : float
+        Seconds between tokens.
+    first_wait : float
+        Seconds that a client's request waits for the first keys.
+    """
+
+    service_url: str
+    ticket_file: Path
+    port: int = 0
+    token_file: Path | None = None
+    rotate_every: float = _ROTATE_EVERY
+    first_wait: float = FIRST_WAIT
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Read the settings.
+
+        Raises
+        ------
+        SettingsError
+            If one is missing or unusable.
+        """
+        token_file = environment.get("PANNEURO_TOKEN_FILE")
+        return cls(
+            service_url=_needed(environment, "PANNEURO_SERVICE_URL"),
+            ticket_file=Path(_needed(environment, "PANNEURO_TICKET_FILE")),
+            port=_port(environment),
+            token_file=Path(token_file) if token_file else None,
+        )
+
+
+class Agent:
+    """The agent as daemon threads.
+
+    Parameters
+    ----------
+    settings : Settings
+    clock : Clock, optional
+    chance : callable, optional
+        Gives numbers from 0 to 1, by which requests of many agents are spread.
+
+    Raises
+    ------
+    SettingsError
+        If the service's address is not one.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock | None = None,
+        chance: Callable[[], float] = CHANCE.random,
+    ) -> None:
+        self._settings = settings
+        upstream = Upstream(settings.service_url, settings.ticket_file)
+        self._keeper = Keeper(upstream.credential, clock, chance)
+        self._views = LastView(upstream.session)
+        self._stopping = threading.Event()
+        self._server: LoopbackServer | None = None
+        self._tokens: TokenFile | None = None
+        self._folder: Path | None = None
+
+    def start(self) -> None:
+        """Serve, and begin to ask the service.
+
+        Raises
+        ------
+        SettingsError
+            If the port is taken or the token file cannot be written.
+        """
+        self._tokens = tokens = self._open_tokens()
+        door = Door(self._keeper, self._views, tokens.accepts, self._settings.first_wait)
+        try:
+            self._server = server = LoopbackServer(self._settings.port, door.answer)
+        except OSError as problem:
+            self.stop()
+            raise SettingsError(
+                f"PANNEURO_AGENT_PORT: {LOOPBACK}:{self._settings.port} cannot be used "
+                f"({problem.strerror}); choose a free port, or 0 for any"
+            ) from problem
+        _thread("panneuro-agent", server.serve_forever)
+        log.info("the session's agent serves on %s:%d", LOOPBACK, server.port)
+        self._keeper.start()
+        _thread("panneuro-tokens", self._rotate)
+
+    def stop(self) -> None:
+        """Forget the keys, stop serving, and remove the token file."""
+        self._stopping.set()
+        self._keeper.stop()
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        if self._tokens is not None:
+            self._tokens.remove()
+            self._tokens = None
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def environment(self) -> dict[str, str]:
+        """The variables through which S3 clients find the agent.
+
+        Raises
+        ------
+        RuntimeError
+            If the agent has not been started.
+        """
+        if self._server is None or self._tokens is None:
+            raise RuntimeError("the agent is not running; call start() first")
+        return {
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": (
+                f"http://{LOOPBACK}:{self._server.port}/credentials"
+            ),
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(self._tokens.path),
+        }
+
+    def _open_tokens(self) -> TokenFile:
+        path = self._settings.token_file
+        try:
+            if path is None:
+                self._folder = Path(tempfile.mkdtemp(prefix="panneuro-"))
+                path = self._folder / "token"
+            return TokenFile(path.absolute())
+        except OSError as problem:
+            raise SettingsError(
+                f"PANNEURO_TOKEN_FILE: {problem.filename or path} cannot be written "
+                f"({problem.strerror}); name a file in a folder of this user"
+            ) from problem
+
+    def _rotate(self) -> None:
+        tokens = self._tokens
+        pause = self._settings.rotate_every
+        while tokens is not None and not self._stopping.wait(pause):
+            try:
+                tokens.rotate()
+                pause = self._settings.rotate_every
+            except OSError as problem:
+                pause = min(_ROTATE_AGAIN, self._settings.rotate_every)
+                log.warning("the token stays as it is, for %s: %s", tokens.path, problem.strerror)
+
+
+def healthy(environment: Mapping[str, str]) -> bool:
+    """Whether the agent of this machine holds usable keys; what a probe asks.
+
+    Raises
+    ------
+    SettingsError
+        If ``PANNEURO_AGENT_PORT`` does not say which port that is.
+    """
+    port = _port(environment)
+    if port == 0:
+        raise SettingsError("PANNEURO_AGENT_PORT: set it to the port that the agent serves on")
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=5)
+    try:
+        connection.request("GET", "/health")
+        with connection.getresponse() as response:
+            return response.status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run as a sidecar until SIGTERM or SIGINT; with ``--health``, be its probe.
+
+    A probe is a command because the agent is on loopback, where the kubelet's
+    own HTTP probes do not come.
+
+    Returns
+    -------
+    int
+        The exit status: 0 after a signal or when healthy, 1 for unhealthy or
+        unusable settings.
+    """
+    log_plainly()
+    stopping = threading.Event()
+    try:
+        if list(arguments) == ["--health"]:
+            return 0 if healthy(environment) else 1
+        agent = Agent(Settings.from_environment(environment))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stopping.set())
+        agent.start()
+    except SettingsError as problem:
+        log.error("%s", problem)
+        return 1
+    stopping.wait()
+    agent.stop()
+    log.info("the session's agent has stopped")
+    return 0
+
+
+def log_plainly() -> None:
+    """Let the agent's log go to standard error, and to no other logger's handlers as well."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s panneuro: %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+
+
+def _thread(name: str, target: Callable[[], None]) -> None:
+    threading.Thread(target=target, name=name, daemon=True).start()
+
+
+def _needed(environment: Mapping[str, str], name: str) -> str:
+    value = environment.get(name)
+    if not value:
+        raise SettingsError(
+            f"{name} is not set; the hub sets it for every session that it starts, so this "
+            "program works inside one only"
+        )
+    return value
+
+
+def _port(environment: Mapping[str, str]) -> int:
+    text = environment.get("PANNEURO_AGENT_PORT") or "0"
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535):
+        raise SettingsError("PANNEURO_AGENT_PORT must be a whole number from 0 to 65535")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

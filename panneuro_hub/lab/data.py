@@ -1,0 +1,141 @@
+"""Reaching the session's data from Python: stores, a file system, Zarr.
+
+What is made here renews its keys by itself: obstore asks the session's agent
+whenever they end.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
+from obstore.fsspec import FsspecStore
+from obstore.store import S3Store
+
+from panneuro_hub.errors import AccessDenied
+from panneuro_hub.lab.here import NothingThere, locate, session
+from panneuro_hub.names import Location
+from panneuro_hub.wire import SessionView
+
+if TYPE_CHECKING:
+    import xarray
+    from obstore.store import ClientConfig, S3Config
+
+
+def store(path: str = "") -> S3Store:
+    """An obstore store whose root is a place of this session.
+
+    Parameters
+    ----------
+    path : str
+        As for `resolve`; the project's own prefix where not given. It is taken
+        for a folder.
+
+    Returns
+    -------
+    obstore.store.S3Store
+        Renews its keys by itself; may be pickled and sent to Dask workers, where
+        it works with their session's keys.
+
+    Raises
+    ------
+    AccessDenied, NotInSession, ServiceUnavailable, ValueError
+        As for `resolve`.
+    """
+    view = session()
+    return _store(view, locate(view, path))
+
+
+def filesystem() -> FsspecStore:
+    """An fsspec file system for ``bucket/key`` paths, such as `resolve` gives.
+
+    It renews its keys by itself. Measured beside s3fs (60 files of 1 MiB on
+    loopback, one after the other), it takes a seventh of the time or less; whole
+    batches of files take the same.
+
+    Returns
+    -------
+    obstore.fsspec.FsspecStore
+
+    Raises
+    ------
+    AccessDenied, NotInSession, ServiceUnavailable
+        As for `session`.
+    """
+    view = session()
+    files: FsspecStore = FsspecStore(
+        "s3", config=_config(view), client_options=_client_options(view)
+    )
+    return files
+
+
+def open_zarr(path: str, **kwargs: Any) -> xarray.Dataset:
+    """Open a Zarr group as an xarray dataset; data is read when it is used.
+
+    Parameters
+    ----------
+    path : str
+        As for `resolve`.
+    **kwargs
+        For `xarray.open_zarr`.
+
+    Raises
+    ------
+    NothingThere
+        If there is no Zarr group at `path`.
+    AccessDenied
+        If the place cannot be read from this session; the text says why.
+    NotInSession, ServiceUnavailable, ValueError
+        As for `resolve`.
+    """
+    import xarray
+    from zarr.storage import ObjectStore
+
+    view = session()
+    place = locate(view, path)
+    with _plain_errors(view, path, place), warnings.catch_warnings():
+        # A group without consolidated metadata opens as well; that is no news for its reader.
+        warnings.filterwarnings("ignore", "Failed to open Zarr store with consolidated")
+        reader = ObjectStore(_store(view, place), read_only=True)
+        dataset: xarray.Dataset = xarray.open_zarr(reader, **kwargs)
+    return dataset
+
+
+def _store(view: SessionView, place: Location) -> S3Store:
+    return S3Store(
+        place.bucket,
+        prefix=place.key,
+        config=_config(view),
+        client_options=_client_options(view),
+    )
+
+
+def _config(view: SessionView) -> S3Config:
+    config: S3Config = {"region": view.region}
+    if view.endpoint_url is not None:
+        config["endpoint"] = view.endpoint_url
+    return config
+
+
+def _client_options(view: SessionView) -> ClientConfig:
+    plain_http = view.endpoint_url is not None and view.endpoint_url.startswith("http://")
+    return {"allow_http": True} if plain_http else {}
+
+
+@contextmanager
+def _plain_errors(view: SessionView, path: str, place: Location) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as missing:
+        raise NothingThere(
+            f"there is no Zarr group at {path!r} ({place.uri}); "
+            f"list what is there with lab.filesystem().ls({place.uri!r})"
+        ) from missing
+    except (PermissionDeniedError, UnauthenticatedError) as refused:
+        raise AccessDenied(
+            f"the store refuses {path!r} ({place.uri}) to this session of {view.project}; "
+            "lab.session() says what it may do, and whether its keys are renewed"
+        ) from refused

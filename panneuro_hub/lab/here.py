@@ -1,0 +1,228 @@
+"""Where this session is: the session as its researcher sees it, and names of places.
+
+The session's agent is asked, through the variables by which every S3 client
+finds it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from panneuro_hub.errors import AccessDenied, PanNeuroError, ServiceUnavailable
+from panneuro_hub.names import Location
+from panneuro_hub.wire import Grant, SessionView
+from panneuro_hub.wire.credential import parse_time
+
+_PATIENCE = 30.0  # seconds: longer than the agent itself waits for the service
+SCRATCH = "scratch"
+
+
+class NotInSession(PanNeuroError):
+    """The process does not belong to a session of the hub."""
+
+
+class NothingThere(PanNeuroError, FileNotFoundError):
+    """There is no object of that name in a place that can be read."""
+
+
+@dataclass(frozen=True, repr=False)
+class Session(SessionView):
+    """Where a session is and what it may do; prints as a page of plain text.
+
+    Parameters
+    ----------
+    keys_until : datetime or None
+        When the keys in use end (UTC); they are renewed before, by themselves.
+    problem : str or None
+        Why new keys do not come, where they do not.
+    """
+
+    keys_until: datetime | None = None
+    problem: str | None = None
+
+    def __repr__(self) -> str:
+        return "\n".join(describe(self))
+
+
+def session() -> Session:
+    """Where this session is, what it may do, and why.
+
+    Returns
+    -------
+    Session
+        Not older than half a minute, unless the hub's service is out of reach.
+
+    Raises
+    ------
+    NotInSession
+        Outside a session of the hub.
+    AccessDenied
+        If the session's access has ended; the text says why.
+    ServiceUnavailable
+        If the agent, or the service behind it, is out of reach.
+    """
+    view = SessionView.from_json(_ask_agent("/session"))
+    health = _ask_agent("/health")
+    shared = {field.name: getattr(view, field.name) for field in fields(SessionView)}
+    expires = health.get("expires")
+    return Session(
+        **shared,
+        keys_until=parse_time(expires) if isinstance(expires, str) else None,
+        problem=health.get("problem"),
+    )
+
+
+def resolve(path: str = "") -> str:
+    """The whole address of a place that this session can read.
+
+    Parameters
+    ----------
+    path : str
+        ``PROJECT/rest`` for any project that can be read here; ``scratch/rest``
+        for your own scratch; a whole ``s3://`` address; ``""`` for the project's
+        own prefix.
+
+    Returns
+    -------
+    str
+        ``s3://bucket/key``. Whether something is there is not looked at.
+
+    Raises
+    ------
+    AccessDenied
+        If the place cannot be read from this session; the text says why.
+    ValueError
+        If `path` is not one that a grant can reach (``..``, ``//``).
+    NotInSession, ServiceUnavailable
+        As for `session`.
+    """
+    return locate(session(), path).uri
+
+
+def locate(view: SessionView, path: str) -> Location:
+    """The place that `path` names in the session `view`; the rest is as for `resolve`."""
+    if "://" in path:
+        return _within(view, path)
+    name, _, rest = path.partition("/")
+    if path and not name:
+        raise ValueError(f"{path!r} starts with '/'; write PROJECT/… or {SCRATCH}/…")
+    if name == SCRATCH:
+        if view.scratch is None:
+            raise AccessDenied(f"there is no scratch for you in {view.project}")
+        return Location.parse(view.scratch + rest)
+    prefix = view.prefixes.get(name or view.project)
+    if prefix is None:
+        raise AccessDenied(_why_unreadable(view, name or view.project))
+    return Location.parse(prefix + rest)
+
+
+def covering(view: SessionView, place: Location) -> Grant | None:
+    """The grant that decides about `place`: the longest one that covers it."""
+    grants = [grant for grant in view.grants if grant.location.contains(place)]
+    return max(grants, key=lambda grant: len(grant.prefix), default=None)
+
+
+def describe(here: Session) -> list[str]:
+    """A session as lines of plain text."""
+    level = f"level {here.level}" if here.level else "no access any more"
+    lines = [f"{here.project}: {here.title}", f"{here.user}, {level}"]
+    if here.keys_until is not None:
+        lines.append(f"keys until {here.keys_until:%Y-%m-%d %H:%M} UTC, renewed by themselves")
+    if here.problem:
+        lines.append(f"new keys do not come: {here.problem}")
+    lines += _section("You can", [(f"{g.mode} {g.prefix}", g.reason) for g in here.grants])
+    lines += _section("You cannot", [(denial.what, denial.reason) for denial in here.denied])
+    return lines
+
+
+def _section(title: str, rows: list[tuple[str, str]]) -> list[str]:
+    return [title, *(f"  {what}\n    {reason}" for what, reason in rows)] if rows else []
+
+
+def _within(view: SessionView, uri: str) -> Location:
+    # A project's prefix is meant by its name without the last '/' as well.
+    whole = f"{uri}/" if any(grant.prefix == f"{uri}/" for grant in view.grants) else uri
+    place = Location.parse(whole)
+    if covering(view, place) is not None:
+        return place
+    reasons = [
+        denial.reason
+        for denial in view.denied
+        if denial.what.startswith("read ") and whole.startswith(denial.what.removeprefix("read "))
+    ]
+    raise AccessDenied(f"{uri} cannot be read in this session: {_because(view, reasons)}")
+
+
+def _why_unreadable(view: SessionView, project: str) -> str:
+    # The name as a whole word: "human" is no part of "human-intracranial".
+    named = re.compile(rf"(?<![a-z0-9-]){re.escape(project)}(?![a-z0-9-])")
+    reasons = [
+        denial.reason
+        for denial in view.denied
+        if denial.what.startswith(("read ", "project "))
+        and named.search(f"{denial.what} {denial.reason}")
+    ]
+    return f"{project!r} cannot be read in this session: {_because(view, reasons)}"
+
+
+def _because(view: SessionView, reasons: list[str]) -> str:
+    if reasons:
+        return "; ".join(dict.fromkeys(reasons))
+    readable = [*view.prefixes, *([SCRATCH] if view.scratch else [])]
+    if not readable:
+        return "it can read nothing any more; ask who manages the project"
+    return (
+        f"it is in none of its projects. It can read {', '.join(readable)}; "
+        f"what is your own project's is written {view.project}/…"
+    )
+
+
+def _ask_agent(path: str) -> Mapping[str, Any]:
+    address = os.environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+    token_file = os.environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
+    if not address or not token_file:
+        raise NotInSession(
+            "this process is not in a session of the hub, which sets "
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI and AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE; "
+            "start a server from the hub and work there"
+        )
+    status, answer = _get(address, Path(token_file), path)
+    message = str(answer.get("message", f"the session's agent answered HTTP {status}"))
+    if status == http.HTTPStatus.FORBIDDEN:
+        raise AccessDenied(message)
+    # Health comes with 503 too, and its body says why.
+    if status != http.HTTPStatus.OK and path != "/health":
+        raise ServiceUnavailable(message)
+    return answer
+
+
+def _get(address: str, token_file: Path, path: str) -> tuple[int, Mapping[str, Any]]:
+    try:
+        agent = urlsplit(address)
+        token = token_file.read_text().strip()
+        connection = http.client.HTTPConnection(
+            agent.hostname or "", agent.port or http.client.HTTP_PORT, timeout=_PATIENCE
+        )
+        try:
+            connection.request("GET", path, headers={"Authorization": token})
+            with connection.getresponse() as response:
+                answer = json.loads(response.read())
+        finally:
+            connection.close()
+    except (OSError, ValueError, http.client.HTTPException) as problem:
+        raise ServiceUnavailable(
+            f"the session's agent at {address} does not answer ({problem}); "
+            "if that stays so, stop and start your server"
+        ) from problem
+    if not isinstance(answer, dict):
+        raise ServiceUnavailable(f"what answers at {address} is not the session's agent")
+    return response.status, answer

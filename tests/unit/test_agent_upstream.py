@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_service import FakeService, Reply, said
+from hypothesis import given
+from hypothesis import strategies as st
+
+from panneuro_hub.errors import AccessDenied
+from panneuro_hub.lab.upstream import (
+    OutOfReach,
+    SettingsError,
+    Upstream,
+    _judge,
+    connect,
+    printable,
+    read_ticket,
+)
+from panneuro_hub.wire import Grant, SessionView, Ticket
+
+VIEW = SessionView(
+    user="ada",
+    project="nav",
+    title="Navigation",
+    level="read",
+    prefix="s3://lab/nav/",
+    scratch=None,
+    endpoint_url=None,
+    region="us-east-1",
+    prefixes={"nav": "s3://lab/nav/"},
+    grants=(Grant("s3://lab/nav/", "read", "you are in navigation-lab", "nav"),),
+    denied=(),
+)
+
+
+@pytest.fixture
+def ticket_file(tmp_path: Path) -> Path:
+    path = tmp_path / "ticket"
+    path.write_text(Ticket.new("ada", "").encode() + "\n")
+    return path
+
+
+@pytest.fixture
+def service(ticket_file: Path) -> Iterator[FakeService]:
+    with FakeService(ticket_file.read_text().strip(), view=VIEW) as service:
+        yield service
+
+
+@pytest.fixture
+def upstream(service: FakeService, ticket_file: Path) -> Upstream:
+    return Upstream(service.url, ticket_file)
+
+
+def test_gets_the_credential_and_the_session(upstream: Upstream, service: FakeService) -> None:
+    assert upstream.credential() == service.issued[0]
+    assert upstream.session() == VIEW
+
+
+def test_a_slash_at_the_end_of_the_address_does_not_matter(
+    service: FakeService, ticket_file: Path
+) -> None:
+    assert Upstream(service.url + "/", ticket_file).credential() == service.issued[0]
+
+
+def test_the_ticket_is_read_at_each_request(
+    upstream: Upstream, service: FakeService, ticket_file: Path
+) -> None:
+    service.ticket = Ticket.new("ada", "").encode()
+    with pytest.raises(AccessDenied, match="this ticket is unknown"):
+        upstream.credential()
+    ticket_file.write_text(service.ticket)
+    upstream.credential()
+
+
+@pytest.mark.parametrize(
+    "content", ["", "two\nlines", "a word", "pn1.x\x00", "ä", "x" * 5000], ids=repr
+)
+def test_what_is_no_ticket_is_not_sent(
+    upstream: Upstream, service: FakeService, ticket_file: Path, content: str
+) -> None:
+    ticket_file.write_text(content)
+    with pytest.raises(OutOfReach, match="holds no ticket") as raised:
+        upstream.credential()
+    assert service.credential_asks == 0
+    assert not content or content not in str(raised.value)
+
+
+def test_a_missing_ticket_may_come_later(tmp_path: Path) -> None:
+    with pytest.raises(OutOfReach, match=r"nowhere cannot be read: No such file"):
+        read_ticket(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed_with_the_ticket(
+    upstream: Upstream, service: FakeService, status: int
+) -> None:
+    service.fault = Reply(status, b"", {"Location": service.url + "/stolen"})
+    with pytest.raises(OutOfReach, match="PANNEURO_SERVICE_URL"):
+        upstream.credential()
+    assert service.elsewhere == []
+
+
+def test_a_proxy_of_the_environment_is_not_used(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    upstream.credential()
+
+
+def test_a_definite_refusal_is_one(upstream: Upstream, service: FakeService) -> None:
+    service.fault = said(403, "your membership\nended")
+    with pytest.raises(AccessDenied, match="your membership ended"):
+        upstream.credential()
+    service.fault = Reply(403, b"<html>forbidden</html>")
+    with pytest.raises(AccessDenied, match="gives no reason"):
+        upstream.credential()
+
+
+def test_a_pause_that_the_service_asks_for_is_kept(
+    upstream: Upstream, service: FakeService
+) -> None:
+    service.fault = said(503, "STS is busy", Retry_After="17")
+    with pytest.raises(OutOfReach, match="STS is busy") as raised:
+        upstream.credential()
+    assert raised.value.retry_after == 17
+
+
+def good() -> dict[str, Any]:
+    return {
+        "AccessKeyId": "KEY",
+        "SecretAccessKey": "hidden-1",
+        "Token": "hidden-2",
+        "Expiration": "2030-01-01T00:00:00Z",
+    }
+
+
+MALFORMED = [
+    b"",
+    b"<html>hub</html>",
+    b"[]",
+    b"null",
+    b"17",
+    b"\xff\xfe",
+    b"[" * 100_000,
+    b'{"x": "' + b"y" * (1 << 20) + b'"}',
+    *(json.dumps({**good(), key: None}).encode() for key in good()),
+    *(json.dumps({k: v for k, v in good().items() if k != key}).encode() for key in good()),
+    json.dumps({**good(), "Expiration": "soon"}).encode(),
+    json.dumps({**good(), "Expiration": "2030-01-01T00:00:00"}).encode(),
+    json.dumps({**good(), "RenewAfter": 12}).encode(),
+    json.dumps({**good(), "Token": ["hidden-2"]}).encode(),
+]
+
+
+@pytest.mark.parametrize("body", MALFORMED, ids=lambda body: repr(body[:60]))
+def test_a_malformed_answer_is_an_outage(
+    upstream: Upstream, service: FakeService, body: bytes
+) -> None:
+    service.fault = Reply(200, body)
+    with pytest.raises(OutOfReach, match="answer is") as raised:
+        upstream.credential()
+    assert "hidden" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{}", b'{"user": "ada"}', json.dumps({**VIEW.to_json(), "grants": 3}).encode()],
+)
+def test_a_malformed_session_is_an_outage(
+    upstream: Upstream, service: FakeService, body: bytes
+) -> None:
+    service.fault = Reply(200, body)
+    with pytest.raises(OutOfReach, match="describes no session"):
+        upstream.session()
+
+
+def test_a_service_that_is_not_there_is_an_outage(ticket_file: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(OutOfReach, match="cannot be reached"):
+        Upstream(f"http://127.0.0.1:{port}", ticket_file).credential()
+
+
+def test_a_silent_service_is_an_outage(ticket_file: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(OutOfReach, match="timed out"):
+            Upstream(address, ticket_file, timeout=0.2).credential()
+
+
+def test_tls_is_verified() -> None:
+    context = connect("https://hub.example", 1)._context  # type: ignore[attr-defined]
+    assert context.check_hostname
+    assert context.verify_mode.name == "CERT_REQUIRED"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "hub:8081",
+        "file:///etc/passwd",
+        "ftp://hub/",
+        "http://",
+        "http://hub:99999/",
+        "http://hub:x/",
+        "http://me:gurke@hub/",
+        "http://hub/?a=b",
+        "http://hub/#a",
+        "http://hub/a b",
+        "http://hub/\r\nX: y",
+        "http://hüb/",
+        "http://[::1/",
+    ],
+)
+def test_an_address_that_is_none_is_refused(address: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="PANNEURO_SERVICE_URL") as raised:
+        Upstream(address, tmp_path / "ticket")
+    assert "gurke" not in str(raised.value)
+
+
+@given(status=st.integers(200, 599), retry=st.none() | st.text(), body=st.binary())
+def test_any_answer_is_an_object_or_one_of_our_errors(
+    status: int, retry: str | None, body: bytes
+) -> None:
+    try:
+        assert isinstance(_judge(status, retry, body), dict)
+    except AccessDenied:
+        assert status == 403
+    except OutOfReach:
+        assert status != 403
+
+
+@given(st.text())
+def test_text_from_outside_is_one_short_line(text: str) -> None:
+    line = printable(text)
+    assert line.isprintable()
+    assert len(line) <= 501

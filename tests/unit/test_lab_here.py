@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from fake_service import FakeService, said
+from hypothesis import given
+from hypothesis import strategies as st
+
+import panneuro_hub.lab as lab
+from panneuro_hub.errors import AccessDenied, ServiceUnavailable
+from panneuro_hub.lab.agent import Agent, Settings
+from panneuro_hub.lab.here import NotInSession, Session, covering, locate
+from panneuro_hub.names import Location
+from panneuro_hub.wire import Denial, Grant, SessionView, Ticket
+
+VIEW = SessionView(
+    user="ada",
+    project="nav",
+    title="Navigation in virtual reality",
+    level="write",
+    prefix="s3://lab/nav/",
+    scratch="s3://lab/scratch/nav/ada/",
+    endpoint_url="http://127.0.0.1:8333",
+    region="us-east-1",
+    prefixes={"nav": "s3://lab/nav/", "stimuli": "s3://lab/shared/stimuli/"},
+    grants=(
+        Grant("s3://lab/nav/", "write", "you are in navigation-lab", "nav"),
+        Grant("s3://lab/nav/2026/", "read", "it is frozen", "nav"),
+        Grant("s3://lab/shared/stimuli/", "read", "nav reads stimuli", "stimuli"),
+        Grant("s3://lab/scratch/nav/ada/", "write", "your own scratch in nav", "nav"),
+    ),
+    denied=(
+        Denial("write s3://lab/nav/2026/", "s3://lab/nav/2026/ is frozen in nav"),
+        Denial("read s3://lab/human/", "nav reads human-data, but you are not in human-lab"),
+        Denial("profile gpu", "you are not in theory-lab, which may use human"),
+    ),
+)
+ENDED = replace(
+    VIEW,
+    level=None,
+    scratch=None,
+    prefixes={},
+    grants=(),
+    denied=(Denial("read s3://lab/nav/", "your membership of navigation-lab ended"),),
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "uri"),
+    [
+        ("", "s3://lab/nav/"),
+        ("nav", "s3://lab/nav/"),
+        ("nav/", "s3://lab/nav/"),
+        ("nav/day1/spikes.zarr", "s3://lab/nav/day1/spikes.zarr"),
+        ("nav/day1/", "s3://lab/nav/day1/"),
+        ("stimuli/a b.zarr", "s3://lab/shared/stimuli/a b.zarr"),
+        ("scratch", "s3://lab/scratch/nav/ada/"),
+        ("scratch/fit.zarr", "s3://lab/scratch/nav/ada/fit.zarr"),
+        ("s3://lab/nav/2026/x", "s3://lab/nav/2026/x"),
+        ("s3://lab/shared/stimuli", "s3://lab/shared/stimuli/"),
+        ("s3://lab/shared/stimuli/", "s3://lab/shared/stimuli/"),
+    ],
+)
+def test_places_have_short_names(path: str, uri: str) -> None:
+    assert locate(VIEW, path).uri == uri
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("human-data/x", "'human-data' cannot be read .*you are not in human-lab"),
+        ("human/x", "'human' cannot be read .*you are not in human-lab"),
+        ("data/x", r"none of its projects. It can read nav, stimuli, scratch;.*nav/…"),
+        ("Nav/x", "It can read nav, stimuli, scratch"),
+        ("spikes.zarr", "what is your own project's is written nav/…"),
+        ("s3://lab/human/x", "you are not in human-lab"),
+        ("s3://lab/navigation/x", "cannot be read in this session"),
+        ("s3://lab/nav-b/x", "cannot be read in this session"),
+        ("s3://other/nav/x", "cannot be read in this session"),
+        ("gs://lab/nav/x", "cannot be read in this session"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_the_reason(path: str, reason: str) -> None:
+    with pytest.raises(AccessDenied, match=reason):
+        locate(VIEW, path)
+
+
+@pytest.mark.parametrize("path", ["", "nav", "nav/x", "s3://lab/nav/x"])
+def test_after_the_end_of_access_the_reason_is_said(path: str) -> None:
+    with pytest.raises(AccessDenied, match="your membership of navigation-lab ended"):
+        locate(ENDED, path)
+
+
+def test_without_scratch_there_is_none() -> None:
+    with pytest.raises(AccessDenied, match="no scratch for you in nav"):
+        locate(replace(VIEW, scratch=None), "scratch/x")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/nav/x", "nav/../human/x", "nav//x", "nav/./x", "scratch/../../x", "nav/a\nb", "s3://lab"],
+)
+def test_a_path_that_no_grant_reaches_is_a_mistake(path: str) -> None:
+    with pytest.raises(ValueError, match=r"starts with|segment|control|form"):
+        locate(VIEW, path)
+
+
+pieces = st.lists(
+    st.sampled_from(["nav", "stimuli", "scratch", "human", "..", ".", "", "s3:", "lab", "x", "é"]),
+    max_size=6,
+).map("/".join)
+
+
+@given(pieces | st.text())
+def test_any_path_leads_into_a_grant_or_nowhere(path: str) -> None:
+    try:
+        place = locate(VIEW, path)
+    except (AccessDenied, ValueError):
+        return
+    assert covering(VIEW, place) is not None
+    assert ".." not in place.key.split("/")
+
+
+def test_the_longest_grant_decides() -> None:
+    assert covering(VIEW, Location.parse("s3://lab/nav/2026/x")) == VIEW.grants[1]
+    assert covering(VIEW, Location.parse("s3://lab/nav/2027/x")) == VIEW.grants[0]
+    assert covering(VIEW, Location.parse("s3://lab/nav2/x")) is None
+
+
+def shown(view: SessionView, **more: object) -> str:
+    return repr(Session(**{**vars(view), **more}))
+
+
+def test_a_session_prints_as_plain_text() -> None:
+    text = shown(VIEW, keys_until=datetime(2026, 11, 2, 9, 15, tzinfo=UTC))
+    assert text == (
+        "nav: Navigation in virtual reality\n"
+        "ada, level write\n"
+        "keys until 2026-11-02 09:15 UTC, renewed by themselves\n"
+        "You can\n"
+        "  write s3://lab/nav/\n"
+        "    you are in navigation-lab\n"
+        "  read s3://lab/nav/2026/\n"
+        "    it is frozen\n"
+        "  read s3://lab/shared/stimuli/\n"
+        "    nav reads stimuli\n"
+        "  write s3://lab/scratch/nav/ada/\n"
+        "    your own scratch in nav\n"
+        "You cannot\n"
+        "  write s3://lab/nav/2026/\n"
+        "    s3://lab/nav/2026/ is frozen in nav\n"
+        "  read s3://lab/human/\n"
+        "    nav reads human-data, but you are not in human-lab\n"
+        "  profile gpu\n"
+        "    you are not in theory-lab, which may use human"
+    )
+
+
+def test_a_session_that_ended_says_so() -> None:
+    assert shown(ENDED).splitlines()[1] == "ada, no access any more"
+    assert "new keys do not come: down" in shown(VIEW, problem="down")
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[FakeService]:
+    (tmp_path / "ticket").write_text(Ticket.new("ada", "").encode())
+    with FakeService((tmp_path / "ticket").read_text(), view=VIEW) as service:
+        yield service
+
+
+@pytest.fixture
+def agent(service: FakeService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Agent]:
+    agent = Agent(Settings(service.url, tmp_path / "ticket"))
+    agent.start()
+    for name, value in agent.environment().items():
+        monkeypatch.setenv(name, value)
+    yield agent
+    agent.stop()
+
+
+def test_asks_the_agent(agent: Agent, service: FakeService) -> None:
+    service.asked(1)
+    session = lab.session()
+    while session.keys_until is None:  # the answer is on its way from the service
+        session = lab.session()
+    assert session.keys_until == service.issued[0].expires
+    assert session.problem is None
+    assert (session.grants, session.denied) == (VIEW.grants, VIEW.denied)
+    assert lab.resolve("stimuli/a.zarr") == "s3://lab/shared/stimuli/a.zarr"
+
+
+def test_the_end_of_access_is_said_with_its_reason(agent: Agent, service: FakeService) -> None:
+    service.fault = said(403, "your membership of navigation-lab ended")
+    with pytest.raises(AccessDenied, match="your membership of navigation-lab ended"):
+        lab.session()
+
+
+def test_an_outage_is_said(agent: Agent, service: FakeService) -> None:
+    service.fault = said(503, "the hub restarts")
+    with pytest.raises(ServiceUnavailable, match="the hub restarts"):
+        lab.session()
+
+
+def test_an_agent_that_is_gone_is_said(agent: Agent) -> None:
+    address = agent.environment()["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
+    agent.stop()
+    with pytest.raises(ServiceUnavailable, match=f"agent at {address} does not answer"):
+        lab.session()
+
+
+def test_outside_a_session_it_says_where_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", raising=False)
+    with pytest.raises(NotInSession, match="start a server from the hub"):
+        lab.session()
+
+
+def test_names_are_there_to_be_completed() -> None:
+    assert {"session", "resolve", "store", "filesystem", "open_zarr"} <= set(dir(lab))
+    with pytest.raises(AttributeError, match="no attribute 'sesion'"):
+        lab.sesion  # noqa: B018
+
+
+def test_a_missing_package_is_named() -> None:
+    script = (
+        "import sys\n"
+        "sys.modules['obstore'] = None\n"
+        "import panneuro_hub.lab as lab\n"
+        "lab.session, lab.resolve\n"
+        "try:\n    lab.store\nexcept ImportError as problem:\n    print(problem)\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "lab.store needs the package" in ran.stdout
+    assert "panneuro-hub[lab]" in ran.stdout
