@@ -1,0 +1,94 @@
+"""Team-aware classes for the identity providers of this field.
+
+Each says where its provider tells the groups, and how a group is written in the
+collaboration file: whole, since leaf names collide between organisations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from oauthenticator.azuread import AzureAdOAuthenticator
+from oauthenticator.cilogon import CILogonOAuthenticator
+from oauthenticator.generic import GenericOAuthenticator
+from oauthenticator.github import GitHubOAuthenticator
+from oauthenticator.globus import GlobusOAuthenticator
+from oauthenticator.google import GoogleOAuthenticator
+from traitlets import default
+
+from panneuro_hub.hub.teams import TeamsMixin
+
+_GLOBUS_GROUPS = "urn:globus:auth:scope:groups.api.globus.org:view_my_groups_and_memberships"
+
+
+class PanNeuroGenericOAuthenticator(TeamsMixin, GenericOAuthenticator):
+    """Any OpenID Connect provider; groups from the claim ``groups`` of the user info."""
+
+
+class PanNeuroGitHubOAuthenticator(TeamsMixin, GitHubOAuthenticator):
+    """GitHub; a group is ``organisation:team-slug``."""
+
+    @default("populate_teams_in_auth_state")
+    def _populate_teams_default(self) -> bool:
+        return True
+
+    @default("scope")
+    def _scope_default(self) -> list[str]:
+        return ["read:org"]
+
+    async def provider_groups(self, auth_state: Mapping[str, Any]) -> set[str]:
+        """Every GitHub team of the person, as ``organisation:team-slug``."""
+        return {
+            f"{team['organization']['login']}:{team['slug']}"
+            for team in auth_state.get("teams", ())
+        }
+
+
+class PanNeuroCILogonOAuthenticator(TeamsMixin, CILogonOAuthenticator):
+    """CILogon; groups from the claim ``isMemberOf``."""
+
+    @default("auth_state_groups_key")
+    def _groups_key_default(self) -> str:
+        return f"{self.user_auth_state_key}.isMemberOf"
+
+
+class PanNeuroGlobusOAuthenticator(TeamsMixin, GlobusOAuthenticator):
+    """Globus; a group is its UUID."""
+
+    @default("auth_state_groups_key")
+    def _groups_key_default(self) -> str:
+        return "globus_groups"
+
+    @default("scope")
+    def _scope_default(self) -> list[str]:
+        scopes = list(super()._scope_default())
+        return scopes if _GLOBUS_GROUPS in scopes else [*scopes, _GLOBUS_GROUPS]
+
+
+class PanNeuroGoogleOAuthenticator(TeamsMixin, GoogleOAuthenticator):
+    """Google Workspace; a group is its whole address, ``group@domain``."""
+
+    async def update_auth_model(self, auth_model: dict[str, Any]) -> dict[str, Any]:
+        """Fetch the groups always: the base class does so only for its own settings."""
+        model: dict[str, Any] = await super().update_auth_model(auth_model)
+        person = model["auth_state"][self.user_auth_state_key]
+        if not (self.allowed_google_groups or self.admin_google_groups):
+            groups = await self._fetch_member_groups(person["email"], person["domain"])
+            person["google_groups"] = sorted(groups)
+        return model
+
+    async def provider_groups(self, auth_state: Mapping[str, Any]) -> set[str]:
+        """Every Google group of the person, with its domain."""
+        person = auth_state[self.user_auth_state_key]
+        return {f"{group}@{person['domain']}" for group in person.get("google_groups", ())}
+
+
+class PanNeuroAzureAdOAuthenticator(TeamsMixin, AzureAdOAuthenticator):
+    """Microsoft Entra ID (Azure AD); a group is its object id.
+
+    A refresh only decodes the login's own id token again, so that a membership holds
+    for `membership_grace` after a login, and no longer.
+    """
+
+    refresh_is_fresh = False

@@ -1,0 +1,160 @@
+"""What a person chose for a start, read as data and checked against their access.
+
+Options come from the form, from a link's query or from a REST body; all are
+untrusted and all pass through `choose`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from panneuro_hub.access import Access
+from panneuro_hub.access.types import Offer
+from panneuro_hub.errors import AccessDenied, InvalidChoice
+
+OPTIONS = ("project", "profile", "image")
+# In the form every project has its own lists: profile--PROJECT and image--PROJECT.
+PER_PROJECT = ("profile", "image")
+_LONGEST = 253
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A project, and a profile and an image that it allows; all of them checked.
+
+    Parameters
+    ----------
+    project, profile : str
+    image : str or None
+        `None` where the collaboration lists no images.
+    """
+
+    project: str
+    profile: str
+    image: str | None
+
+    def to_options(self) -> dict[str, str]:
+        """The JupyterHub user options that choose the same again."""
+        options = {"project": self.project, "profile": self.profile}
+        return options | {"image": self.image} if self.image else options
+
+
+def read_form(form: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """Turn submitted form fields (or a query) into JupyterHub user options.
+
+    Fields that are not ours are passed on as they are, for an admin's own hooks.
+    """
+    fields = {
+        field: values[0] if len(values) == 1 else list(values)
+        for field, values in form.items()
+        if not field.startswith("_")  # _xsrf
+    }
+    project = fields.get("project")
+    for option in PER_PROJECT:
+        if option not in fields and field_name(option, str(project)) in fields:
+            fields[option] = fields[field_name(option, str(project))]
+    return {
+        field: value
+        for field, value in fields.items()
+        if value != "" and not field.startswith(tuple(f"{option}--" for option in PER_PROJECT))
+    }
+
+
+def field_name(option: str, project: str) -> str:
+    """The form field of an option that every project has its own list of."""
+    return f"{option}--{project}"
+
+
+def choose(
+    options: Mapping[str, Any], accesses: Mapping[str, Access], *, others_allowed: bool = False
+) -> Choice:
+    """Check what was chosen against what the person may choose.
+
+    What is not chosen gets its default: the only project, the first profile and
+    image that the access offers.
+
+    Parameters
+    ----------
+    options : mapping
+        Untrusted JupyterHub user options.
+    accesses : mapping of str to Access
+        The person's access in every project.
+    others_allowed : bool
+        Whether an admin's own hook reads further options.
+
+    Raises
+    ------
+    InvalidChoice
+        If an option is unknown or not text, or something must be chosen and is not.
+    AccessDenied
+        If what is chosen is not this person's to choose; the text says why.
+    """
+    unknown = sorted(str(option) for option in options if option not in OPTIONS)
+    if unknown and not others_allowed:
+        raise InvalidChoice(
+            f"unknown option {shorten(unknown[0])}; a start takes {', '.join(OPTIONS)}"
+        )
+    asked = {option: _text(options, option) for option in OPTIONS}
+    project = asked["project"] or _only_project(accesses)
+    access = accesses.get(project)
+    if access is None:
+        raise AccessDenied(
+            f"there is no project {shorten(project)}; yours are: {_list_open(accesses)}"
+        )
+    if access.level is None:
+        raise AccessDenied(f"you have no access to {project}: {access.reason}")
+    profile = _offered("profile", asked["profile"], access.profiles, access)
+    if profile is None:
+        raise AccessDenied(f"no profile may be used in {project}: {_denials(access, 'profile')}")
+    return Choice(project, profile, _offered("image", asked["image"], access.images, access))
+
+
+def shorten(text: str, limit: int = 60) -> str:
+    """Untrusted text, quoted and cut, good for a message."""
+    return repr(text if len(text) <= limit else text[:limit] + "…")
+
+
+def _text(options: Mapping[str, Any], option: str) -> str:
+    value = options.get(option)
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > _LONGEST:
+        raise InvalidChoice(f"{option} must be one name, as text")
+    return value
+
+
+def _only_project(accesses: Mapping[str, Access]) -> str:
+    open_projects = [name for name, access in accesses.items() if access.level]
+    if len(open_projects) == 1:
+        return open_projects[0]
+    if not open_projects:
+        reasons = "; ".join(f"{name}: {access.reason}" for name, access in accesses.items())
+        raise AccessDenied(f"you have access to no project ({reasons})")
+    raise InvalidChoice(f"choose a project; yours are: {', '.join(open_projects)}")
+
+
+def _list_open(accesses: Mapping[str, Access]) -> str:
+    return ", ".join(name for name, access in accesses.items() if access.level) or "none"
+
+
+def _denials(access: Access, kind: str) -> str:
+    reasons = [
+        f"{denial.what}: {denial.reason}"
+        for denial in access.denied
+        if denial.what.split(" ")[0] == kind
+    ]
+    return "; ".join(reasons) or f"{access.project} lists none"
+
+
+def _offered(kind: str, name: str, offers: Sequence[Offer], access: Access) -> str | None:
+    if not name:
+        return offers[0].name if offers else None
+    if any(offer.name == name for offer in offers):
+        return name
+    reason = next(
+        (denial.reason for denial in access.denied if denial.what == f"{kind} {name}"),
+        f"it offers {', '.join(offer.name for offer in offers) or 'none'}",
+    )
+    raise AccessDenied(f"{kind} {shorten(name)} may not be used in {access.project}: {reason}")

@@ -1,0 +1,129 @@
+"""The start form: a person's projects with their level, and each one's profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from panneuro_hub.access import Access
+from panneuro_hub.access.types import Offer
+from panneuro_hub.collaboration import Collaboration
+from panneuro_hub.hub.choice import field_name
+from panneuro_hub.hub.session import describe
+
+_LEVELS = {"read": "read", "write": "read and write", "manage": "manage"}
+_templates = Environment(
+    loader=PackageLoader("panneuro_hub.hub", "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+@dataclass(frozen=True)
+class Option:
+    """One thing that can be picked."""
+
+    name: str
+    title: str
+    detail: str
+    reason: str
+    picked: bool
+
+
+@dataclass(frozen=True)
+class ProjectOption(Option):
+    """A project that can be picked, with what can be picked in it."""
+
+    level: str
+    profile_field: str
+    image_field: str
+    profiles: tuple[Option, ...]
+    images: tuple[Option, ...]
+
+
+def render_form(
+    collaboration: Collaboration, accesses: Mapping[str, Access], last: Mapping[str, Any]
+) -> str:
+    """Make the form's HTML; everything in it is escaped by the template.
+
+    Parameters
+    ----------
+    accesses : mapping of str to Access
+        The person's access in every project.
+    last : mapping
+        The options of the last start; untrusted, only compared with names.
+    """
+    projects = project_options(collaboration, accesses, last)
+    closed = [
+        (name, collaboration.projects[name].title, access.reason)
+        for name, access in accesses.items()
+        if access.level is None
+    ]
+    return _templates.get_template("start.html").render(
+        title=collaboration.title, projects=projects, closed=closed
+    )
+
+
+def project_options(
+    collaboration: Collaboration, accesses: Mapping[str, Access], last: Mapping[str, Any]
+) -> list[ProjectOption]:
+    """The projects that can be picked; the last one, or else the first, is picked."""
+    names = [name for name, access in accesses.items() if access.level and access.profiles]
+    picked = _pick(names, last.get("project"))
+    return [
+        ProjectOption(
+            name=name,
+            title=collaboration.projects[name].title,
+            detail=accesses[name].grants[0].prefix,
+            reason=accesses[name].reason,
+            picked=name == picked,
+            level=_LEVELS[str(accesses[name].level)],
+            profile_field=field_name("profile", name),
+            image_field=field_name("image", name),
+            profiles=_profiles(collaboration, accesses[name].profiles, last),
+            images=_images(collaboration, accesses[name].images, last),
+        )
+        for name in names
+    ]
+
+
+def _pick(names: list[str], last: Any) -> str | None:
+    if isinstance(last, str) and last in names:
+        return last
+    return names[0] if names else None
+
+
+def _profiles(
+    collaboration: Collaboration, offers: tuple[Offer, ...], last: Mapping[str, Any]
+) -> tuple[Option, ...]:
+    picked = _pick([offer.name for offer in offers], last.get("profile"))
+    options = []
+    for offer in offers:
+        profile = collaboration.profiles[offer.name]
+        words = (profile.description, describe(profile))
+        detail = ". ".join(word for word in words if word)
+        options.append(
+            Option(offer.name, profile.title, detail, offer.reason, offer.name == picked)
+        )
+    return tuple(options)
+
+
+def _images(
+    collaboration: Collaboration, offers: tuple[Offer, ...], last: Mapping[str, Any]
+) -> tuple[Option, ...]:
+    picked = _pick([offer.name for offer in offers], last.get("image"))
+    return tuple(
+        Option(
+            offer.name,
+            collaboration.images[offer.name].title,
+            collaboration.images[offer.name].image,
+            offer.reason,
+            offer.name == picked,
+        )
+        for offer in offers
+    )

@@ -1,0 +1,116 @@
+"""A session as the hub keeps it, and what its process is told; all of it pure."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from panneuro_hub.access import Access
+from panneuro_hub.collaboration import Collaboration, Profile, S3Store
+from panneuro_hub.collaboration.quantities import format_memory
+from panneuro_hub.hub.choice import Choice
+from panneuro_hub.wire import Ticket
+
+STATE_KEY = "panneuro"
+# Keys of its own would win over the session's: every SDK looks at these first.
+STATIC_KEYS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+)
+
+
+@dataclass(frozen=True)
+class Session:
+    """One server of one person, working in exactly one project.
+
+    Parameters
+    ----------
+    id : str
+        Names the session in the ledger; no secret.
+    project, profile : str
+    image : str or None
+    ticket : str
+        Digest of the session's ticket, ``""`` while there is none.
+    """
+
+    id: str
+    project: str
+    profile: str
+    image: str | None
+    ticket: str = ""
+
+    @classmethod
+    def begin(cls, choice: Choice) -> Session:
+        """Make a new session for what was chosen."""
+        return cls(secrets.token_hex(8), choice.project, choice.profile, choice.image)
+
+    def with_ticket(self, ticket: Ticket) -> Session:
+        """The same session, knowing its ticket's digest."""
+        return replace(self, ticket=ticket.digest)
+
+    def to_state(self) -> dict[str, Any]:
+        """What survives a restart of the hub."""
+        return asdict(self)
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Session:
+        """Read what `to_state` wrote."""
+        return cls(state["id"], state["project"], state["profile"], state["image"], state["ticket"])
+
+
+def environment(store: S3Store, project: str, service_url: str) -> dict[str, str]:
+    """The variables that tell a session's clients where its data is; no secret.
+
+    The agent adds where the credentials come from.
+
+    Source: AWS SDKs and Tools Reference Guide, "Environment variables".
+    """
+    variables = {
+        "AWS_DEFAULT_REGION": store.region,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_REGION": store.region,
+        "PANNEURO_PROJECT": project,
+        "PANNEURO_SERVICE_URL": service_url,
+    }
+    if store.endpoint_url:
+        variables["AWS_ENDPOINT_URL"] = store.endpoint_url
+        variables["AWS_ENDPOINT_URL_S3"] = store.endpoint_url
+        if store.endpoint_url.startswith("http://"):
+            variables["AWS_ALLOW_HTTP"] = "true"
+    return variables
+
+
+def decisions(collaboration: Collaboration, access: Access, choice: Choice) -> Iterator[str]:
+    """What was decided for a start, line by line, for the progress page."""
+    project = collaboration.projects[access.project]
+    yield f"Project {project.title} ({access.project}): {access.level}. {access.reason}"
+    for grant in access.grants:
+        yield f"You may {grant.mode} {grant.prefix}: {grant.reason}"
+    for denial in access.denied:
+        yield f"Not given: {denial.what}: {denial.reason}"
+    profile = collaboration.profiles[choice.profile]
+    yield f"Profile {profile.title}: {describe(profile)}"
+    if choice.image:
+        image = collaboration.images[choice.image]
+        yield f"Image {image.title} ({image.image})"
+
+
+def describe(profile: Profile) -> str:
+    """A profile's size and price: ``2 cores, 8G memory, $0.12 an hour``."""
+    cores = f"{profile.cpu:g} core" + ("" if profile.cpu == 1 else "s")
+    gpu = f", {profile.gpu} GPU" + ("s" if profile.gpu > 1 else "") if profile.gpu else ""
+    return f"{cores}, {format_memory(profile.memory)} memory{gpu}, {price(profile.price_per_hour)}"
+
+
+def price(usd_per_hour: float) -> str:
+    """A price for people: ``$0.12 an hour``, or ``free of charge``."""
+    return f"${usd_per_hour:.2f} an hour" if usd_per_hour else "free of charge"

@@ -1,0 +1,190 @@
+"""The session core that every spawner shares: form, check, ticket, state, progress.
+
+`SessionMixin` stands before a spawner class. It takes no single-slot hook from the
+admin: what JupyterHub offers as a hook stays free, and runs after ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+from jupyterhub.spawner import Spawner, SpawnException
+from traitlets import Unicode, default
+
+from panneuro_hub.access import Access, Person, decide_all
+from panneuro_hub.collaboration import Collaboration, S3Store
+from panneuro_hub.errors import AccessDenied, InvalidChoice
+from panneuro_hub.hub import live
+from panneuro_hub.hub.choice import Choice, choose, read_form
+from panneuro_hub.hub.form import render_form
+from panneuro_hub.hub.session import STATE_KEY, STATIC_KEYS, Session, decisions, environment
+from panneuro_hub.wire import Ticket
+
+
+def refusal(error: AccessDenied | InvalidChoice) -> SpawnException:
+    """The answer to a choice that is refused: a 4xx that counts as no failure of the hub."""
+    denied = isinstance(error, AccessDenied)
+    exception = SpawnException(
+        str(error),
+        reason="access" if denied else "options",
+        status_code=403 if denied else 400,
+    )
+    # JupyterHub shows str(exception), class name and all, unless it finds this.
+    exception.jupyterhub_message = str(error)
+    return exception
+
+
+async def start_form(spawner: SessionMixin) -> str:
+    """The start form of the spawner's person; see `panneuro_hub.hub.form`."""
+    collaboration = live.collaboration(spawner.collaboration_file)
+    return render_form(collaboration, spawner.accesses(collaboration), spawner.user_options)
+
+
+class SessionMixin(Spawner):
+    """Makes every server of a spawner a session in exactly one project."""
+
+    collaboration_file = Unicode(
+        config=True, help="Path of the collaboration file; set by panneuro_hub.configure."
+    )
+    service_url = Unicode(
+        config=True, help="URL of the PanNeuro service, as a session's agent reaches it."
+    )
+
+    session: Session | None = None
+    ticket: Ticket | None = None
+    _decisions: tuple[str, ...] = ()
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        # What the database had when this wrapper was made: the last good choice.
+        self._last_options: dict[str, Any] = dict(self.user_options or {})
+
+    @default("options_form")
+    def _options_form_default(self) -> Any:
+        return start_form
+
+    @default("options_from_form")
+    def _options_from_form_default(self) -> Any:
+        return read_form
+
+    def person(self) -> Person:
+        """Whose server this is, with the teams that the hub knows now."""
+        return Person.of(self.user.name, (group.name for group in self.user.groups))
+
+    def accesses(self, collaboration: Collaboration) -> dict[str, Access]:
+        """The person's access in every project, now."""
+        return decide_all(collaboration, self.person(), datetime.now(UTC))
+
+    async def _run_apply_user_options(self, user_options: dict[str, Any]) -> None:
+        # The one moment after the options are known and before any hook of the
+        # admin's may build on them. It is private to JupyterHub: should it ever
+        # not be called, `start` refuses, since no session has begun.
+        collaboration = live.collaboration(self.collaboration_file)
+        accesses = self.accesses(collaboration)
+        admins_own = bool(self.apply_user_options)
+        try:
+            choice = choose(user_options, accesses, others_allowed=admins_own)
+        except (AccessDenied, InvalidChoice) as error:
+            self._remember(self._last_options)
+            self.log.warning("Not starting %s: %s", self._log_name, error)
+            raise refusal(error) from error
+        # JupyterHub has stored the options before anybody checked them: store
+        # what was checked, so that the next start without options can use it.
+        self._remember({**(user_options if admins_own else {}), **choice.to_options()})
+        self._begin(collaboration, accesses[choice.project], choice)
+        if admins_own:
+            await super()._run_apply_user_options(user_options)
+
+    def _remember(self, options: dict[str, Any]) -> None:
+        self._last_options = options
+        self.user_options = options
+        if self.orm_spawner:
+            self.orm_spawner.user_options = options
+
+    def _begin(self, collaboration: Collaboration, access: Access, choice: Choice) -> None:
+        self.session = Session.begin(choice)
+        self._decisions = tuple(decisions(collaboration, access, choice))
+        self.apply_choice(collaboration, choice)
+
+    def apply_choice(self, collaboration: Collaboration, choice: Choice) -> None:
+        """Set what the profile says; spawners that know more extend this."""
+        profile = collaboration.profiles[choice.profile]
+        self.cpu_limit = profile.cpu
+        self.cpu_guarantee = profile.cpu_guarantee or profile.cpu / 2
+        self.mem_limit = profile.memory
+        self.mem_guarantee = profile.memory
+
+    async def start(self) -> Any:
+        """Start the server, with a ticket of its own."""
+        if self.session is None:
+            raise SpawnException(
+                "no project was decided for this server; start it from the hub again",
+                reason="access",
+                status_code=403,
+            )
+        self.ticket = Ticket.new(self.user.name, self.name)
+        self.session = self.session.with_ticket(self.ticket)
+        try:
+            await self.keep_ticket(self.ticket)
+            return await super().start()
+        finally:
+            # Only the session itself knows its ticket from here on.
+            self.ticket = None
+
+    async def keep_ticket(self, ticket: Ticket) -> None:
+        """Put the ticket where only the session's agent finds it."""
+        raise NotImplementedError
+
+    async def poll(self) -> int | None:
+        """What the spawner says; JupyterHub wants every subclass to name it."""
+        status: int | None = await super().poll()
+        return status
+
+    async def stop(self, now: bool = False) -> None:
+        """Stop the server; its ticket dies with it."""
+        await super().stop(now)
+        self.session = None
+
+    def store(self) -> S3Store:
+        """The store that the session's project lies in."""
+        collaboration = live.collaboration(self.collaboration_file)
+        if self.session is None:
+            raise AccessDenied("there is no session, and so no store")
+        return collaboration.stores[collaboration.projects[self.session.project].store]
+
+    def get_env(self) -> dict[str, Any]:
+        """The server's environment: ours comes last, and no keys of anybody's are in it."""
+        env: dict[str, Any] = super().get_env()
+        for name in STATIC_KEYS:
+            if env.pop(name, None) is not None:
+                self.log.warning("%s is not passed to %s", name, self._log_name)
+        if self.session is not None:
+            env |= environment(self.store(), self.session.project, self.service_url)
+        return env
+
+    async def progress(self) -> AsyncIterator[dict[str, Any]]:
+        """What was decided, line by line, and then what the spawner itself tells."""
+        for count, line in enumerate(self._decisions):
+            yield {"progress": min(2 + count, 20), "message": line}
+        async for event in super().progress():
+            yield event
+
+    def get_state(self) -> dict[str, Any]:
+        """The state to keep over a restart of the hub, with the session in it."""
+        state: dict[str, Any] = super().get_state()
+        if self.session is not None:
+            state[STATE_KEY] = self.session.to_state()
+        return state
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take up a server that was running when the hub stopped."""
+        super().load_state(state)
+        if STATE_KEY in state:
+            self.session = Session.from_state(state[STATE_KEY])
+
+    def clear_state(self) -> None:
+        """Forget the server, and so its ticket."""
+        super().clear_state()
+        self.session = None

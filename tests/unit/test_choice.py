@@ -1,0 +1,140 @@
+"""What a person chose is checked against their access, whatever it is."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from panneuro_hub.access import Access, Person, decide_all
+from panneuro_hub.collaboration import Collaboration
+from panneuro_hub.errors import AccessDenied, InvalidChoice
+from panneuro_hub.hub.choice import Choice, choose, read_form
+
+
+def accesses(example: Collaboration, now: datetime, *teams: str) -> dict[str, Access]:
+    return decide_all(example, Person.of("ada", teams), now)
+
+
+@pytest.fixture
+def ada(example: Collaboration, now: datetime) -> dict[str, Access]:
+    return accesses(example, now, "navigation-lab")
+
+
+def test_what_is_not_chosen_gets_its_default(ada: dict[str, Access]) -> None:
+    assert choose({"project": "nhp-navigation"}, ada) == Choice("nhp-navigation", "small", "neuro")
+
+
+def test_one_project_needs_no_choice(ada: dict[str, Access]) -> None:
+    only = {
+        "nhp-navigation": ada["nhp-navigation"],
+        "nhp-categorization": ada["nhp-categorization"],
+    }
+    assert choose({}, only).project == "nhp-navigation"
+
+
+def test_several_projects_need_one(ada: dict[str, Access]) -> None:
+    with pytest.raises(InvalidChoice, match="choose a project; yours are: nhp-navigation, shared"):
+        choose({}, ada)
+
+
+def test_no_project_says_why(example: Collaboration, now: datetime) -> None:
+    with pytest.raises(AccessDenied, match=r"no project .*you are in no team of learning-circuits"):
+        choose({}, accesses(example, now))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"project": "human-intracranial"}, "human-subjects-trained, which human-intracranial"),
+        ({"project": "no-such"}, "there is no project 'no-such'; yours are: nhp-navigation"),
+        ({"project": "../nhp-navigation"}, "there is no project"),
+        ({"project": "nhp-navigation", "profile": "gpu"}, "profile 'gpu' may not be used"),
+        ({"project": "nhp-navigation", "profile": "huge"}, "it offers small, large"),
+        ({"project": "nhp-navigation", "image": "evil/image:1"}, "image 'evil/image:1' may not"),
+    ],
+)
+def test_what_is_not_yours_is_denied_with_the_reason(
+    ada: dict[str, Access], options: dict[str, str], words: str
+) -> None:
+    with pytest.raises(AccessDenied, match=words):
+        choose(options, ada)
+
+
+def test_a_profile_that_the_project_does_not_list(example: Collaboration, now: datetime) -> None:
+    grace = accesses(
+        example, now, "human-lab", "human-subjects-trained", "data-science-core", "theory-lab"
+    )
+    assert choose({"project": "nhp-navigation", "profile": "gpu"}, grace).profile == "gpu"
+    with pytest.raises(AccessDenied, match="human-intracranial"):
+        choose({"project": "human-intracranial", "profile": "gpu"}, grace)
+
+
+@pytest.mark.parametrize("value", [["nhp-navigation"], {"a": 1}, 7, True, "x" * 300, 1.5, b"x"])
+@pytest.mark.parametrize("option", ["project", "profile", "image"])
+def test_what_is_no_name_is_invalid(ada: dict[str, Access], option: str, value: object) -> None:
+    with pytest.raises(InvalidChoice, match=f"{option} must be one name"):
+        choose({"project": "nhp-navigation"} | {option: value}, ada)
+
+
+def test_unknown_options_are_refused_unless_a_hook_reads_them(ada: dict[str, Access]) -> None:
+    options = {"project": "nhp-navigation", "image--unlisted-choice": "evil/image:1"}
+    with pytest.raises(InvalidChoice, match="unknown option 'image--unlisted-choice'"):
+        choose(options, ada)
+    assert choose(options, ada, others_allowed=True).image == "neuro"
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.sampled_from(["gpu", "small"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),
+)
+keys = st.sampled_from(["project", "profile", "image", "profile--nhp-navigation"]) | st.text()
+
+
+@given(st.dictionaries(keys, values, max_size=5), st.booleans())
+def test_a_choice_is_always_one_that_the_access_offers(
+    example: Collaboration, options: dict[str, object], others: bool
+) -> None:
+    now = datetime.fromisoformat("2026-11-22T00:00:00+00:00")
+    mine = accesses(example, now, "navigation-lab")
+    try:
+        choice = choose(options, mine, others_allowed=others)
+    except (AccessDenied, InvalidChoice):
+        return
+    access = mine[choice.project]
+    assert access.level is not None
+    assert choice.profile in {offer.name for offer in access.profiles}
+    assert choice.image in {offer.name for offer in access.images}
+
+
+def test_the_form_s_own_fields_become_options() -> None:
+    form = {
+        "_xsrf": ["x"],
+        "project": ["b"],
+        "profile--a": ["large"],
+        "profile--b": ["small"],
+        "image--b": ["neuro"],
+        "admins": ["own"],
+        "empty": [""],
+    }
+    assert read_form(form) == {
+        "project": "b",
+        "profile": "small",
+        "image": "neuro",
+        "admins": "own",
+    }
+
+
+def test_a_repeated_field_stays_a_list_for_the_check_to_refuse(ada: dict[str, Access]) -> None:
+    options = read_form({"project": ["nhp-navigation", "human-intracranial"]})
+    with pytest.raises(InvalidChoice, match="project must be one name"):
+        choose(options, ada)
+
+
+def test_a_plain_query_works_too() -> None:
+    assert read_form({"project": ["a"], "profile": ["large"]}) == {
+        "project": "a",
+        "profile": "large",
+    }

@@ -1,0 +1,91 @@
+"""`configure` makes a configuration a PanNeuro hub, and leaves the admin's own alone."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from traitlets.config import Config
+from traitlets.config.loader import PyFileConfigLoader
+
+from panneuro_hub.configure import configure
+from panneuro_hub.errors import CollaborationError
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def test_a_bare_configuration(example_file: Path) -> None:
+    c = Config()
+    configure(c, example_file)
+    assert c.JupyterHub.spawner_class == "panneuro"
+    assert c.SessionMixin.collaboration_file == c.TeamsMixin.collaboration_file == str(example_file)
+    assert c.SessionMixin.service_url == "http://127.0.0.1:10143/services/panneuro"
+    [service] = c.JupyterHub.services
+    assert service["name"] == "panneuro"
+    assert service["command"][:3] == [sys.executable, "-m", "panneuro_hub.service"]
+    assert c.Authenticator.auth_refresh_strict
+    assert c.Authenticator.refresh_pre_spawn
+
+
+def test_what_the_admin_has_set_stays(example_file: Path) -> None:
+    c = Config()
+    c.JupyterHub.spawner_class = "panneuro-local"
+    c.JupyterHub.services = [{"name": "theirs"}]
+    c.JupyterHub.load_roles = [
+        {"name": "user", "scopes": ["self", "list:users"]},
+        {"name": "theirs", "scopes": []},
+    ]
+    c.CryptKeeper.keys = ["x" * 32]
+    configure(c, example_file)
+    assert c.JupyterHub.spawner_class == "panneuro-local"
+    assert [service["name"] for service in c.JupyterHub.services] == ["theirs", "panneuro"]
+    roles = {role["name"]: role for role in c.JupyterHub.load_roles}
+    assert set(roles) == {"user", "theirs", "panneuro-service"}
+    assert roles["user"]["scopes"] == ["self", "list:users", "access:services!service=panneuro"]
+    assert c["CryptKeeper"]["keys"] == ["x" * 32]
+
+
+def test_the_service_s_role_may_change_nothing(example_file: Path) -> None:
+    c = Config()
+    configure(c, example_file)
+    [role] = [role for role in c.JupyterHub.load_roles if role["name"] == "panneuro-service"]
+    assert [scope for scope in role["scopes"] if not scope.startswith("read:")] == [
+        "admin:server_state"
+    ], "JupyterHub has no scope that only reads a server's state"
+
+
+def test_the_platform_s_keys_go_to_the_service_alone(example_file: Path) -> None:
+    c = Config()
+    configure(
+        c,
+        example_file,
+        service_environment={"AWS_SECRET_ACCESS_KEY": "platform-secret"},
+        ledger_url="sqlite:///l",
+        renew_after_seconds=20,
+    )
+    [service] = c.JupyterHub.services
+    assert service["environment"] == {"AWS_SECRET_ACCESS_KEY": "platform-secret"}
+    assert service["command"][-4:] == ["--ledger", "sqlite:///l", "--renew-after", "20"]
+    service["environment"] = {}
+    assert "platform-secret" not in repr(c)
+
+
+def test_a_broken_file_stops_it_with_every_error(tmp_path: Path, example_file: Path) -> None:
+    text = example_file.read_text().replace("reads: [shared-stimuli]", "reads: [no-such]")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(
+        text.replace("store: main\n    prefix: shared", "store: x\n    prefix: shared")
+    )
+    with pytest.raises(CollaborationError) as refused:
+        configure(Config(), broken)
+    assert len(refused.value.problems) == 2
+    assert f"{broken}:" in str(refused.value)
+
+
+def test_the_root_configuration_loads(example_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PANNEURO_COLLABORATION", str(example_file))
+    monkeypatch.setenv("PANNEURO_AUTHENTICATOR", "panneuro-github")
+    c = PyFileConfigLoader("jupyterhub_config.py", str(ROOT)).load_config()
+    assert c.JupyterHub.authenticator_class == "panneuro-github"
+    assert c.JupyterHub.spawner_class == "panneuro"

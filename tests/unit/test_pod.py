@@ -1,0 +1,219 @@
+"""Whole pods of PanNeuroSpawner, as they would be sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jupyterhub.spawner import SpawnException
+from kubernetes_asyncio.client import ApiClient
+from kubespawner import KubeSpawner
+from traitlets.config import Config
+
+from panneuro_hub.errors import PanNeuroError
+from panneuro_hub.hub import pods
+from panneuro_hub.hub.choice import Choice
+from panneuro_hub.hub.session import Session
+from panneuro_hub.hub.spawner import PanNeuroSpawner
+from panneuro_hub.wire import Ticket
+
+
+class Group:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class OrmSpawner:
+    server = None
+    name = ""
+    user_options: dict[str, Any] | None = None
+
+
+class User:
+    id = "1"
+    url = "/user/ada/"
+    groups = [Group("navigation-lab"), Group("theory-lab")]
+    escaped_name = "ada"
+
+    def __init__(self, name: str = "Ada.Monkman@uni.example") -> None:
+        self.name = name
+
+
+@pytest.fixture
+def config(example_file: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    # KubeSpawner looks for a cluster when it is made; nothing here talks to one.
+    monkeypatch.setattr("kubespawner.spawner.load_config", lambda **_: None)
+    monkeypatch.setattr("kubespawner.spawner.shared_client", lambda *_: None)
+    c = Config()
+    c.SessionMixin.collaboration_file = str(example_file)
+    c.SessionMixin.service_url = "http://panneuro:10143/services/panneuro"
+    c.PanNeuroSpawner.agent_image = "panneuro/agent:test"
+    c.KubeSpawner.namespace = "hub"
+    c.KubeSpawner.cmd = ["jupyterhub-singleuser"]
+    return c
+
+
+@pytest.fixture
+def spawner(config: Config) -> PanNeuroSpawner:
+    return new_spawner(config)
+
+
+def new_spawner(config: Config, **kwargs: Any) -> PanNeuroSpawner:
+    spawner = PanNeuroSpawner(
+        config=config, _mock=True, user=User(), orm_spawner=OrmSpawner(), **kwargs
+    )
+    spawner.api_token = "the-api-token"
+    spawner.oauth_client_id = "client"
+    return spawner
+
+
+async def manifest(spawner: PanNeuroSpawner, **options: str) -> dict[str, Any]:
+    await spawner._run_apply_user_options({"project": "nhp-navigation", **options})
+    assert spawner.session is not None
+    spawner.session = Session("0123456789abcdef", *list(vars(spawner.session).values())[1:])
+    pod = await spawner.get_pod_manifest()
+    plain: dict[str, Any] = ApiClient.sanitize_for_serialization(_Plain(), pod)
+    for annotation in ("hub.jupyter.org/jupyterhub-version", "hub.jupyter.org/kubespawner-version"):
+        del plain["metadata"]["annotations"][annotation]  # not ours, and new with every release
+    return plain
+
+
+class _Plain(ApiClient):
+    def __init__(self) -> None:
+        pass
+
+    def __del__(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("profile", ["small", "gpu"])
+async def test_the_whole_pod(
+    spawner: PanNeuroSpawner, profile: str, golden: Callable[[str, str], None]
+) -> None:
+    pod = await manifest(spawner, profile=profile)
+    golden(f"pod-{profile}.json", json.dumps(pod, indent=2, sort_keys=True) + "\n")
+
+
+async def test_no_secret_is_in_the_pod(spawner: PanNeuroSpawner) -> None:
+    spawner.ticket = Ticket.new("ada", "")
+    text = json.dumps(await manifest(spawner))
+    assert spawner.ticket.secret not in text
+    assert "AWS_SECRET_ACCESS_KEY" not in text
+
+
+async def test_only_the_agent_mounts_the_ticket(spawner: PanNeuroSpawner) -> None:
+    pod = await manifest(spawner)
+    mounts = {
+        container["name"]: [mount["name"] for mount in container["volumeMounts"]]
+        for container in pod["spec"]["containers"]
+    }
+    assert mounts["panneuro-agent"] == ["panneuro-token", "panneuro-ticket"]
+    assert "panneuro-ticket" not in mounts["notebook"]
+
+
+async def test_the_next_start_has_nothing_left_of_the_last(spawner: PanNeuroSpawner) -> None:
+    await manifest(spawner, profile="gpu")
+    pod = await manifest(spawner, profile="small")
+    notebook = pod["spec"]["containers"][0]
+    assert "nodeSelector" not in pod["spec"]
+    assert notebook["resources"]["limits"] == {"cpu": 2, "memory": 8 * 1024**3}
+
+
+async def test_what_the_admin_set_stays(config: Config) -> None:
+    config.KubeSpawner.node_selector = {"zone": "a"}
+    config.KubeSpawner.volumes = [{"name": "home", "persistentVolumeClaim": {"claimName": "x"}}]
+    config.KubeSpawner.extra_containers = [{"name": "theirs", "image": "theirs:1"}]
+    config.KubeSpawner.extra_labels = {"theirs": "yes"}
+    config.KubeSpawner.environment = {"THEIRS": "1", "AWS_ACCESS_KEY_ID": "AKIAPLATFORM"}
+    pod = await manifest(new_spawner(config), profile="gpu")
+    assert pod["spec"]["nodeSelector"] == {"zone": "a", "hub.jupyter.org/node-purpose": "gpu"}
+    assert [c["name"] for c in pod["spec"]["containers"]] == [
+        "notebook",
+        "theirs",
+        "panneuro-agent",
+    ]
+    assert pod["spec"]["volumes"][0]["name"] == "home"
+    assert pod["metadata"]["labels"]["theirs"] == "yes"
+    environment = {entry["name"] for entry in pod["spec"]["containers"][0]["env"]}
+    assert "THEIRS" in environment
+    assert "AWS_ACCESS_KEY_ID" not in environment, "the platform's keys would win"
+
+
+def test_a_profile_list_beside_ours_is_refused(config: Config) -> None:
+    config.KubeSpawner.profile_list = [{"display_name": "x"}]
+    with pytest.raises(PanNeuroError, match="profiles come from the collaboration file"):
+        new_spawner(config)
+
+
+async def test_the_admins_hook_runs_after_ours(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    config.KubeSpawner.after_pod_created_hook = lambda spawner, pod: seen.append("theirs")
+    spawner = new_spawner(config)
+
+    async def secret(pod: dict[str, Any]) -> None:
+        seen.append("ours")
+
+    monkeypatch.setattr(spawner, "_create_secret", secret)
+    ticket = Ticket.new("ada", "")
+    for _ in range(2):  # the same wrapper starts again
+        await spawner.keep_ticket(ticket)
+        await spawner.after_pod_created_hook(spawner, {})
+    assert seen == ["ours", "theirs", "ours", "theirs"]
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "words"),
+    [
+        ({"project": "human-intracranial"}, 403, "no access to human-intracranial"),
+        ({"image--unlisted-choice": "evil:1"}, 400, "unknown option"),
+        ({"project": ["a"]}, 400, "project must be one name"),
+        ({"project": "nhp-navigation", "kubespawner_override": {}}, 400, "unknown option"),
+    ],
+)
+async def test_a_forged_choice_is_the_visitors_fault(
+    spawner: PanNeuroSpawner, options: dict[str, Any], status: int, words: str
+) -> None:
+    await spawner._run_apply_user_options({"project": "nhp-navigation", "profile": "large"})
+    with pytest.raises(SpawnException) as refused:
+        await spawner._run_apply_user_options(options)
+    assert refused.value.status_code == status
+    assert words in refused.value.jupyterhub_message
+    good = {"project": "nhp-navigation", "profile": "large", "image": "neuro"}
+    assert spawner.user_options == spawner.orm_spawner.user_options == good
+
+
+async def test_nothing_starts_that_was_not_decided(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def start(self: KubeSpawner) -> None:
+        raise AssertionError("KubeSpawner.start was reached")
+
+    monkeypatch.setattr(KubeSpawner, "start", start)
+    with pytest.raises(SpawnException, match="no project was decided"):
+        await new_spawner(config).start()
+
+
+def test_the_session_survives_a_restart_of_the_hub(config: Config) -> None:
+    spawner = new_spawner(config)
+    ticket = Ticket.new("ada", "")
+    spawner.session = Session.begin(Choice("nhp-navigation", "small", None)).with_ticket(ticket)
+    state = spawner.get_state()
+    assert ticket.secret not in json.dumps(state)
+    again = new_spawner(config)
+    again.load_state(state)
+    assert again.session == spawner.session
+    again.clear_state()
+    assert "panneuro" not in again.get_state()
+
+
+def test_the_secret_goes_with_its_pod() -> None:
+    ticket = Ticket.new("ada", "")
+    owner = {"kind": "Pod", "name": "jupyter-ada", "uid": "u"}
+    secret = pods.ticket_secret("panneuro-ticket-1", ticket, {"a": "b"}, owner)
+    assert secret["metadata"]["ownerReferences"] == [owner]
+    assert Ticket.decode(secret["stringData"]["ticket"]) == ticket

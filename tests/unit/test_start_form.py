@@ -1,0 +1,72 @@
+"""The start form: what may be picked, what is picked, and nothing alive from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import pytest
+
+from panneuro_hub.access import Person, decide_all
+from panneuro_hub.collaboration import Collaboration
+from panneuro_hub.hub.form import project_options, render_form
+
+
+def test_the_form_of_the_example(
+    example: Collaboration, now: datetime, golden: Callable[[str, str], None]
+) -> None:
+    accesses = decide_all(example, Person.of("tomas", ["theory-lab"]), now)
+    last = {"project": "shared-stimuli", "profile": "large"}
+    golden("start-form-theory.html", render_form(example, accesses, last))
+
+
+@pytest.mark.parametrize(
+    ("last", "picked"),
+    [
+        ({}, "nhp-navigation"),
+        ({"project": "shared-stimuli"}, "shared-stimuli"),
+        ({"project": "human-intracranial"}, "nhp-navigation"),
+        ({"project": ["shared-stimuli"]}, "nhp-navigation"),
+        ({"project": {}}, "nhp-navigation"),
+    ],
+)
+def test_the_last_choice_is_picked_where_it_still_may_be(
+    example: Collaboration, now: datetime, last: dict[str, object], picked: str
+) -> None:
+    accesses = decide_all(example, Person.of("ada", ["navigation-lab"]), now)
+    options = project_options(example, accesses, last)
+    assert [option.name for option in options if option.picked] == [picked]
+
+
+def test_every_project_lists_its_own_profiles(example: Collaboration, now: datetime) -> None:
+    person = Person.of("mina", ["data-science-core", "human-subjects-trained"])
+    options = {
+        option.name: [profile.name for profile in option.profiles]
+        for option in project_options(example, decide_all(example, person, now), {})
+    }
+    assert options["nhp-navigation"] == ["small", "large", "gpu"]
+    assert options["human-intracranial"] == ["small", "large"]
+
+
+def test_titles_are_text(example: Collaboration, now: datetime) -> None:
+    evil = "<script>alert(1)</script>"
+    project = example.projects["nhp-navigation"].model_copy(update={"title": evil})
+    profile = example.profiles["small"].model_copy(update={"title": evil, "description": evil})
+    collaboration = example.model_copy(
+        update={
+            "title": evil,
+            "projects": {**example.projects, "nhp-navigation": project},
+            "profiles": {**example.profiles, "small": profile},
+        }
+    )
+    accesses = decide_all(collaboration, Person.of("ada", ["navigation-lab"]), now)
+    html = render_form(collaboration, accesses, {"project": evil})
+    assert "<script" not in html
+    assert html.count("&lt;script&gt;") >= 4
+
+
+def test_who_has_no_project_is_told_why(example: Collaboration, now: datetime) -> None:
+    html = render_form(example, decide_all(example, Person.of("zoe", []), now), {})
+    assert "There is no project that you can start a server in." in html
+    assert "you are in no team of learning-circuits" in html
+    assert 'name="project"' not in html
