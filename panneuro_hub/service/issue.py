@@ -1,0 +1,150 @@
+"""From a ticket to a credential: membership, decision, vending and record, in this order."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from panneuro_hub.access import Access, decide, decide_all, session_view
+from panneuro_hub.current import Current
+from panneuro_hub.errors import AccessDenied, PanNeuroError, TicketRefused
+from panneuro_hub.service.ledger import Entry, Ledger
+from panneuro_hub.service.membership import Members, RunningSession
+from panneuro_hub.vending import Request, Vending
+from panneuro_hub.wire import Credential, SessionView, Ticket
+
+# The same refusal of the same session is one row in so many seconds: who asks in a
+# loop must not fill the ledger.
+_REFUSAL_SECONDS = 60.0
+_REFUSALS_KEPT = 10_000
+
+
+@dataclass(frozen=True)
+class Issuer:
+    """What the service knows how to do, apart from speaking HTTP.
+
+    Parameters
+    ----------
+    current : Current
+    members : Members
+    vending : Vending
+    ledger : Ledger
+    refusals : Refusals
+    """
+
+    current: Current
+    members: Members
+    vending: Vending
+    ledger: Ledger
+    refusals: Refusals
+
+    async def credential(self, ticket_text: str) -> Credential:
+        """A credential for exactly what the ticket's session may do now.
+
+        Raises
+        ------
+        TicketRefused, AccessDenied
+            With the reason; the refusal is in the ledger.
+        VendingError, ServiceUnavailable
+            If a part that is needed does not work now.
+        """
+        person, project, session_id = "", "", ""
+        try:
+            ticket = Ticket.decode(ticket_text)
+            # A ticket may name anybody; the ledger names only whom the hub knows.
+            if await self.members.member(ticket.user) is not None:
+                person = ticket.user
+            access, session = await self._access(ticket)
+            project, session_id = session.project, session.id
+            if not access.grants:
+                raise AccessDenied(f"no access to {project}: {access.reason}")
+        except (TicketRefused, AccessDenied) as refusal:
+            await self._refused(person, project, session_id, refusal)
+            raise
+        collaboration = self.current.collaboration
+        issued = await self.vending.credential(
+            Request(
+                session=session.id,
+                person=person,
+                project=project,
+                store=collaboration.stores[collaboration.projects[project].store],
+                grants=access.grants,
+            ),
+            # Before anybody gets it: what cannot be recorded is not issued.
+            record=lambda made: self.ledger.record(_issue(access, session, made)),
+        )
+        return issued.credential
+
+    async def view(self, ticket_text: str) -> SessionView:
+        """Where the ticket's session is and what it may do.
+
+        Raises
+        ------
+        TicketRefused
+            If the session has ended.
+        ServiceUnavailable
+            If the hub does not answer.
+        """
+        access, _session = await self._access(Ticket.decode(ticket_text))
+        others = decide_all(self.current.collaboration, access.person, datetime.now(UTC))
+        return session_view(self.current.collaboration, access, others)
+
+    async def accesses(self, name: str) -> dict[str, Access]:
+        """A person's access in every project, now.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If the hub does not answer.
+        """
+        member = await self.members.member(name)
+        if member is None:
+            raise AccessDenied(f"the hub knows nobody called {name}")
+        return decide_all(self.current.collaboration, member.person, datetime.now(UTC))
+
+    async def _access(self, ticket: Ticket) -> tuple[Access, RunningSession]:
+        member, session = await self.members.session(ticket)
+        now = datetime.now(UTC)
+        return decide(self.current.collaboration, member.person, session.project, now), session
+
+    async def _refused(
+        self, person: str, project: str, session: str, refusal: PanNeuroError
+    ) -> None:
+        if self.refusals.is_new((person, session, str(refusal))):
+            await self.ledger.record(Entry("refusal", person[:255], project, session, str(refusal)))
+
+
+class Refusals:
+    """Remembers which refusals have a row already; bounded in time and number."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seen: OrderedDict[tuple[str, ...], float] = OrderedDict()
+
+    def is_new(self, refusal: tuple[str, ...]) -> bool:
+        """Whether `refusal` has had no row in the last minute."""
+        now = self._clock()
+        last = self._seen.get(refusal)
+        if last is not None and now - last < _REFUSAL_SECONDS:
+            return False
+        self._seen[refusal] = now
+        self._seen.move_to_end(refusal)
+        while len(self._seen) > _REFUSALS_KEPT:
+            self._seen.popitem(last=False)
+        return True
+
+
+def _issue(access: Access, session: RunningSession, credential: Credential) -> Entry:
+    return Entry(
+        event="issue",
+        person=access.person.name,
+        project=access.project,
+        session=session.id,
+        reason=access.reason,
+        grants=tuple((grant.mode, grant.prefix) for grant in access.grants),
+        access_key_id=credential.access_key_id,
+        expires=credential.expires,
+    )

@@ -1,0 +1,323 @@
+"""The service's parts: the ledger, who is in which team, and what is issued."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tornado import web
+from tornado.httpserver import HTTPServer
+from tornado.testing import bind_unused_port
+
+from panneuro_hub.current import Current
+from panneuro_hub.errors import AccessDenied, ServiceUnavailable, TicketRefused, VendingError
+from panneuro_hub.service.issue import Issuer, Refusals
+from panneuro_hub.service.ledger import Entry, Ledger
+from panneuro_hub.service.membership import Members, read_member
+from panneuro_hub.vending import Vending
+from panneuro_hub.vending.types import Request
+from panneuro_hub.wire import Credential, Ticket
+
+TICKET = Ticket.new("ada", "")
+SECRET = "the-secret-access-key"
+
+
+def user(ticket: Ticket = TICKET, *groups: str, project: str = "nhp-navigation") -> dict[str, Any]:
+    state = {"id": "s1", "project": project, "ticket": ticket.digest}
+    return {
+        "kind": "user",
+        "name": ticket.user,
+        "groups": list(groups or ("navigation-lab",)),
+        "servers": {ticket.server: {"state": {"panneuro": state}, "stopped": False}},
+    }
+
+
+@dataclass
+class Hub:
+    """A hub's REST API for one request, over real HTTP, whose answers the test sets."""
+
+    users: dict[str, Any] = field(default_factory=lambda: {"ada": user()})
+    status: int = 200
+    asked: int = 0
+    url: str = ""
+
+    def app(self) -> web.Application:
+        hub = self
+
+        class Handler(web.RequestHandler):
+            def get(self, name: str) -> None:
+                hub.asked += 1
+                if self.request.headers["Authorization"] != "token t":
+                    raise web.HTTPError(403)
+                if hub.status != 200:
+                    raise web.HTTPError(hub.status)
+                if name not in hub.users:
+                    raise web.HTTPError(404)
+                self.finish(json.dumps(hub.users[name]))
+
+        return web.Application([(r"/users/(.+)", Handler)], log_function=lambda _: None)
+
+
+@pytest.fixture
+async def hub() -> AsyncIterator[Hub]:
+    hub = Hub()
+    server = HTTPServer(hub.app())
+    socket, port = bind_unused_port()
+    server.add_socket(socket)
+    hub.url = f"http://127.0.0.1:{port}"
+    yield hub
+    server.stop()
+    await server.close_all_connections()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    ledger = Ledger(f"sqlite:///{tmp_path}/ledger.sqlite")
+    yield ledger
+    ledger.close()
+
+
+class Maker:
+    """A store's STS as the issuer sees it: it makes a credential, or fails as told."""
+
+    made = 0
+    fault: Exception | None = None
+
+    def rights(self, request: Request) -> str:
+        return json.dumps([(grant.mode, grant.prefix) for grant in request.grants])
+
+    async def make(self, request: Request, rights: str) -> Credential:
+        if self.fault:
+            raise self.fault
+        self.made += 1
+        expires = datetime.now(UTC) + timedelta(minutes=30)
+        return Credential(f"ASIA{self.made}", SECRET, "the-session-token", expires, expires)
+
+    async def close(self) -> None:
+        pass
+
+
+@dataclass
+class Service:
+    issuer: Issuer
+    maker: Maker
+    hub: Hub
+    ledger: Ledger
+
+
+@pytest.fixture
+async def service(hub: Hub, ledger: Ledger, example_file: Path) -> AsyncIterator[Service]:
+    maker = Maker()
+    vending = Vending(makers={"s3": maker})
+    members = Members(hub.url, "t", keep=0)
+    issuer = Issuer(Current(example_file), members, vending, ledger, Refusals())
+    yield Service(issuer, maker, hub, ledger)
+    await vending.close()
+
+
+# --- the ledger
+
+
+async def test_a_row_says_who_what_when_and_why(ledger: Ledger) -> None:
+    moment = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    entry = Entry(
+        event="issue",
+        person="ada",
+        project="nhp-navigation",
+        session="s1",
+        reason="you are in navigation-lab",
+        grants=(("write", "s3://b/p/"),),
+        access_key_id="ASIA1",
+        expires=moment + timedelta(minutes=30),
+        at=moment,
+    )
+    await ledger.record(entry)
+    await ledger.record(replace(entry, project="another"))
+    assert await ledger.entries(project="nhp-navigation") == [entry]
+    assert [row.project for row in await ledger.entries()] == ["another", "nhp-navigation"]
+
+
+async def test_a_ledger_that_cannot_be_written_says_so(ledger: Ledger, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "ledger.sqlite") as connection:
+        connection.execute("drop table panneuro_ledger")
+    connection.close()
+    with pytest.raises(ServiceUnavailable, match="nothing is issued without a record"):
+        await ledger.record(Entry("issue", "ada", "p", "s", "r"))
+
+
+def test_a_ledger_that_cannot_be_opened_names_it_without_its_password() -> None:
+    with pytest.raises(ServiceUnavailable, match="cannot be opened") as refused:
+        Ledger("postgresql+psycopg://me:hunter2@127.0.0.1:9/none?connect_timeout=1")
+    assert "hunter2" not in str(refused.value)
+
+
+# --- who is in which team
+
+
+def test_only_running_sessions_count() -> None:
+    document = user()
+    document["servers"] |= {
+        "stopped": {"state": document["servers"][""]["state"], "stopped": True},
+        "another spawner's": {"state": {"pid": 1}, "stopped": False},
+        "hidden": {"stopped": False},
+    }
+    assert [session.server for session in read_member(document).sessions] == [""]
+
+
+async def test_a_member_is_kept_for_a_while_only(hub: Hub) -> None:
+    now = 0.0
+    members = Members(hub.url, "t", keep=30, clock=lambda: now)
+    await asyncio.gather(*(members.member("ada") for _ in range(20)))
+    assert hub.asked == 1
+    hub.users["ada"]["groups"] = ["theory-lab"]
+    now = 29.0
+    assert (await members.member("ada")).person.teams == {"navigation-lab"}  # type: ignore[union-attr]
+    now = 31.0
+    assert (await members.member("ada")).person.teams == {"theory-lab"}  # type: ignore[union-attr]
+    assert hub.asked == 2
+
+
+async def test_a_new_session_is_looked_for_before_it_is_refused(hub: Hub) -> None:
+    now = 0.0
+    members = Members(hub.url, "t", keep=30, clock=lambda: now)
+    await members.session(TICKET)
+    later = Ticket.new("ada", "")
+    hub.users["ada"] = user(later)
+    now = 5.0
+    assert (await members.session(later))[1].id == "s1"
+    with pytest.raises(TicketRefused, match="has ended"):
+        await members.session(TICKET)
+
+
+@pytest.mark.parametrize("status", [403, 500, 503])
+async def test_a_hub_that_does_not_answer_is_no_refusal(hub: Hub, status: int) -> None:
+    hub.status = status
+    with pytest.raises(ServiceUnavailable, match=f"HTTP {status}"):
+        await Members(hub.url, "t").member("ada")
+
+
+async def test_an_answer_that_is_no_user_is_no_refusal(hub: Hub) -> None:
+    hub.users["ada"] = ["not", "a", "user"]
+    with pytest.raises(ServiceUnavailable):
+        await Members(hub.url, "t").member("ada")
+
+
+async def test_a_hub_that_is_down_is_no_refusal() -> None:
+    with pytest.raises(ServiceUnavailable):
+        await Members("http://127.0.0.1:9", "t").member("ada")
+
+
+async def test_names_stay_in_their_place_in_the_url(hub: Hub) -> None:
+    assert await Members(hub.url, "t").member("../users/ada") is None
+    assert await Members(hub.url, "t").member("ada?x=/y") is None
+
+
+# --- what is issued
+
+
+async def test_a_ticket_becomes_a_credential_and_a_row(service: Service) -> None:
+    credential = await service.issuer.credential(TICKET.encode())
+    assert (await service.issuer.credential(TICKET.encode())) == credential
+    [row] = await service.ledger.entries()
+    assert (row.event, row.person, row.project, row.session) == (
+        "issue",
+        "ada",
+        "nhp-navigation",
+        "s1",
+    )
+    assert row.access_key_id == "ASIA1"
+    assert ("write", "s3://learning-circuits/nhp-navigation/") in row.grants
+    assert SECRET not in repr(row)
+
+
+async def test_nothing_is_issued_without_a_row(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(self: Ledger, entry: Entry) -> None:
+        raise ServiceUnavailable("the ledger cannot be used now")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "record", broken)
+        for _ in range(2):
+            with pytest.raises(ServiceUnavailable):
+                await service.issuer.credential(TICKET.encode())
+    assert await service.ledger.entries() == []
+    await service.issuer.credential(TICKET.encode())
+    assert [row.event for row in await service.ledger.entries()] == ["issue"]
+
+
+async def test_who_has_lost_access_is_refused_at_once(service: Service) -> None:
+    await service.issuer.credential(TICKET.encode())
+    service.hub.users["ada"]["groups"] = ["categorization-lab"]
+    for _ in range(3):
+        with pytest.raises(AccessDenied, match="you are not in"):
+            await service.issuer.credential(TICKET.encode())
+    rows = await service.ledger.entries()
+    assert [row.event for row in rows] == ["refusal", "issue"], "one row for the same refusal"
+    assert "you are not in" in rows[0].reason
+
+
+async def test_other_grants_are_another_credential(service: Service) -> None:
+    first = await service.issuer.credential(TICKET.encode())
+    service.hub.users["ada"]["groups"] = ["theory-lab"]
+    second = await service.issuer.credential(TICKET.encode())
+    assert first.access_key_id != second.access_key_id
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "pn1.x.y", "pn1..", "a" * 10_000, TICKET.encode() + "x", "pn1.W10=.x", "é" * 9],
+)
+async def test_what_is_no_ticket_gets_nothing(service: Service, text: str) -> None:
+    with pytest.raises(TicketRefused) as refused:
+        await service.issuer.credential(text)
+    assert TICKET.secret not in str(refused.value)
+    assert service.maker.made == 0
+    assert [row.event for row in await service.ledger.entries()] == ["refusal"]
+
+
+async def test_another_s_secret_opens_nothing(service: Service) -> None:
+    forged = Ticket("ada", "", Ticket.new("ada", "").secret)
+    with pytest.raises(TicketRefused):
+        await service.issuer.credential(forged.encode())
+    with pytest.raises(TicketRefused):
+        await service.issuer.credential(replace(TICKET, server="other").encode())
+    with pytest.raises(TicketRefused):
+        await service.issuer.credential(replace(TICKET, user="nobody").encode())
+
+
+async def test_tickets_that_name_anybody_fill_nothing(service: Service) -> None:
+    for number in range(20):
+        with pytest.raises(TicketRefused):
+            await service.issuer.credential(Ticket.new(f"nobody-{number}", "").encode())
+    assert [row.person for row in await service.ledger.entries()] == [""]
+
+
+async def test_a_store_that_fails_is_no_refusal(service: Service) -> None:
+    service.maker.fault = VendingError("the store is busy", retry_after=5)
+    with pytest.raises(VendingError):
+        await service.issuer.credential(TICKET.encode())
+    assert await service.ledger.entries() == []
+
+
+async def test_the_view_of_a_session(service: Service) -> None:
+    view = await service.issuer.view(TICKET.encode())
+    assert (view.user, view.project, view.level) == ("ada", "nhp-navigation", "manage")
+    assert "shared-stimuli" in view.prefixes
+
+
+def test_refusals_are_remembered_for_a_minute() -> None:
+    now = 0.0
+    refusals = Refusals(clock=lambda: now)
+    assert refusals.is_new(("a",))
+    assert not refusals.is_new(("a",))
+    assert refusals.is_new(("b",))
+    now = 61.0
+    assert refusals.is_new(("a",))
