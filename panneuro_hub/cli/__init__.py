@@ -1,0 +1,35 @@
+"""The command line, ``panneuro-hub``: check, explain and preview a collaboration.
+
+Another command is one line in `COMMANDS` and a module beside this one. A command's
+module is imported when its command is asked for, and for ``--help``: what needs an
+extra of this package it imports in the function that runs.
+"""
+
+from __future__ import annotations
+
+import click
+
+from panneuro_hub.cli.lazy import LazyGroup
+
+COMMANDS = {
+    "check": "panneuro_hub.cli.check:check",
+    "explain": "panneuro_hub.cli.explain:explain",
+    "diff": "panneuro_hub.cli.diff:diff",
+    "policy": "panneuro_hub.cli.policy:policy",
+    "demo": "panneuro_hub.cli.demo:demo",
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    commands_at=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Completion in the shell: eval "
+    '"$(_PANNEURO_HUB_COMPLETE=bash_source panneuro-hub)", or zsh_source, or fish_source.',
+)
+@click.version_option(package_name="panneuro-hub", prog_name="panneuro-hub")
+def main() -> None:
+    """Check, explain and preview who may do what in a collaboration.
+
+    FILE is always a collaboration file, collaboration.yaml.
+    """

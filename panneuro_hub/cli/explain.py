@@ -1,0 +1,158 @@
+"""``panneuro-hub explain``: what one person may do in one project, and why."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+
+import click
+
+from panneuro_hub.access import Access, DaskLimits, PathVerdict, judge
+from panneuro_hub.cli.inputs import DENIED, Question, file_argument, person_options, read
+from panneuro_hub.cli.output import as_json, heading, prose, rows
+from panneuro_hub.collaboration.models import Collaboration
+from panneuro_hub.collaboration.quantities import format_duration, format_memory
+
+_URI = re.compile(r"s3://[^/]+/.+", re.DOTALL)
+
+
+@click.command
+@file_argument
+@person_options
+@click.option("--path", metavar="URI", help="Judge one object too, s3://bucket/key.")
+@click.option("--json", "wants_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def explain(
+    ctx: click.Context,
+    file: str,
+    user: str,
+    teams: str,
+    project: str,
+    at: datetime,
+    path: str | None,
+    wants_json: bool,
+) -> None:
+    """Explain what a person may do in a project, and why, or why not.
+
+    Exit code 0 if they have access; 3 if it is denied; 1 if FILE is broken. In JSON,
+    memory is in bytes, prices are in US dollars an hour and times are in seconds.
+    """
+    if path is not None and not _URI.fullmatch(path):
+        raise click.UsageError(f"--path {path!r} is not of the form s3://bucket/key")
+    collaboration = read(file)
+    access = Question(user, teams, project, at).answer(collaboration)
+    verdict = None if path is None else judge(collaboration, access, path)
+    if wants_json:
+        as_json(document(collaboration, access, verdict))
+    else:
+        _show(collaboration, access)
+        if path is not None and verdict is not None:
+            _show_verdict(path, verdict)
+    if not access.grants:
+        ctx.exit(DENIED)
+
+
+def document(
+    collaboration: Collaboration, access: Access, verdict: PathVerdict | None
+) -> dict[str, Any]:
+    """The JSON object that ``--json`` prints."""
+    shown: dict[str, Any] = {
+        "user": access.person.name,
+        "project": access.project,
+        "level": access.level,
+        "grants": [
+            {
+                "prefix": grant.prefix,
+                "mode": grant.mode,
+                "reason": grant.reason,
+                "project": grant.project,
+            }
+            for grant in access.grants
+        ],
+        "denied": [{"what": denial.what, "reason": denial.reason} for denial in access.denied],
+        "profiles": _profiles(collaboration, access),
+        "dask": _dask(access.dask),
+    }
+    if verdict is not None:
+        shown["path"] = {"read": verdict.read, "write": verdict.write, "reason": verdict.reason}
+    return shown
+
+
+def _profiles(collaboration: Collaboration, access: Access) -> list[dict[str, Any]]:
+    offered = [(offer, collaboration.profiles[offer.name]) for offer in access.profiles]
+    return [
+        {
+            "name": offer.name,
+            "title": profile.title,
+            "price_per_hour": profile.price_per_hour,
+            "cpu": profile.cpu,
+            "memory": profile.memory,
+            "gpu": profile.gpu,
+            "reason": offer.reason,
+        }
+        for offer, profile in offered
+    ]
+
+
+def _dask(limits: DaskLimits | None) -> dict[str, Any] | None:
+    if limits is None:
+        return None
+    idle = limits.idle_timeout
+    return {
+        "max_workers": limits.max_workers,
+        "max_cores": limits.max_cores,
+        "max_memory": limits.max_memory,
+        "worker_profiles": list(limits.worker_profiles),
+        "idle_timeout": None if idle is None else idle.total_seconds(),
+        "reason": limits.reason,
+    }
+
+
+def _show(collaboration: Collaboration, access: Access) -> None:
+    heading(f"{access.person.name} in {access.project}: {access.level or 'no access'}")
+    prose(access.reason)
+    _section("Places", [[grant.mode, grant.prefix, grant.reason] for grant in access.grants])
+    profiles = [(offer, collaboration.profiles[offer.name]) for offer in access.profiles]
+    _section(
+        "Profiles",
+        [
+            [offer.name, profile.title, f"{profile.price_per_hour:.2f} USD/h", offer.reason]
+            for offer, profile in profiles
+        ],
+    )
+    _section("Images", [[offer.name, offer.reason] for offer in access.images])
+    if access.dask is not None:
+        _section("Dask", [[_limits(access.dask), access.dask.reason]])
+    if access.budget is not None:
+        amount = f"{access.budget.usd_per_month:g} USD a month"
+        _section("Budget", [[amount, access.budget.reason]])
+    _section("Not given", [[denial.what, denial.reason] for denial in access.denied])
+
+
+def _section(title: str, table: list[list[str]]) -> None:
+    if table:
+        click.echo()
+        heading(title)
+        rows(table)
+
+
+def _limits(limits: DaskLimits) -> str:
+    parts = []
+    if limits.max_workers is not None:
+        parts.append(f"{limits.max_workers} workers")
+    if limits.max_cores is not None:
+        parts.append(f"{limits.max_cores:g} cores")
+    if limits.max_memory is not None:
+        parts.append(f"{format_memory(limits.max_memory)} memory")
+    if limits.idle_timeout is not None:
+        parts.append(f"idle for {format_duration(limits.idle_timeout)} at most")
+    return ", ".join(parts) or "no limit"
+
+
+def _show_verdict(path: str, verdict: PathVerdict) -> None:
+    answer = {
+        (True, True): "read and write",
+        (True, False): "read, not write",
+    }.get((verdict.read, verdict.write), "neither read nor write")
+    _section("Path", [[path, answer, verdict.reason]])

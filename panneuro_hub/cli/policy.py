@@ -1,0 +1,32 @@
+"""``panneuro-hub policy``: the session policy as the store gets it."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+
+import click
+
+from panneuro_hub.cli.inputs import DENIED, Question, file_argument, person_options, read
+from panneuro_hub.cli.output import one_line
+from panneuro_hub.policy import session_policy
+
+
+@click.command
+@file_argument
+@person_options
+@click.pass_context
+def policy(
+    ctx: click.Context, file: str, user: str, teams: str, project: str, at: datetime
+) -> None:
+    """Print a person's session policy, exactly as it would be sent.
+
+    Exit code 0; 3 if access is denied, with the reason on standard error; 1 if FILE
+    is broken.
+    """
+    access = Question(user, teams, project, at).answer(read(file))
+    if not access.grants:
+        click.echo(one_line(f"{user} has no access to {project}: {access.reason}"), err=True)
+        ctx.exit(DENIED)
+    # A line end is not sent; it is there for the eye alone.
+    click.echo(session_policy(access.grants), nl=sys.stdout.isatty())

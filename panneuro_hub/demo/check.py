@@ -1,0 +1,113 @@
+"""The demo's check: the whole main job, done as a person does it, step by step.
+
+Each step prints one line with its time. The first that does not happen ends the check
+with what was expected and what was seen instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+
+from panneuro_hub.demo.confirm import CONFIRMATIONS
+from panneuro_hub.demo.console import Console
+from panneuro_hub.demo.errors import DemoError
+from panneuro_hub.demo.forms import form_for
+from panneuro_hub.demo.kernel import CellRun, Kernel, code_cells, kernel
+from panneuro_hub.demo.stack import Demo, notebook
+from panneuro_hub.demo.visitor import Visitor, visit
+from panneuro_hub.service.ledger import Entry, Ledger
+
+RESEARCHER = "ada"
+OUTSIDER = "zoe"
+PROJECT = "nhp-navigation"
+FORBIDDEN = "human-intracranial"
+PROFILE = "small"
+
+
+async def check(demo: Demo, console: Console) -> None:
+    """Do the main job in a running demo.
+
+    Raises
+    ------
+    DemoError
+        At the first step that does not happen.
+    """
+    async with visit(demo.hub_url) as outsider:
+        console.step(f"{OUTSIDER}, in no team, is not let in: {await _turned_away(outsider)}")
+    async with visit(demo.hub_url) as researcher:
+        await researcher.log_in(RESEARCHER)
+        console.step(f"{RESEARCHER} is logged in through the identity provider")
+        console.step(await _look_at_form(researcher))
+        said = await researcher.start({"project": PROJECT, f"profile--{PROJECT}": PROFILE})
+        console.step("\n".join([f"a {PROFILE} server is started in {PROJECT}:", *said]))
+        server = await researcher.enter()
+        console.step(f"the server at {server} lets {RESEARCHER} in")
+        async with kernel(researcher, server) as python:
+            await _run_notebook(python, console)
+        console.step(judge_ledger(await _ledger_of(demo)))
+        await researcher.stop()
+        console.step("the server is stopped")
+        await researcher.log_out()
+        console.step(f"{RESEARCHER} is logged out")
+
+
+async def _turned_away(outsider: Visitor) -> str:
+    page = await outsider.try_log_in(OUTSIDER)
+    if page.status != 403:
+        raise DemoError(f"expected 403 for {OUTSIDER}, who is in no team, but saw {page.status}")
+    reason = re.search(r"You are logged in as[^.]*\.", page.text)
+    return reason[0] if reason else "403"
+
+
+async def _look_at_form(researcher: Visitor) -> str:
+    page = await researcher.spawn_page()
+    offered = form_for(page.body, {"project": PROJECT}).fields["project"].offered
+    if FORBIDDEN in offered:
+        raise DemoError(f"the form offers {RESEARCHER} the projects {', '.join(offered)}")
+    return f"the form offers {', '.join(offered)}, and not {FORBIDDEN}"
+
+
+async def _run_notebook(python: Kernel, console: Console) -> None:
+    left = dict(CONFIRMATIONS)
+    for cell in code_cells(notebook()):
+        run = await python.run(cell.source)
+        for line in confirm(cell.tags, run, left):
+            console.step(line)
+    if left:
+        raise DemoError(f"the notebook has no cell with the tag {', '.join(left)}")
+
+
+def confirm(
+    tags: Sequence[str], run: CellRun, left: dict[str, Callable[[CellRun], str]]
+) -> list[str]:
+    """What the confirmations of a cell's tags say of it; they are taken out of `left`."""
+    return [left.pop(tag)(run) for tag in tags if tag in left]
+
+
+async def _ledger_of(demo: Demo) -> list[Entry]:
+    with closing(Ledger(demo.settings.ledger_url)) as ledger:
+        return await ledger.entries(project=PROJECT)
+
+
+def judge_ledger(entries: Sequence[Entry]) -> str:
+    """The ledger has every key of the researcher's session, each with its reason.
+
+    Raises
+    ------
+    DemoError
+        If it has fewer than two (the first and a renewed one), or grants of what is
+        not theirs.
+    """
+    issued = [entry for entry in entries if entry.event == "issue" and entry.person == RESEARCHER]
+    keys = {entry.access_key_id for entry in issued}
+    if len(keys) < 2:
+        raise DemoError(f"expected the first and a renewed key in the ledger, but saw {len(keys)}")
+    grants: Mapping[str, str] = {prefix: mode for entry in issued for mode, prefix in entry.grants}
+    if any(FORBIDDEN in prefix for prefix in grants):
+        raise DemoError(f"the ledger has a grant of {FORBIDDEN}: {grants}")
+    lines = [f"{mode} {prefix}" for prefix, mode in grants.items()]
+    return "\n".join(
+        [f"the ledger has {len(keys)} keys of {RESEARCHER}: {issued[0].reason}", *lines]
+    )

@@ -1,0 +1,87 @@
+"""What the check wants of the example notebook, by the tags of its cells."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from panneuro_hub.demo.errors import DemoError
+from panneuro_hub.demo.kernel import CellRun
+
+_SUMMARY = re.compile(
+    r"(?P<spikes>\d+) spikes: (?P<before>-?[\d.]+) ms before a spike the sound is "
+    r"(?P<level>[+-][\d.]+) dB from its mean; chance gives (?P<low>[+-][\d.]+) to "
+    r"(?P<high>[+-][\d.]+) dB"
+)
+_BEFORE, _AFTER = 0.015, 0.005  # s: the notebook's window
+
+
+def session(run: CellRun) -> str:
+    """The session is in the project that was picked, and says so."""
+    first = run.text.strip().partition("\n")[0]
+    if not first.startswith("nhp-navigation:"):
+        raise DemoError(f"expected a session in nhp-navigation, but it says:\n{run.text}")
+    return f"the notebook is in {first}"
+
+
+def average(run: CellRun) -> str:
+    """The average is that of the recording, far from chance, and was plotted."""
+    found = _SUMMARY.search(run.text)
+    if found is None:
+        raise DemoError(f"the notebook printed no average, but:\n{run.text}")
+    seen = (int(found["spikes"]), float(found["before"]), float(found["level"]))
+    expected = expected_average()
+    if seen != expected:
+        raise DemoError(f"expected {expected} (spikes, ms, dB), but the notebook found {seen}")
+    if float(found["low"]) <= float(found["level"]) <= float(found["high"]):
+        raise DemoError(f"the average is within chance: {found[0]}")
+    if "image/png" not in run.media:
+        raise DemoError("the notebook plotted nothing")
+    return f"{found[0]}; plotted"
+
+
+def expected_average() -> tuple[int, float, float]:
+    """Spikes, ms before a spike and dB from the mean, worked out from nitime's own files."""
+    from panneuro_hub.demo.recordings import read_receptor  # seconds to import
+
+    recording = read_receptor(1)
+    stimulus, rate = recording.stimulus, recording.rate
+    before, after = round(_BEFORE * rate), round(_AFTER * rate)
+    spikes = [round(float(at) * rate) for at in recording.spike_times]
+    windows = [
+        stimulus[at - before : at + after + 1]
+        for at in spikes
+        if at >= before and at + after < stimulus.size
+    ]
+    deviation = sum(windows) / len(windows) - stimulus.mean()
+    peak = int(abs(deviation).argmax())
+    milliseconds = (before - peak) / rate * 1000
+    return len(spikes), round(milliseconds, 2), round(float(deviation[peak]), 2)
+
+
+def refused(run: CellRun) -> str:
+    """Both `lab` and the store refuse the human data."""
+    said = dict(line.split(":", 1) for line in run.text.splitlines() if ":" in line)
+    for who in ("lab says", "the store says"):
+        if not said.get(who, "").strip():
+            raise DemoError(
+                f"expected {who!r} and a refusal, but the notebook printed:\n{run.text}"
+            )
+    if "403" not in said["the store says"]:
+        raise DemoError(f"expected 403 of the store, but it says:{said['the store says']}")
+    return f"refused where it is not theirs:\n{run.text.strip()}"
+
+
+def renewal(run: CellRun) -> str:
+    """The keys changed while the notebook read."""
+    if not run.text.startswith("keys renewed"):
+        raise DemoError(f"expected renewed keys, but the notebook printed:\n{run.text}")
+    return "; ".join(run.text.strip().splitlines())
+
+
+CONFIRMATIONS: Mapping[str, Callable[[CellRun], str]] = {
+    "session": session,
+    "average": average,
+    "refused": refused,
+    "renewal": renewal,
+}

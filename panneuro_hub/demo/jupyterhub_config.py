@@ -1,0 +1,50 @@
+"""The demo's hub: what an operator writes, with everything on this machine's loopback.
+
+An operator's own file has the lines of the first block, and the settings of their own
+identity provider and spawner.
+"""
+
+import os
+
+from panneuro_hub.configure import configure
+from panneuro_hub.demo.settings import VARIABLE, HubSettings
+
+c = get_config()
+demo = HubSettings.read(os.environ[VARIABLE])
+
+c.JupyterHub.authenticator_class = "panneuro-oidc"
+c.JupyterHub.spawner_class = "panneuro-local"
+configure(
+    c,
+    demo.collaboration,
+    service_url=f"http://127.0.0.1:{demo.service_port}",
+    service_environment=demo.service_environment,
+    ledger_url=demo.ledger_url,
+    renew_after_seconds=demo.renew_after_seconds,
+)
+
+for trait, value in demo.authenticator.items():
+    setattr(c.PanNeuroGenericOAuthenticator, trait, value)
+
+c.JupyterHub.bind_url = demo.hub_url
+c.JupyterHub.hub_ip = "127.0.0.1"
+c.JupyterHub.hub_port = demo.hub_port
+c.JupyterHub.db_url = f"sqlite:///{demo.folder}/jupyterhub.sqlite"
+c.JupyterHub.cookie_secret_file = f"{demo.folder}/cookie_secret"
+c.JupyterHub.template_vars = {"announcement": "This is a demo: everything is on this machine."}
+
+c.JupyterHub.proxy_class = "traefik_file"
+c.TraefikFileProviderProxy.static_config_file = f"{demo.folder}/traefik.toml"
+c.TraefikFileProviderProxy.dynamic_config_file = f"{demo.folder}/rules.toml"
+c.TraefikFileProviderProxy.traefik_api_url = f"http://127.0.0.1:{demo.proxy_api_port}"
+# Traefik asks its makers for a newer version otherwise.
+c.TraefikFileProviderProxy.extra_static_config = {
+    "global": {"checkNewVersion": False, "sendAnonymousUsage": False}
+}
+
+c.SimpleLocalProcessSpawner.home_dir_template = f"{demo.homes}/{{username}}"
+c.Spawner.default_url = f"/lab/tree/{demo.notebook}"
+c.Spawner.http_timeout = 60  # the first JupyterLab of a day is slow on a laptop
+c.LocalProcessSpawner.interrupt_timeout = 5
+if os.geteuid() == 0:  # in a container, say; Jupyter wants to be told
+    c.Spawner.args = ["--allow-root"]

@@ -1,0 +1,98 @@
+"""The grasshopper recording as Neurodata Without Borders.
+
+As NWB-Zarr where hdmf-zarr can write what current Zarr reads: from hdmf-zarr 0.14 on,
+which needs Python 3.12. Older ones need Zarr 2 and cannot be imported beside Zarr 3, so
+on Python 3.11 it is an NWB file on HDF5.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import warnings
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import obstore
+from numpy.typing import NDArray
+from obstore.store import ObjectStore
+
+HAS_NWB_ZARR = sys.version_info >= (3, 12)
+# NWB wants a time; the files do not say when, so it is the year of the publication.
+_WHEN = datetime(2006, 1, 1, tzinfo=UTC)
+
+
+def write_nwb(
+    stimulus: NDArray[np.float64],
+    rate: float,
+    spike_times: NDArray[np.float64],
+    name: str,
+    store: ObjectStore,
+) -> str:
+    """Write one neuron and its stimulus below `store`.
+
+    Parameters
+    ----------
+    stimulus : ndarray
+        Sound level in dB SPL.
+    rate : float
+        Its samples per second.
+    spike_times : ndarray
+        In seconds from the beginning of the stimulus.
+    name : str
+        What to call it, without an ending.
+    store : ObjectStore
+
+    Returns
+    -------
+    str
+        ``NAME.nwb.zarr`` or, on Python 3.11, ``NAME.nwb``.
+    """
+    content = _nwb_file(stimulus, rate, spike_times, name)
+    title = f"{name}.nwb.zarr" if HAS_NWB_ZARR else f"{name}.nwb"
+    with tempfile.TemporaryDirectory(prefix="panneuro-nwb-") as folder:
+        target = Path(folder, title)
+        with warnings.catch_warnings(), _open(target, "w") as output:
+            # NWB's readers want it, whatever Zarr will make of it.
+            warnings.filterwarnings("ignore", "Consolidated metadata is currently not part")
+            output.write(content)
+        for file in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
+            obstore.put(store, file.relative_to(folder).as_posix(), file.read_bytes())
+    return title
+
+
+def reader(path: Path) -> Any:
+    """A pynwb reader of a file that `write_nwb` wrote; a context manager."""
+    return _open(path, "r")
+
+
+def _open(path: Path, mode: str) -> Any:
+    if HAS_NWB_ZARR:
+        from hdmf_zarr.nwb import NWBZarrIO
+
+        return NWBZarrIO(str(path), mode=mode)
+    from pynwb import NWBHDF5IO
+
+    return NWBHDF5IO(path, mode=mode)
+
+
+def _nwb_file(
+    stimulus: NDArray[np.float64], rate: float, spike_times: NDArray[np.float64], name: str
+) -> Any:
+    from pynwb import NWBFile, TimeSeries  # a second to import, for this alone
+
+    content = NWBFile(
+        session_description="Auditory receptor neuron of a grasshopper (Locusta migratoria)",
+        identifier=f"nitime-{name}",
+        session_start_time=_WHEN,
+        file_create_date=_WHEN,
+        notes="The time of the session is not known; it is set to the year of publication.",
+        related_publications=["Rokem et al. (2006), J Neurophysiol 95: 2541-2552"],
+    )
+    content.add_stimulus(
+        TimeSeries(name="sound_level", data=stimulus, unit="dB SPL", rate=rate, starting_time=0.0)
+    )
+    content.add_unit(spike_times=spike_times, obs_intervals=[[0.0, stimulus.size / rate]])
+    return content

@@ -1,0 +1,100 @@
+"""Where the demo's people log in: an OpenID Connect provider as a process of its own.
+
+It is oidc-provider-mock, which asks for no password: the demo shows what a hub makes of
+what a provider says, not how a provider knows it. It listens on loopback only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from panneuro_hub.demo.people import DemoPerson
+from panneuro_hub.demo.processes import Child, Processes, answers
+
+CLIENT_ID = "panneuro-demo"
+GROUPS_CLAIM = "groups"
+
+
+@dataclass(frozen=True)
+class Provider:
+    """The provider: its address, and the process.
+
+    Parameters
+    ----------
+    url : str
+        Issuer, without a slash at the end.
+    child : Child
+        The process that serves it.
+    """
+
+    url: str
+    child: Child
+
+    def wait_ready(self, patience: float = 60) -> None:
+        """Wait until it answers; raises `DemoError` after `patience` seconds."""
+        self.child.wait_ready(answers(f"{self.url}/.well-known/openid-configuration"), patience)
+
+
+def claims(person: DemoPerson) -> dict[str, Any]:
+    """What the provider says about a person.
+
+    ``preferred_username`` and ``name`` come with the scope ``profile``, ``email`` with
+    the scope ``email``, ``groups`` always.
+
+    Source: OpenID Connect Core 1.0, section 5.1, "Standard Claims".
+    """
+    return {
+        "sub": person.name,
+        "preferred_username": person.name,
+        "name": person.full_name,
+        "email": f"{person.name}@uni.example",
+        GROUPS_CLAIM: list(person.groups),
+    }
+
+
+def start_provider(
+    processes: Processes, people: Sequence[DemoPerson], port: int, log: Path
+) -> Provider:
+    """Start the provider on 127.0.0.1; `Provider.wait_ready` waits until it answers."""
+    command = [sys.executable, "-m", "oidc_provider_mock", "--host", "127.0.0.1"]
+    command += ["--port", str(port)]
+    for person in people:
+        command += ["--user-claims", json.dumps(claims(person))]
+    child = processes.start(
+        "identity provider",
+        command,
+        log=log,
+        environment={"PATH": os.environ.get("PATH", os.defpath), "NO_COLOR": "1"},
+    )
+    return Provider(f"http://127.0.0.1:{port}", child)
+
+
+def settings(provider_url: str, hub_url: str) -> dict[str, Any]:
+    """Traits of a `GenericOAuthenticator` that logs people in at a provider.
+
+    Parameters
+    ----------
+    provider_url, hub_url : str
+        The provider and the hub as a browser sees them, without a slash at the end.
+    """
+    return {
+        "client_id": CLIENT_ID,
+        # The provider knows no clients and checks no secret; oauthenticator wants one.
+        "client_secret": "not-checked",
+        "oauth_callback_url": f"{hub_url}/hub/oauth_callback",
+        "authorize_url": f"{provider_url}/oauth2/authorize",
+        "token_url": f"{provider_url}/oauth2/token",
+        "userdata_url": f"{provider_url}/userinfo",
+        "username_claim": "preferred_username",
+        "scope": ["openid", "profile", "email"],
+        "login_service": "the demo's provider",
+        "auth_state_groups_key": f"oauth_user.{GROUPS_CLAIM}",
+        "manage_groups": True,
+        "enable_auth_state": True,
+    }

@@ -1,0 +1,197 @@
+"""Everything that the demo consists of, started in order and stopped for certain."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from panneuro_hub.demo.collaboration import StoreAddress, write_collaboration
+from panneuro_hub.demo.people import MEMBERSHIPS_THAT_ENDED, PEOPLE, DemoPerson
+from panneuro_hub.demo.processes import Child, Processes, answers, free_port
+from panneuro_hub.demo.provider import settings, start_provider
+from panneuro_hub.demo.seaweedfs import SeaweedFS
+from panneuro_hub.demo.settings import VARIABLE, HubSettings
+
+BUCKET = "learning-circuits"
+NOTEBOOK = "spike_triggered_average.ipynb"
+_HUB_PORT = 8000
+_PATIENCE = 120  # s: for the first start on a slow laptop
+# Made anew each time. What people have in "homes" outlives a demo.
+_ANEW = ("store", "hub", "logs", "settings.json", "collaboration.yaml")
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A running demo.
+
+    Parameters
+    ----------
+    hub_url : str
+        What to open in a browser.
+    people : tuple of DemoPerson
+        Whom to log in as.
+    store : SeaweedFS
+        The object store.
+    settings : HubSettings
+        What the hub was told.
+    processes : Processes
+        The provider and the hub, with their logs.
+    """
+
+    hub_url: str
+    people: tuple[DemoPerson, ...]
+    store: SeaweedFS
+    settings: HubSettings
+    processes: Processes
+
+    @property
+    def logs(self) -> dict[str, str]:
+        """The end of every log, by the name of the part."""
+        return {child.name: child.log_tail() for child in self.processes.children}
+
+
+@contextmanager
+def running(folder: Path, renew_after_seconds: int, say: Say) -> Iterator[Demo]:
+    """Start the demo in `folder`; leaving the block stops all of it.
+
+    Parameters
+    ----------
+    folder : Path
+        Made, for this account only, where missing. People's homes in it are kept, the
+        rest is made anew.
+    renew_after_seconds : int
+        After how long sessions get new keys.
+    say : callable
+        Told what has just been done.
+
+    Raises
+    ------
+    DemoError, StoreUnavailable
+        If a part does not start, with the end of its log.
+    """
+    folder = folder.resolve()
+    prepare_folder(folder)
+    with ExitStack() as stack:
+        store = stack.enter_context(SeaweedFS(folder / "store", BUCKET))
+        say(f"the object store answers at {store.endpoint_url}")
+        processes = stack.enter_context(Processes())
+        ports = _ports()
+        provider = start_provider(processes, PEOPLE, ports[0], folder / "logs" / "provider.log")
+        hub = hub_settings(folder, store, provider.url, ports[1:], renew_after_seconds)
+        hub.write(folder / "settings.json")
+        hub_process = start_hub(processes, hub, folder)
+        # Meanwhile: both take a few seconds to start.
+        say(f"{len(load(store))} recordings are in s3://{BUCKET}")
+        provider.wait_ready()
+        say(f"the identity provider answers at {provider.url}")
+        hub_process.wait_ready(answers(f"{hub.hub_url}/hub/health"), _PATIENCE)
+        say(f"the hub answers at {hub.hub_url}")
+        yield Demo(hub.hub_url, PEOPLE, store, hub, processes)
+
+
+def prepare_folder(folder: Path) -> None:
+    """Clear what an earlier demo left, and put the notebook into everybody's home."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for left in (folder / name for name in _ANEW):
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink(missing_ok=True)
+    for name in ("logs", "hub"):
+        (folder / name).mkdir(mode=0o700)
+    for person in PEOPLE:
+        home = folder / "homes" / person.name
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not (home / NOTEBOOK).exists():
+            (home / NOTEBOOK).write_text(notebook(), encoding="utf-8")
+
+
+def notebook() -> str:
+    """The example notebook, as JSON."""
+    packaged = resources.files("panneuro_hub.demo") / "notebooks" / NOTEBOOK
+    return packaged.read_text(encoding="utf-8")
+
+
+def load(store: SeaweedFS) -> tuple[str, ...]:
+    """Write the recordings into the store; see `write_recordings`."""
+    # Seconds to import, which the rest of the demo need not wait for.
+    from panneuro_hub.demo.recordings import admin_place, write_recordings
+
+    place = admin_place(store.endpoint_url, store.bucket, store.region, *store.admin)
+    return write_recordings(place)
+
+
+def hub_settings(
+    folder: Path,
+    store: SeaweedFS,
+    provider_url: str,
+    ports: list[int],
+    renew_after_seconds: int,
+) -> HubSettings:
+    """Write the collaboration file, and say what the hub is to be told.
+
+    Parameters
+    ----------
+    ports : list of int
+        For the hub as a browser sees it, for the hub itself, the service, and the proxy.
+    """
+    address = StoreAddress(store.endpoint_url, store.bucket, store.region, store.role_arn)
+    collaboration = folder / "collaboration.yaml"
+    write_collaboration(collaboration, address, MEMBERSHIPS_THAT_ENDED)
+    hub_url = f"http://127.0.0.1:{ports[0]}"
+    return HubSettings(
+        folder=str(folder / "hub"),
+        homes=str(folder / "homes"),
+        collaboration=str(collaboration),
+        hub_url=hub_url,
+        hub_port=ports[1],
+        service_port=ports[2],
+        proxy_api_port=ports[3],
+        authenticator=settings(provider_url, hub_url),
+        service_environment={
+            "AWS_ACCESS_KEY_ID": store.vendor.access_key,
+            "AWS_SECRET_ACCESS_KEY": store.vendor.secret_key,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        },
+        renew_after_seconds=renew_after_seconds,
+        notebook=NOTEBOOK,
+    )
+
+
+def start_hub(processes: Processes, hub: HubSettings, folder: Path) -> Child:
+    """Start JupyterHub, which starts its proxy and the service."""
+    config = Path(__file__).with_name("jupyterhub_config.py")
+    # Not this process's environment: keys in it must reach no part of the demo.
+    environment = {
+        # Traefik and jupyterhub-singleuser are beside this interpreter.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+        "HOME": str(folder),
+        "LANG": os.environ.get("LANG", "C.UTF-8"),
+        "JUPYTERHUB_CRYPT_KEY": secrets.token_hex(32),
+        VARIABLE: str(folder / "settings.json"),
+    }
+    return processes.start(
+        "hub",
+        [sys.executable, "-m", "jupyterhub", "-f", str(config)],
+        log=folder / "logs" / "hub.log",
+        environment=environment,
+        folder=folder / "hub",
+    )
+
+
+def _ports() -> list[int]:
+    """Five free ports; the second is the hub's as a browser sees it, 8000 if that is free."""
+    ports = [free_port()]
+    ports.append(free_port(_HUB_PORT, avoid=ports))
+    while len(ports) < 5:
+        ports.append(free_port(avoid=ports))
+    return ports

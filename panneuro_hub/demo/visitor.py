@@ -1,0 +1,292 @@
+"""A person's visit to a hub without a browser: the same pages, forms and cookies."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from panneuro_hub.demo.errors import DemoError
+from panneuro_hub.demo.forms import Form, form_for, text_of
+
+_XSRF = "_xsrf"
+_SHOWN = 400  # characters of a page that an error shows
+# What browsers say of a request; JupyterHub's protection from forged requests reads it.
+_NAVIGATE = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "same-origin"}
+_FETCH = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page that was reached, after redirects."""
+
+    url: URL
+    status: int
+    body: str = field(repr=False)
+
+    @property
+    def text(self) -> str:
+        """What a person reads on it."""
+        return text_of(self.body)
+
+    def require_ok(self, doing: str) -> Page:
+        """The page itself, where it is no error.
+
+        Raises
+        ------
+        DemoError
+            If it is an error page, with what it says.
+        """
+        if self.status >= 400:
+            raise DemoError(
+                f"{doing}: {self.url.path} answered {self.status}: {self.text[:_SHOWN]}"
+            )
+        return self
+
+
+class Visitor:
+    """One person's cookies on one hub; made by `visit`.
+
+    Parameters
+    ----------
+    session : ClientSession
+        With a cookie jar of its own.
+    hub_url : str
+        The hub as a browser sees it, without a slash at the end.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, hub_url: str) -> None:
+        self._session = session
+        self._hub = URL(hub_url)
+        self.name = ""
+
+    @property
+    def hub_url(self) -> URL:
+        """Where the hub is."""
+        return self._hub
+
+    # -- pages and requests -------------------------------------------------------------
+
+    def url(self, path: str) -> URL:
+        """`path` of this hub, or an absolute address as it is."""
+        return self._hub.join(URL(path, encoded=True))
+
+    async def open(self, path: str | URL) -> Page:
+        """Open a page, following redirects."""
+        return await self._page("GET", self._at(path))
+
+    async def send(self, page: Page, form: Form, choices: Mapping[str, str]) -> Page:
+        """Fill in a form of a page and send it, following redirects.
+
+        Raises
+        ------
+        DemoError
+            If the form does not have or offer a choice.
+        """
+        target = page.url.join(URL(form.action, encoded=True)) if form.action else page.url
+        return await self._page("POST", target, form.filled(choices))
+
+    async def call(
+        self, method: str, path: str, body: Any = None, accept: tuple[int, ...] = ()
+    ) -> Any:
+        """Call an API of the hub or of a server as a page's script would.
+
+        Parameters
+        ----------
+        method, path : str
+        body : JSON, optional
+        accept : tuple of int
+            Statuses of 400 and more that are no error here.
+
+        Returns
+        -------
+        JSON or None
+            What it answers; `None` where it answers nothing, or a status in `accept`.
+
+        Raises
+        ------
+        DemoError
+            If it refuses, with what it says.
+        """
+        target = self._at(path)
+        headers = {**_FETCH, "X-XSRFToken": self.xsrf(target)}
+        async with self._session.request(method, target, json=body, headers=headers) as answer:
+            text = await answer.text()
+            if answer.status in accept:
+                return None
+            if answer.status >= 400:
+                raise DemoError(
+                    f"{method} {target.path} answered {answer.status}: {text_of(text)[:_SHOWN]}"
+                )
+            return json.loads(text) if text else None
+
+    def xsrf(self, target: URL) -> str:
+        """The token against forged requests that belongs to `target`."""
+        cookie = self._session.cookie_jar.filter_cookies(target).get(_XSRF)
+        return cookie.value if cookie else ""
+
+    def socket(self, path: str) -> Any:
+        """Connect to a WebSocket; an asynchronous context manager."""
+        headers = {"Sec-Fetch-Mode": "websocket", "Origin": str(self._hub.origin())}
+        return self._session.ws_connect(self._at(path), headers=headers, max_msg_size=0)
+
+    def _at(self, path: str | URL) -> URL:
+        return path if isinstance(path, URL) else self.url(path)
+
+    async def _page(self, method: str, target: URL, data: Mapping[str, str] | None = None) -> Page:
+        async with self._session.request(method, target, data=data, headers=_NAVIGATE) as answer:
+            return Page(answer.url, answer.status, await answer.text())
+
+    # -- the visit ----------------------------------------------------------------------
+
+    async def log_in(self, name: str) -> Page:
+        """Log in at the hub's identity provider as `name`.
+
+        Returns
+        -------
+        Page
+            Where the hub brings the person then.
+
+        Raises
+        ------
+        DemoError
+            If the provider shows no form, or the hub does not let them in.
+        """
+        page = (await self.try_log_in(name)).require_ok(f"log in as {name}")
+        self.name = str((await self.call("GET", "/hub/api/user"))["name"])
+        return page
+
+    async def try_log_in(self, name: str) -> Page:
+        """Log in as `name` at the identity provider, and see what the hub says to that.
+
+        Raises
+        ------
+        DemoError
+            If the provider shows no form.
+        """
+        page = (await self.open("/hub/oauth_login")).require_ok("log in")
+        if page.url.origin() == self._hub.origin():
+            raise DemoError(f"the hub did not send {name} to an identity provider: {page.url.path}")
+        choices = {"sub": name}
+        return await self.send(page, form_for(page.body, choices), choices)
+
+    async def spawn_page(self) -> Page:
+        """The page on which a server is started.
+
+        Raises
+        ------
+        DemoError
+            If there is none: a server is running, or nothing may be started.
+        """
+        page = (await self.open("/hub/spawn")).require_ok("open the start page")
+        if not page.url.path.startswith("/hub/spawn"):
+            raise DemoError(f"expected the start page, but came to {page.url.path}")
+        return page
+
+    async def start(self, choices: Mapping[str, str]) -> list[str]:
+        """Start the server by the form of the start page and wait until it is ready.
+
+        Parameters
+        ----------
+        choices : mapping of str to str
+            By the form's field: ``project``, ``profile--PROJECT``, ``image``.
+
+        Returns
+        -------
+        list of str
+            What the start page's progress said, in its order.
+
+        Raises
+        ------
+        DemoError
+            If the form does not offer a choice, or the start fails, with what was said.
+        """
+        page = await self.spawn_page()
+        pending = await self.send(page, form_for(page.body, choices), choices)
+        pending.require_ok("start the server")
+        if pending.url.path.startswith("/hub/spawn/"):  # the form again, with an error on it
+            raise DemoError(f"the hub did not start the server: {pending.text[:_SHOWN]}")
+        async with aclosing(self.progress()) as events:
+            return await _until_ready(events)
+
+    async def progress(self) -> AsyncGenerator[dict[str, Any], None]:
+        """Events of the start's progress, as they come."""
+        target = self.url(f"/hub/api/users/{_quoted(self.name)}/server/progress")
+        target = target.update_query({_XSRF: self.xsrf(target)})
+        async with self._session.get(target, headers=_FETCH) as answer:
+            if answer.status >= 400:
+                text = text_of(await answer.text())
+                raise DemoError(f"the start's progress answered {answer.status}: {text[:_SHOWN]}")
+            async for line in answer.content:
+                if line.startswith(b"data:"):
+                    yield json.loads(line[len(b"data:") :])
+
+    async def enter(self) -> str:
+        """Open the person's running server, which logs in at the hub by itself.
+
+        Returns
+        -------
+        str
+            The server's path, ``/user/NAME/``.
+        """
+        page = (await self.open(f"/user/{_quoted(self.name)}/lab")).require_ok("open the server")
+        path = f"/user/{_quoted(self.name)}/"
+        if not page.url.raw_path.startswith(path):
+            raise DemoError(f"expected the server at {path}, but came to {page.url.path}")
+        return path
+
+    async def stop(self) -> None:
+        """Stop the person's server and wait until the hub says that it is gone."""
+        path = f"/hub/api/users/{_quoted(self.name)}"
+        await self.call("DELETE", f"{path}/server")
+        # The hub has no event for a server that is gone.
+        while (await self.call("GET", path)).get("servers"):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+
+    async def log_out(self) -> None:
+        """Log out of the hub."""
+        (await self.open("/hub/logout")).require_ok("log out")
+
+
+async def _until_ready(events: AsyncIterator[dict[str, Any]]) -> list[str]:
+    said = []
+    async for event in events:
+        message = str(event.get("message", "")).strip()
+        if event.get("failed"):
+            raise DemoError(f"the server did not start: {message}")
+        if message:
+            said.append(message)
+        if event.get("ready"):
+            return said
+    raise DemoError(f"the start's progress ended before the server was ready, after: {said}")
+
+
+def _quoted(name: str) -> str:
+    return URL.build(path=f"/{name}").raw_path[1:]
+
+
+@asynccontextmanager
+async def visit(hub_url: str, patience: float = 120) -> AsyncIterator[Visitor]:
+    """A visitor with no cookies yet, who gives up on any one answer after `patience` seconds.
+
+    Raises
+    ------
+    DemoError
+        If the hub or the provider cannot be reached.
+    """
+    # Cookies of an address rather than a name are kept only by a jar that is told so.
+    jar = aiohttp.CookieJar(unsafe=True)
+    limits = aiohttp.ClientTimeout(total=patience)
+    try:
+        async with aiohttp.ClientSession(cookie_jar=jar, timeout=limits) as session:
+            yield Visitor(session, hub_url)
+    except aiohttp.ClientError as problem:
+        raise DemoError(f"lost the connection to {hub_url}: {problem}") from problem
+    except TimeoutError as problem:
+        raise DemoError(f"an answer of {hub_url} took more than {patience:.0f} s") from problem

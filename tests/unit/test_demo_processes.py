@@ -1,0 +1,199 @@
+"""Children that start in order and leave nothing behind; real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from panneuro_hub.demo.errors import DemoError
+from panneuro_hub.demo.processes import Child, Processes, children_of, free_port, says
+
+PATIENCE = 20.0  # seconds, for machines that are busy
+ENVIRONMENT = {"PATH": os.defpath}
+# Says so when a signal comes; which ones it obeys is told by its arguments.
+STUBBORN = """
+import signal, sys, time
+def heard(number, frame):
+    print("heard", signal.Signals(number).name, flush=True)
+    if signal.Signals(number).name in sys.argv[1:]:
+        sys.exit(0)
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, heard)
+print("ready", flush=True)
+while True:
+    time.sleep(60)
+"""
+# Starts a child of its own, in a session of its own, and does not stop it.
+CARELESS = """
+import subprocess, sys
+command = [sys.executable, "-c", "import time; time.sleep(600)"]
+child = subprocess.Popen(command, start_new_session=True)
+print("child", child.pid, flush=True)
+print("ready", flush=True)
+child.wait()
+"""
+# A demo that ends without stopping anything.
+KILLED = """
+import os, sys
+from pathlib import Path
+from panneuro_hub.demo.processes import Child, says
+source = "import time; print('ready', flush=True); time.sleep(600)"
+child = Child("sleeper", [sys.executable, "-c", source], Path(sys.argv[1]), {})
+if sys.argv[2] == "later":
+    child.wait_ready(says("ready"), 20)
+print(child.pid, flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def start(processes: Processes, folder: Path, name: str, source: str, *arguments: str) -> Child:
+    child = processes.start(
+        name,
+        [sys.executable, "-c", source, *arguments],
+        log=folder / f"{name}.log",
+        environment=ENVIRONMENT,
+    )
+    child.wait_ready(says("ready"), PATIENCE)
+    return child
+
+
+def is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def test_ready_when_the_line_is_in_the_log(tmp_path: Path) -> None:
+    with Processes() as processes:
+        child = start(processes, tmp_path, "one", STUBBORN, "SIGINT")
+
+        assert child.exit_code is None
+        assert processes.children == (child,)
+
+
+def test_a_child_that_ends_shows_the_end_of_its_log(tmp_path: Path) -> None:
+    source = "print('a clue'); raise SystemExit(3)"
+    with Processes() as processes, pytest.raises(DemoError, match=r"(?s)hub ended .*3.*a clue"):
+        start(processes, tmp_path, "hub", source)
+
+
+def test_a_child_that_is_never_ready_is_given_up(tmp_path: Path) -> None:
+    with Processes() as processes:
+        child = start(processes, tmp_path, "slow", STUBBORN, "SIGINT")
+
+        with pytest.raises(DemoError, match=r"(?s)slow was not ready after 0 s.*ready"):
+            child.wait_ready(says("never"), 0)
+
+
+@pytest.mark.parametrize(
+    ("obeys", "heard"),
+    [
+        (["SIGINT"], ["SIGINT"]),
+        (["SIGTERM"], ["SIGINT", "SIGTERM"]),
+        ([], ["SIGINT", "SIGTERM"]),
+    ],
+)
+def test_signals_grow_harder(tmp_path: Path, obeys: list[str], heard: list[str]) -> None:
+    with Processes() as processes:
+        child = start(processes, tmp_path, "stubborn", STUBBORN, *obeys)
+        child.stop(PATIENCE if obeys == ["SIGINT"] else 0.5)
+
+    assert child.exit_code == (0 if obeys else -signal.SIGKILL)
+    assert [line.split()[1] for line in child.log_text().splitlines()[1:]] == heard
+
+
+def test_the_last_one_stops_first(tmp_path: Path) -> None:
+    ends = []
+
+    class Watched(Child):
+        def stop(self, patience: float = 10) -> None:
+            ends.append(self.name)
+            super().stop(patience)
+
+    with Processes() as processes:
+        for name in ("store", "provider", "hub"):
+            start(processes, tmp_path, name, STUBBORN, "SIGINT").__class__ = Watched
+
+    assert ends == ["hub", "provider", "store"]
+
+
+def test_sigint_reaches_a_child_of_a_background_job(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does for "command &"
+    try:
+        source = "import time\nprint('ready', flush=True)\ntime.sleep(600)"
+        with Processes() as processes:
+            child = start(processes, tmp_path, "plain", source)
+            child.stop(PATIENCE)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    assert "KeyboardInterrupt" in child.log_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="adopting orphans is Linux's")
+def test_what_a_killed_child_left_is_ended(tmp_path: Path) -> None:
+    with Processes() as processes:
+        child = start(processes, tmp_path, "careless", CARELESS)
+        left = int(child.log_text().split()[1])
+        os.kill(child.pid, signal.SIGKILL)
+        assert eventually(lambda: processes.ended() is child)
+        assert is_running(left)
+
+    assert not is_running(left)
+    assert left not in children_of(os.getpid())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="dying with the parent is Linux's")
+@pytest.mark.parametrize("when", ["at once", "later"])
+def test_children_die_with_a_killed_parent(tmp_path: Path, when: str) -> None:
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path / "log"), when],
+        capture_output=True,
+        check=False,
+    )
+
+    assert killed.returncode == -signal.SIGKILL
+    child = int(killed.stdout)
+    assert eventually(lambda: not is_running(child))
+
+
+def test_children_see_only_the_environment_they_are_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a secret")
+    source = "import os\nprint(sorted(os.environ))\nprint('ready', flush=True)\ninput()"
+    with Processes() as processes, pytest.raises(DemoError, match="PATH") as error:
+        start(processes, tmp_path, "one", source).wait_ready(says("never"), PATIENCE)
+
+    assert "AWS" not in str(error.value)
+
+
+def test_a_port_that_is_taken_or_spoken_for_is_not_free() -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        taken = holder.getsockname()[1]
+
+        assert free_port(taken) != taken
+    spare = free_port()
+    assert free_port(spare) == spare
+    assert free_port(spare, avoid=[spare]) != spare
