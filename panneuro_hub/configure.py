@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from panneuro_hub.current import load
+from panneuro_hub.service import private
 
 SERVICE = "panneuro"
 SERVICE_PORT = 10143
@@ -26,6 +27,7 @@ def configure(
     collaboration: str | os.PathLike[str] | None = None,
     *,
     service_url: str | None = None,
+    service_token: str | None = None,
     service_environment: Mapping[str, str] | None = None,
     ledger_url: str | None = None,
     renew_after_seconds: int | None = None,
@@ -45,9 +47,13 @@ def configure(
     service_url : str, optional
         Where the service listens, as the hub and sessions reach it; by default
         port 10143 of this machine's loopback.
+    service_token : str, optional
+        The service's API token, for a service that the hub does not start itself: a
+        Kubernetes Deployment, for one. By default the environment variable
+        ``PANNEURO_SERVICE_TOKEN``; where there is none, the hub starts the service.
     service_environment : mapping, optional
         Further environment of the service's process: the platform's own keys, for
-        one. Nobody else gets them.
+        one. Nobody else gets them, the hub's database included.
     ledger_url : str, optional
         SQLAlchemy URL of the ledger; by default an SQLite file ``ledger.sqlite``
         beside the hub's own.
@@ -65,16 +71,17 @@ def configure(
     url = service_url or f"http://127.0.0.1:{SERVICE_PORT}"
     _spawner(c, path, f"{url}/services/{SERVICE}")
     _authenticator(c, path)
-    _service(
-        c,
-        url,
-        [
-            *(sys.executable, "-m", "panneuro_hub.service", "--collaboration", path),
-            *(("--ledger", ledger_url) if ledger_url else ()),
-            *(("--renew-after", str(renew_after_seconds)) if renew_after_seconds else ()),
-        ],
-        dict(service_environment or {}),
-    )
+    token = service_token or os.environ.get("PANNEURO_SERVICE_TOKEN")
+    if token:
+        _service(c, {"url": url, "api_token": token})
+        return
+    command = [
+        *(sys.executable, "-m", "panneuro_hub.service", "--collaboration", path),
+        *(("--renew-after", str(renew_after_seconds)) if renew_after_seconds else ()),
+    ]
+    secret = {**(service_environment or {}), **_ledger(ledger_url)}
+    environment = private.keep(secret) if secret else {}
+    _service(c, {"url": url, "command": command, "environment": environment})
 
 
 def _spawner(c: Any, path: str, service_url: str) -> None:
@@ -95,19 +102,15 @@ def _authenticator(c: Any, path: str) -> None:
         c.CryptKeeper.keys = [secrets.token_bytes(32)]
 
 
-def _service(c: Any, url: str, command: list[str], environment: dict[str, str]) -> None:
+def _ledger(url: str | None) -> dict[str, str]:
+    # Not on the command line, which others see: it may hold the database's password.
+    return {"PANNEURO_LEDGER_URL": url} if url else {}
+
+
+def _service(c: Any, how: dict[str, Any]) -> None:
     services = list(c.JupyterHub.services) if "services" in c.JupyterHub else []
-    services.append(
-        {
-            "name": SERVICE,
-            "url": url,
-            "command": command,
-            "environment": environment,
-            "oauth_no_confirm": True,
-            "display": True,
-        }
-    )
-    c.JupyterHub.services = services
+    named = {"name": SERVICE, "oauth_no_confirm": True, "display": True}
+    c.JupyterHub.services = [*services, {**named, **how}]
     roles = list(c.JupyterHub.load_roles) if "load_roles" in c.JupyterHub else []
     c.JupyterHub.load_roles = [*_let_users_in(roles), _SERVICE_ROLE]
 

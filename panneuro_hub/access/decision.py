@@ -62,7 +62,7 @@ def decide_all(collaboration: Collaboration, person: Person, now: datetime) -> d
 def widest_access(collaboration: Collaboration, project: str) -> Access:
     """The access of a person in every team, with the longest slug, after every embargo.
 
-    No access to the project has more grants or a longer session policy.
+    No access to the project reaches more places.
     """
     return access_with(
         collaboration,

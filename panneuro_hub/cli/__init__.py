@@ -16,6 +16,7 @@ COMMANDS = {
     "explain": "panneuro_hub.cli.explain:explain",
     "diff": "panneuro_hub.cli.diff:diff",
     "policy": "panneuro_hub.cli.policy:policy",
+    "aws-role": "panneuro_hub.cli.aws_role:aws_role",
     "demo": "panneuro_hub.cli.demo:demo",
 }
 

@@ -31,8 +31,8 @@ class Certificates:
     key: str = field(repr=False)
 
     @classmethod
-    def new(cls) -> Certificates:
-        """Fresh ones for 127.0.0.1, good for a year."""
+    def new(cls, address: str = "127.0.0.1") -> Certificates:
+        """Fresh ones for the IP address `address` and localhost, good for a year."""
         authority_key = ec.generate_private_key(ec.SECP256R1())
         authority_name = _name("PanNeuro demo authority")
         authority = (
@@ -41,7 +41,7 @@ class Certificates:
             .sign(authority_key, hashes.SHA256())
         )
         key = ec.generate_private_key(ec.SECP256R1())
-        names = [x509.IPAddress(ip_address("127.0.0.1")), x509.DNSName("localhost")]
+        names = [x509.IPAddress(ip_address(address)), x509.DNSName("localhost")]
         certificate = (
             _builder(_name("PanNeuro demo store"), authority_name, key.public_key())
             .add_extension(x509.SubjectAlternativeName(names), critical=False)

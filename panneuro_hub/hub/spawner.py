@@ -11,7 +11,7 @@ from kubernetes_asyncio.client import ApiException, V1Container, V1Volume, V1Vol
 from kubespawner import KubeSpawner
 from kubespawner.objects import make_owner_reference
 from kubespawner.utils import get_k8s_model
-from traitlets import Unicode
+from traitlets import Unicode, default
 
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.errors import PanNeuroError
@@ -32,6 +32,15 @@ class PanNeuroSpawner(SessionMixin, KubeSpawner):
     agent_image = Unicode(
         "panneuro/agent:0.1", config=True, help="Container image of the session's agent."
     )
+
+    # The least that a notebook needs; an admin whose image needs more says so.
+    @default("uid")
+    def _uid_default(self) -> int:
+        return 1000
+
+    @default("container_security_context")
+    def _container_security_context_default(self) -> dict[str, Any]:
+        return pods.NOTEBOOK_SECURITY
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -49,6 +49,8 @@ class Settings:
     token_file : Path or None
         Where clients find the token; `None` for a folder of its own;
         ``PANNEURO_TOKEN_FILE``.
+    token_mode : int
+        The permissions of the token file, 0o600 where not given; ``PANNEURO_TOKEN_MODE``.
     rotate_every : float
         Seconds between tokens.
     first_wait : float
@@ -59,6 +61,7 @@ class Settings:
     ticket_file: Path
     port: int = 0
     token_file: Path | None = None
+    token_mode: int = 0o600
     rotate_every: float = _ROTATE_EVERY
     first_wait: float = FIRST_WAIT
 
@@ -77,6 +80,7 @@ class Settings:
             ticket_file=Path(_needed(environment, "PANNEURO_TICKET_FILE")),
             port=_port(environment),
             token_file=Path(token_file) if token_file else None,
+            token_mode=_mode(environment),
         )
 
 
@@ -171,7 +175,7 @@ class Agent:
             if path is None:
                 self._folder = Path(tempfile.mkdtemp(prefix="panneuro-"))
                 path = self._folder / "token"
-            return TokenFile(path.absolute())
+            return TokenFile(path.absolute(), self._settings.token_mode)
         except OSError as problem:
             raise SettingsError(
                 f"PANNEURO_TOKEN_FILE: {problem.filename or path} cannot be written "
@@ -270,6 +274,16 @@ def _port(environment: Mapping[str, str]) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535):
         raise SettingsError("PANNEURO_AGENT_PORT must be a whole number from 0 to 65535")
     return int(text)
+
+
+def _mode(environment: Mapping[str, str]) -> int:
+    text = environment.get("PANNEURO_TOKEN_MODE") or "600"
+    if text.removeprefix("0") not in ("600", "640", "644"):
+        raise SettingsError(
+            "PANNEURO_TOKEN_MODE must be 600, 640 or 644; more than 600 only where the token's "
+            "folder is seen by the containers of one pod only"
+        )
+    return int(text, 8)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.fsspec import FsspecStore
 from obstore.store import S3Store
 
-from panneuro_hub.errors import AccessDenied
+from panneuro_hub.errors import AccessDenied, ServiceUnavailable
 from panneuro_hub.lab.here import NothingThere, locate, session
 from panneuro_hub.names import Location
 from panneuro_hub.wire import SessionView
@@ -88,7 +88,9 @@ def open_zarr(path: str, **kwargs: Any) -> xarray.Dataset:
         If there is no Zarr group at `path`.
     AccessDenied
         If the place cannot be read from this session; the text says why.
-    NotInSession, ServiceUnavailable, ValueError
+    ServiceUnavailable
+        If the store, or the keys for it, are out of reach; or as for `resolve`.
+    NotInSession, ValueError
         As for `resolve`.
     """
     import xarray
@@ -139,3 +141,7 @@ def _plain_errors(view: SessionView, path: str, place: Location) -> Iterator[Non
             f"the store refuses {path!r} ({place.uri}) to this session of {view.project}; "
             "lab.session() says what it may do, and whether its keys are renewed"
         ) from refused
+    except BaseError as failure:
+        # Its first line holds the reason, the agent's as well; the rest is for obstore's makers.
+        reason = str(failure).partition("\n")[0]
+        raise ServiceUnavailable(f"{path!r} cannot be read for now: {reason}") from failure

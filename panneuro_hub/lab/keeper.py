@@ -121,7 +121,8 @@ def until_renewal(credential: Credential, remaining: float, now: datetime, chanc
         # These were due for renewal when they came: soon again, but without hurry.
         return max(SHORTEST_PAUSE, min(remaining / 10, LONGEST_PAUSE))
     due = min(asked_for, latest)
-    return max(SHORTEST_PAUSE, due + chance * min((remaining - due) / 10, LONGEST_PAUSE))
+    spread = min(due / 10, (remaining - due) / 10, LONGEST_PAUSE)
+    return max(SHORTEST_PAUSE, due + chance * spread)
 
 
 def until_retry(failures: int, retry_after: float | None, chance: float) -> float:
@@ -298,8 +299,8 @@ class Keeper:
             failures, held = self._failures, self._held
             self._changed.notify_all()
         if news:
-            until = f"{held.credential.expires:%H:%M:%S} UTC" if held else "none are held"
-            log.warning("new keys did not come (the old ones last until: %s): %s", until, reason)
+            last = f"the old ones last until {held.credential.expires:%H:%M:%S} UTC" if held else ""
+            log.warning("new keys did not come; %s: %s", last or "there are none", reason)
         return until_retry(failures, retry_after, self._chance())
 
     def _drop_if_ended(self) -> None:

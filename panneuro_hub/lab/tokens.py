@@ -1,7 +1,7 @@
 """The token file: the word that a client of the agent must show.
 
 Loopback is open to every program of the machine or pod; the file is open to the
-session's own user only. It is what the AWS SDKs know as
+session's own user only, or to who sees its folder. It is what the AWS SDKs know as
 ``AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE``.
 """
 
@@ -21,8 +21,11 @@ class TokenFile:
     Parameters
     ----------
     path : Path
-        Where the token is written, for this user only (mode 0600). Its folder is
-        made, for this user only, where it is missing.
+        Where the token is written. Its folder is made, for this user only, where
+        it is missing.
+    mode : int
+        Who may read it: this user only (0o600), unless the agent is a user of
+        its own and the folder is mounted in the containers of one pod only.
 
     Raises
     ------
@@ -30,8 +33,9 @@ class TokenFile:
         If the file cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, mode: int = 0o600) -> None:
         self.path = path
+        self._mode = mode
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._accepted: tuple[str, ...] = ()
         self.rotate()
@@ -68,11 +72,12 @@ class TokenFile:
         self.path.unlink(missing_ok=True)
 
     def _write(self, token: str) -> Path:
-        # No newline at the end: botocore refuses such a token. mkstemp makes the file 0600.
+        # No newline at the end: botocore refuses such a token. mkstemp makes the file 0o600.
         handle, name = tempfile.mkstemp(prefix=".token-", dir=self.path.parent)
         try:
             with os.fdopen(handle, "w", encoding="ascii") as file:
                 file.write(token)
+                os.fchmod(file.fileno(), self._mode)
         except OSError:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name)

@@ -76,11 +76,11 @@ def session_policy(grants: Sequence[Grant]) -> str:
     outer_reads = [place for place in _outermost(reads | writes) if place in reads]
     # A grant of `reads` that covers a write grant leaves it its own listing and writing.
     statements = [
-        *_on_objects("Allow", READ_OBJECTS, outer_reads),
-        *_on_objects("Allow", READ_OBJECTS + WRITE_OBJECTS + TEND_OBJECTS, outer_writes),
+        *_allowed(READ_OBJECTS, outer_reads),
+        *_allowed(READ_OBJECTS + WRITE_OBJECTS + TEND_OBJECTS, outer_writes),
         *_on_buckets(LIST_READ, outer_reads),
         *_on_buckets(LIST_WRITE, outer_writes),
-        *_on_objects("Deny", WRITE_OBJECTS, _outermost(frozen)),
+        *_denied(_outermost(frozen)),
     ]
     if not statements:
         statements = [{"Effect": "Deny", "Action": "*", "Resource": "*"}]
@@ -113,10 +113,22 @@ def _outermost(places: Iterable[Location]) -> list[Location]:
     )
 
 
-def _on_objects(effect: str, actions: Sequence[str], places: Sequence[Location]) -> list[Statement]:
-    if not places:
+def _allowed(actions: Sequence[str], places: Sequence[Location]) -> list[Statement]:
+    return _on_objects("Allow", actions, [f"{place.bucket}/{place.key}*" for place in places])
+
+
+def _denied(frozen: Sequence[Location]) -> list[Statement]:
+    # A key may be judged as it is written and folded only then: SeaweedFS does so when it
+    # deletes a batch, and took p//frozen/x for p/frozen/x.
+    folded = sorted({f"{place.bucket}/*//*" for place in frozen})
+    below = [f"{place.bucket}/{place.key}*" for place in frozen]
+    return _on_objects("Deny", WRITE_OBJECTS, below + folded)
+
+
+def _on_objects(effect: str, actions: Sequence[str], patterns: Sequence[str]) -> list[Statement]:
+    if not patterns:
         return []
-    resources = [f"arn:aws:s3:::{place.bucket}/{place.key}*" for place in places]
+    resources = [f"arn:aws:s3:::{pattern}" for pattern in patterns]
     return [{"Effect": effect, "Action": _short(actions), "Resource": _short(resources)}]
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from panneuro_hub.access import widest_access
+from panneuro_hub.access.places import location_of
+from panneuro_hub.access.standing import rules_of
 from panneuro_hub.collaboration.models import Collaboration
 from panneuro_hub.policy.s3 import S3_POLICY_LIMIT, session_policy
 from panneuro_hub.wire import Grant
@@ -21,7 +24,7 @@ def review(collaboration: Collaboration) -> Iterator[tuple[tuple[str | int, ...]
         As `panneuro_hub.collaboration.load` takes them from a check.
     """
     for project in collaboration.projects:
-        grants = widest_access(collaboration, project).grants
+        grants = longest_grants(collaboration, project)
         length = len(session_policy(grants))
         if length > S3_POLICY_LIMIT:
             shares = sorted(_shares(grants, length), reverse=True)
@@ -32,6 +35,20 @@ def review(collaboration: Collaboration) -> Iterator[tuple[tuple[str | int, ...]
                 f"{S3_POLICY_LIMIT} at most; the longest grants are {longest}; use shorter "
                 "prefixes, or fewer `reads` and `frozen`",
             )
+
+
+def longest_grants(collaboration: Collaboration, project: str) -> tuple[Grant, ...]:
+    """The grants of the longest policy that a session of the project can need."""
+    widest = widest_access(collaboration, project).grants
+    if all(rule.level != "read" for rule in rules_of(collaboration.projects[project])):
+        return widest
+    # Who reads needs a statement for the project's prefix that who writes does not: there it
+    # stands in one with scratch.
+    own = location_of(collaboration, project).uri
+    reader = tuple(
+        replace(grant, mode="read") if grant.prefix == own else grant for grant in widest
+    )
+    return max(widest, reader, key=lambda grants: len(session_policy(grants)))
 
 
 def _shares(grants: tuple[Grant, ...], length: int) -> Iterator[tuple[int, str]]:

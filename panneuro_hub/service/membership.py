@@ -136,7 +136,16 @@ class Members:
             for session in member.sessions:
                 if session.server == ticket.server and ticket.matches(session.ticket):
                     return member, session
+            if within is None:
+                await self._until_old(ticket.user, _RECHECK_SECONDS)
         raise TicketRefused("the session of this ticket has ended; start a server from the hub")
+
+    async def _until_old(self, name: str, age: float) -> None:
+        """Wait until what is known of a person is `age` seconds old, and so will be read again."""
+        read, _ = self._known.get(name, (-math.inf, None))
+        left = age - (self._clock() - read)
+        if left >= 0:
+            await asyncio.sleep(left + 0.01)
 
     async def _read(self, name: str) -> Member | None:
         request = HTTPRequest(

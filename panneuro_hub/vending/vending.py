@@ -69,7 +69,9 @@ class Vending:
             )
         rights = maker.rights(request)
         key = (request.session, request.person, request.project, request.store, rights)
-        reuse_for = self._reuse_for or request.store.credential_lifetime / 3
+        reuse_for = self._reuse_for
+        if reuse_for is None:
+            reuse_for = request.store.credential_lifetime / 3
 
         async def make() -> Credential:
             credential = await maker.make(request, rights)

@@ -76,10 +76,15 @@ class Ticket:
             raise refused
         try:
             user, server = json.loads(base64.b64decode(parts[1], altchars=b"-_", validate=True))
-        except ValueError:
+        except (ValueError, TypeError, RecursionError):
             raise refused from None
-        except TypeError:
-            raise refused from None
-        if not (isinstance(user, str) and isinstance(server, str)):
+        if not (isinstance(user, str) and isinstance(server, str) and user):
+            raise refused
+        if any(_breaks(letter) for letter in user + server):
             raise refused
         return cls(user, server, parts[2])
+
+
+def _breaks(letter: str) -> bool:
+    """Whether a letter stands in no name: a control character, or half of one of two."""
+    return ord(letter) < 32 or 0xD800 <= ord(letter) <= 0xDFFF

@@ -52,25 +52,21 @@ def test_objects_stay_and_every_key_of_the_last_start_is_gone(tmp_path: Path) ->
         assert signed(new, store.endpoint_url, "GET", "/lab/a/kept").body == b"kept"
 
 
-def test_keys_in_the_environment_open_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_two_share_nothing_and_take_nothing_from_the_environment(
+    seaweedfs: SeaweedFS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKFROMTHEENVIRONMENT")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-from-the-environment")
-    with SeaweedFS(tmp_path, bucket="lab") as store:
-        foreign = Keys("AKFROMTHEENVIRONMENT", "secret-from-the-environment")
-        assert status(store, foreign, "GET", "/lab") == 403
-        assert status(store, Keys(*store.admin), "GET", "/lab") == 200
-
-
-def test_two_live_beside_each_other_and_share_nothing(tmp_path: Path) -> None:
-    with SeaweedFS(tmp_path / "a", bucket="lab") as one, SeaweedFS(tmp_path / "b", "lab") as two:
-        assert one.ports is not None
-        assert two.ports is not None
-        assert not set(asdict(one.ports).values()) & set(asdict(two.ports).values())
-        assert status(one, Keys(*one.admin), "PUT", "/lab/x", b"x") == 200
-        assert status(two, Keys(*two.admin), "GET", "/lab/x") == 404
-        assert status(two, Keys(*one.admin), "GET", "/lab/x") == 403
+    foreign = Keys("AKFROMTHEENVIRONMENT", "secret-from-the-environment")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", foreign.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", foreign.secret_key)
+    with SeaweedFS(tmp_path, bucket="lab") as other:
+        assert other.ports is not None
+        assert seaweedfs.ports is not None
+        mine, theirs = asdict(other.ports).values(), asdict(seaweedfs.ports).values()
+        assert not set(mine) & set(theirs)
+        assert status(other, Keys(*other.admin), "PUT", "/lab/beside", b"x") == 200
+        assert status(other, foreign, "GET", "/lab/beside") == 403
+        assert status(other, Keys(*seaweedfs.admin), "GET", "/lab/beside") == 403
+        assert status(seaweedfs, Keys(*seaweedfs.admin), "GET", "/lab/beside") == 404
 
 
 def test_it_ends_with_who_started_it(tmp_path: Path) -> None:
@@ -122,12 +118,9 @@ def test_no_answer_in_time_is_told_and_leaves_nothing(
     assert store.pid is None
 
 
-def test_started_twice_is_refused(tmp_path: Path) -> None:
-    with (
-        SeaweedFS(tmp_path, bucket="lab") as store,
-        pytest.raises(StoreUnavailable, match="running already"),
-    ):
-        store.start()
+def test_started_twice_is_refused(seaweedfs: SeaweedFS) -> None:
+    with pytest.raises(StoreUnavailable, match="running already"):
+        seaweedfs.start()
 
 
 def test_no_address_before_the_start(tmp_path: Path) -> None:

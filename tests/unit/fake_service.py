@@ -37,6 +37,7 @@ class FakeService:
     session_asks: int = 0
     issued: list[Credential] = field(default_factory=list)
     fault: Reply | None = None
+    credential_fault: Reply | None = None
     elsewhere: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -95,6 +96,8 @@ class FakeService:
             if authorization != f"panneuro-ticket {self.ticket}":
                 return said(403, "this ticket is unknown")
             if path.endswith("/api/credentials"):
+                if self.credential_fault is not None:
+                    return self.credential_fault
                 return _json(self.issue().to_json())
             if self.view is None:
                 return said(503, "no session")

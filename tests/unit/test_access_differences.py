@@ -15,6 +15,7 @@ from panneuro_hub.collaboration import Collaboration
 
 BUCKET = "s3://learning-circuits/"
 Edit = Callable[[dict[str, Any]], object]
+VALUES = [None, "offered", "read", "write", "manage"]
 DIFFER = ("level", "grant", "profile", "image")
 
 
@@ -90,6 +91,40 @@ def test_teams_that_only_count_together(compare) -> None:
     who = ("human-lab", "human-subjects-trained", "navigation-lab")
     assert found(result, *who) == {("grant", "human-intracranial/"): (None, "read")}
     assert found(result, "navigation-lab") == {("grant", "shared-stimuli/"): ("read", None)}
+
+
+def test_teams_that_give_more_together_than_one_alone(compare) -> None:
+    def add(document: dict) -> None:
+        document["projects"]["new"] = {
+            **document["projects"]["human-intracranial"],
+            "prefix": "new/",
+            "frozen": [],
+            "teams": {"human-subjects-trained": "read", "human-lab": "manage"},
+        }
+
+    result = compare(add)
+    assert found(result, "human-subjects-trained")["level", "new"] == (None, "read")
+    both = found(result, "human-lab", "human-subjects-trained")
+    assert both["level", "new"] == (None, "manage")
+    # What one of them alone notices as well is not said again.
+    assert set(both) == {("level", "new"), ("grant", "new/")}
+
+
+def test_teams_that_give_it_earlier_together_than_one_alone(compare) -> None:
+    def add(document: dict) -> None:
+        document["projects"]["new"] = {
+            **document["projects"]["human-intracranial"],
+            "prefix": "new/",
+            "frozen": [],
+            "teams": {"human-lab": "read"},
+            "embargo": {"until": "2027-06-01", "then": {"human-subjects-trained": "read"}},
+        }
+
+    since = {each.who: each.since for each in compare(add) if each.kind == "level"}
+    assert since == {
+        ("human-subjects-trained",): date(2027, 6, 1),
+        ("human-lab", "human-subjects-trained"): None,
+    }
 
 
 def test_frozen(compare) -> None:
@@ -361,16 +396,21 @@ def test_whoever_notices_a_difference_finds_it_reported(
             decide(collaboration, Person("each-person", teams), project, moment)
             for collaboration in pair
         )
-        said = {(each.kind, each.what) for each in reported if each.project == project}
+        said = {
+            (each.kind, each.what, max(each.before, each.after, key=VALUES.index))
+            for each in reported
+            if each.project == project
+        }
         if old.level != new.level:
-            assert ("level", project) in said
+            assert ("level", project, max(old.level, new.level, key=VALUES.index)) in said
         for name in {offer.name for offer in old.profiles} ^ {offer.name for offer in new.profiles}:
-            assert ("profile", name) in said
+            assert ("profile", name, "offered") in said
         for name in {offer.name for offer in old.images} ^ {offer.name for offer in new.images}:
-            assert ("image", name) in said
+            assert ("image", name, "offered") in said
         for prefix in {grant.prefix for grant in (*old.grants, *new.grants)}:
-            if mode(pair[0], old, prefix) != mode(pair[1], new, prefix):
-                assert ("grant", prefix) in said
+            modes = [mode(pair[0], old, prefix), mode(pair[1], new, prefix)]
+            if modes[0] != modes[1]:
+                assert ("grant", prefix, max(modes, key=VALUES.index)) in said
 
 
 def mode(collaboration: Collaboration, access: Access, prefix: str) -> str | None:

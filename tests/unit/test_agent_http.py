@@ -420,7 +420,7 @@ def test_stops_whole(service: FakeService, ticket_file: Path) -> None:
     agent.start()
     port, token = port_of(agent), token_of(agent)
     token_file = Path(agent.environment()["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"])
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     connection.request("GET", "/credentials", headers={"Authorization": token})
     with connection.getresponse() as response:
         assert response.status == 200

@@ -151,6 +151,8 @@ def test_the_probe_says_whether_there_are_keys(
         ("PANNEURO_AGENT_PORT", "eighty"),
         ("PANNEURO_AGENT_PORT", "70000"),
         ("PANNEURO_AGENT_PORT", "-1"),
+        ("PANNEURO_TOKEN_MODE", "666"),
+        ("PANNEURO_TOKEN_MODE", "rw"),
     ],
 )
 def test_a_bad_setting_is_named(
@@ -213,6 +215,9 @@ def test_settings_come_from_the_environment(environment: dict[str, str]) -> None
     assert settings.service_url == environment["PANNEURO_SERVICE_URL"]
     assert str(settings.ticket_file) == environment["PANNEURO_TICKET_FILE"]
     assert str(settings.token_file) == environment["PANNEURO_TOKEN_FILE"]
+    assert settings.token_mode == 0o600
+    shared = environment | {"PANNEURO_TOKEN_MODE": "0644"}
+    assert Settings.from_environment(shared).token_mode == 0o644
     del environment["PANNEURO_TOKEN_FILE"]
     assert Settings.from_environment(environment).token_file is None
     with pytest.raises(SettingsError, match="PANNEURO_SERVICE_URL is not set"):

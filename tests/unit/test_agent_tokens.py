@@ -20,6 +20,12 @@ def test_only_this_user_can_read_it(tmp_path: Path) -> None:
     assert stat.S_IMODE(tokens.path.stat().st_mode) == 0o600
 
 
+def test_others_can_read_it_where_that_is_asked_for(tmp_path: Path) -> None:
+    tokens = TokenFile(tmp_path / "token", 0o644)
+    tokens.rotate()
+    assert stat.S_IMODE(tokens.path.stat().st_mode) == 0o644
+
+
 def test_the_file_is_good_as_a_header_as_it_is(tmp_path: Path) -> None:
     text = TokenFile(tmp_path / "token").path.read_text()
     assert len(text) >= 40

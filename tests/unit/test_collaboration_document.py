@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import json
+import math
 import re
 from datetime import date
 from typing import Any
@@ -126,6 +127,9 @@ def test_each_key_that_is_there_twice_is_told_and_the_first_counts() -> None:
         ("2027-1-31", "2027-1-31"),
         ("2027-01-31 00:00:00", "2027-01-31 00:00:00"),
         ("٣", "٣"),
+        ("9" * 18, 10**18 - 1),
+        ("9" * 19, 1e19),
+        ("9" * 5000, math.inf),
         ("null", None),
         ("", None),
     ],

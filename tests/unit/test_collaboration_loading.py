@@ -88,6 +88,19 @@ def test_several_problems_in_the_order_of_the_file(example_file: Path, file: Pat
     ]
 
 
+def test_what_is_inside_a_key_that_is_there_twice_waits(example_file: Path, file: Path) -> None:
+    text = example_file.read_text(encoding="utf-8")
+    once = "    budget: {usd_per_month: 900, when_spent: warn}\n"
+    file.write_text(text.replace(once, "    budget: {usd: 9}\n" + once), encoding="utf-8")
+    (line,) = refusal(file)
+    assert "budget: this key is there twice" in line
+
+
+def test_a_version_of_yaml_changes_nothing_and_is_refused(example_file: Path, file: Path) -> None:
+    file.write_text("%YAML 1.1\n---\n" + example_file.read_text(encoding="utf-8"), encoding="utf-8")
+    assert refusal(file) == ["1: take out the line that begins with '%'; it is not needed here"]
+
+
 def test_problems_of_names_and_of_rules_come_together(example_file: Path, file: Path) -> None:
     text = example_file.read_text(encoding="utf-8")
     text = text.replace("reads: [shared-stimuli]", "reads: [shared]")

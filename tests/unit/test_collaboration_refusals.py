@@ -699,6 +699,12 @@ CASES = {
         "projects.nhp-navigation.title",
         "'\\ud800' has a character that cannot be shown",
     ),
+    "colours of a terminal": Case(
+        "description: Look around,",
+        'description: "Look\\e[31m around",',
+        "profiles.small.description",
+        "'Look\\x1b[31m around' has a character that cannot be shown",
+    ),
     "second document": Case(
         "images:\n",
         "---\nimages:\n",

@@ -10,7 +10,8 @@ from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
 from panneuro_hub.configure import configure
-from panneuro_hub.errors import CollaborationError
+from panneuro_hub.errors import CollaborationError, PanNeuroError
+from panneuro_hub.service import private
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -61,14 +62,38 @@ def test_the_platform_s_keys_go_to_the_service_alone(example_file: Path) -> None
         c,
         example_file,
         service_environment={"AWS_SECRET_ACCESS_KEY": "platform-secret"},
-        ledger_url="sqlite:///l",
+        ledger_url="postgresql://a:database-secret@b/c",
         renew_after_seconds=20,
     )
     [service] = c.JupyterHub.services
-    assert service["environment"] == {"AWS_SECRET_ACCESS_KEY": "platform-secret"}
-    assert service["command"][-4:] == ["--ledger", "sqlite:///l", "--renew-after", "20"]
-    service["environment"] = {}
+    assert service["command"][-2:] == ["--renew-after", "20"]
+    # JupyterHub writes both, as they are, into its database.
     assert "platform-secret" not in repr(c)
+    assert "database-secret" not in repr(c)
+    environment = dict(service["environment"])
+    private.take(environment)
+    assert environment["AWS_SECRET_ACCESS_KEY"] == "platform-secret"
+    assert environment["PANNEURO_LEDGER_URL"] == "postgresql://a:database-secret@b/c"
+    file = Path(environment[private.VARIABLE])
+    assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+def test_a_service_whose_private_file_is_gone_says_so(tmp_path: Path) -> None:
+    private.take({})
+    with pytest.raises(PanNeuroError, match="start the hub again"):
+        private.take({private.VARIABLE: str(tmp_path / "gone")})
+
+
+def test_a_service_of_its_own_is_not_started(
+    example_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PANNEURO_SERVICE_TOKEN", "t" * 32)
+    c = Config()
+    configure(c, example_file, service_url="http://panneuro:10143")
+    [service] = c.JupyterHub.services
+    assert service["api_token"] == "t" * 32
+    assert "command" not in service
+    assert c.SessionMixin.service_url == "http://panneuro:10143/services/panneuro"
 
 
 def test_a_broken_file_stops_it_with_every_error(tmp_path: Path, example_file: Path) -> None:

@@ -114,6 +114,14 @@ def test_every_action_is_spelt_out() -> None:
             assert "*" not in action
 
 
+def test_each_bucket_is_listed_in_its_own_prefixes_only() -> None:
+    policy = session_policy([write("s3://one/a/"), write("s3://two/b/")])
+    assert may_list(policy, "one", "a/")
+    assert may_list(policy, "two", "b/")
+    assert not may_list(policy, "one", "b/")
+    assert not may_list(policy, "two", "a/")
+
+
 def test_a_frozen_place_inside() -> None:
     policy = session_policy([write("s3://lab/a/"), read("s3://lab/a/done/")])
     assert may_read(policy, "lab", "a/done/x")

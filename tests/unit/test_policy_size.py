@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from datetime import datetime
+
+import pytest
 from collaborations import changed
 
-from panneuro_hub.access import widest_access
+from panneuro_hub.access import Person, decide, widest_access
 from panneuro_hub.collaboration import Collaboration
-from panneuro_hub.policy import S3_POLICY_LIMIT, review, session_policy
+from panneuro_hub.policy import S3_POLICY_LIMIT, review, session_policy, size
+from panneuro_hub.policy.size import longest_grants
 
 
 def reading(collaboration: Collaboration, count: int, prefix: str) -> Collaboration:
@@ -24,6 +28,18 @@ def test_the_example_fits(example: Collaboration) -> None:
     assert list(review(example)) == []
 
 
+def test_a_reader_can_need_the_longer_policy(example: Collaboration, now: datetime) -> None:
+    # The project's prefix and the reader's scratch stand in statements of their own.
+    reader = decide(example, Person.of("x" * 64, ["theory-lab"]), "shared-stimuli", now)
+    longest = session_policy(longest_grants(example, "shared-stimuli"))
+    assert session_policy(reader.grants) == longest
+    assert len(longest) > len(session_policy(widest_access(example, "shared-stimuli").grants))
+    writers = longest_grants(example, "nhp-categorization")
+    assert len(session_policy(writers)) >= len(
+        session_policy(widest_access(example, "nhp-categorization").grants)
+    )
+
+
 def test_what_is_too_long_is_named_with_what_makes_it_so(example: Collaboration) -> None:
     collaboration = reading(example, 6, "collaborators/" + "x" * 100)
     length = len(session_policy(widest_access(collaboration, "nhp-navigation").grants))
@@ -40,18 +56,11 @@ def test_what_is_too_long_is_named_with_what_makes_it_so(example: Collaboration)
     assert len(shares) == 5
 
 
-def test_the_limit_itself_is_allowed(example: Collaboration) -> None:
-    # Each character of a prefix stands in the policy twice: once to reach, once to list.
-    collaboration = reading(example, 6, "c")
-    missing = S3_POLICY_LIMIT - len(
-        session_policy(widest_access(collaboration, "nhp-navigation").grants)
-    )
-    assert missing > 0
-
-    def lengthen(document: dict, by: int) -> None:
-        document["projects"]["other-0"]["prefix"] = "c" * (1 + by) + "0/"
-
-    fits = changed(collaboration, lambda document: lengthen(document, missing // 2))
-    assert list(review(fits)) == []
-    over = changed(collaboration, lambda document: lengthen(document, missing // 2 + 1))
-    assert [path for path, _ in review(over)] == [("projects", "nhp-navigation")]
+def test_the_limit_itself_is_allowed(
+    example: Collaboration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    length = len(session_policy(longest_grants(example, "human-intracranial")))
+    monkeypatch.setattr(size, "S3_POLICY_LIMIT", length)
+    assert ("projects", "human-intracranial") not in [path for path, _ in review(example)]
+    monkeypatch.setattr(size, "S3_POLICY_LIMIT", length - 1)
+    assert ("projects", "human-intracranial") in [path for path, _ in review(example)]

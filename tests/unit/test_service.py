@@ -196,6 +196,14 @@ async def test_a_new_session_is_looked_for_before_it_is_refused(hub: Hub) -> Non
         await members.session(TICKET)
 
 
+async def test_a_session_that_began_a_moment_ago_is_found(hub: Hub) -> None:
+    members = Members(hub.url, "t")
+    hub.users["ada"]["servers"] = {}
+    await members.member("ada")  # by the page of their access, say
+    hub.users["ada"] = user()
+    assert (await members.session(TICKET))[1].id == "s1"
+
+
 @pytest.mark.parametrize("status", [403, 500, 503])
 async def test_a_hub_that_does_not_answer_is_no_refusal(hub: Hub, status: int) -> None:
     hub.status = status

@@ -301,13 +301,14 @@ async def test_closing_sends_waiters_away_and_closes_the_makers(maker: Maker) ->
     vends = vending(maker)
     waiting = asyncio.create_task(vends.credential(REQUEST))
     await until(lambda: maker.at_once == 1)
-    await vends.close()
-    with pytest.raises(VendingError, match="stopping") as caught:
-        await waiting
+    async with asyncio.timeout(10):
+        await vends.close()
+        with pytest.raises(VendingError, match="stopping") as caught:
+            await waiting
+        with pytest.raises(VendingError, match="stopping"):
+            await vends.credential(REQUEST)
     assert caught.value.retry_after is not None
     assert maker.closed
-    with pytest.raises(VendingError, match="stopping"):
-        await vends.credential(REQUEST)
     assert len(maker.calls) == 1
 
 
