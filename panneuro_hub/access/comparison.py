@@ -13,6 +13,7 @@ from itertools import product
 
 from panneuro_hub.access.decision import access_with
 from panneuro_hub.access.membership import Membership, require_aware, start_of
+from panneuro_hub.access.places import store_of
 from panneuro_hub.access.settings import settings_of
 from panneuro_hub.access.standing import rules_of
 from panneuro_hub.access.types import Access, Difference, Kind, Offer, Person
@@ -114,8 +115,13 @@ def _in_project(
     moments: list[tuple[date | None, datetime]],
 ) -> Iterator[Difference]:
     """What people in exactly these teams notice in one project."""
+    # What one side freezes is a place of its own for everybody, on the other side too.
+    frozen = _frozen(old, project) | _frozen(new, project)
     compared = [
-        (day, _compare(_access(old, teams, project, now), _access(new, teams, project, now)))
+        (
+            day,
+            _compare(_access(old, teams, project, now), _access(new, teams, project, now), frozen),
+        )
         for day, now in moments
     ]
     things = dict.fromkeys(thing for _, changes in compared for thing in changes)
@@ -140,10 +146,20 @@ def _access(collaboration: Collaboration, teams: Teams, project: str, now: datet
 Values = tuple[str | None, str | None]
 
 
-def _compare(old: Access, new: Access) -> dict[Thing, Values]:
-    """Everything that either access has, with what it is in each; equal ones too."""
+def _frozen(collaboration: Collaboration, name: str) -> set[str]:
+    """The prefixes that a project freezes, as grants write them."""
+    project = collaboration.projects.get(name)
+    if project is None:
+        return set()
+    bucket = store_of(collaboration, name).bucket
+    return {Location(bucket, key).uri for key in project.frozen}
+
+
+def _compare(old: Access, new: Access, places: set[str]) -> dict[Thing, Values]:
+    """Everything that either access has, and `places`, with what it is in each; equal ones too."""
     values: dict[Thing, Values] = {("level", old.project): (old.level, new.level)}
-    for prefix in dict.fromkeys(grant.prefix for grant in (*old.grants, *new.grants)):
+    granted = [grant.prefix for grant in (*old.grants, *new.grants)]
+    for prefix in dict.fromkeys([*granted, *sorted(places)]):
         place = Location.parse(prefix)
         values["grant", prefix] = (_mode(old, place), _mode(new, place))
     for name in dict.fromkeys(offer.name for offer in (*old.profiles, *new.profiles)):
