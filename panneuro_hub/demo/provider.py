@@ -1,7 +1,7 @@
 """Where the demo's people log in: an OpenID Connect provider as a process of its own.
 
 It is oidc-provider-mock, which asks for no password: the demo shows what a hub makes of
-what a provider says, not how a provider knows it. It listens on loopback only.
+what a provider says, not how a provider knows it.
 """
 
 from __future__ import annotations
@@ -59,10 +59,21 @@ def claims(person: DemoPerson) -> dict[str, Any]:
 
 
 def start_provider(
-    processes: Processes, people: Sequence[DemoPerson], port: int, log: Path
+    processes: Processes,
+    people: Sequence[DemoPerson],
+    port: int,
+    log: Path,
+    address: str = "127.0.0.1",
 ) -> Provider:
-    """Start the provider on 127.0.0.1; `Provider.wait_ready` waits until it answers."""
-    command = [sys.executable, "-m", "oidc_provider_mock", "--host", "127.0.0.1"]
+    """Start the provider; `Provider.wait_ready` waits until it answers.
+
+    Parameters
+    ----------
+    address : str
+        The IP address of this machine that it listens on; nobody there is asked for a
+        password, so it is one that only tests reach.
+    """
+    command = [sys.executable, "-m", "oidc_provider_mock", "--host", address]
     command += ["--port", str(port)]
     for person in people:
         command += ["--user-claims", json.dumps(claims(person))]
@@ -72,7 +83,7 @@ def start_provider(
         log=log,
         environment={"PATH": os.environ.get("PATH", os.defpath), "NO_COLOR": "1"},
     )
-    return Provider(f"http://127.0.0.1:{port}", child)
+    return Provider(f"http://{address}:{port}", child)
 
 
 def settings(provider_url: str, hub_url: str) -> dict[str, Any]:

@@ -90,12 +90,16 @@ class SessionMixin(Spawner):
             self._remember(self._last_options)
             self.log.warning("Not starting %s: %s", self._log_name, error)
             raise refusal(error) from error
+        self._begin(collaboration, accesses[choice.project], choice)
+        if admins_own:
+            try:
+                await super()._run_apply_user_options(user_options)
+            except Exception:
+                self._remember(self._last_options)
+                raise
         # JupyterHub has stored the options before anybody checked them: store
         # what was checked, so that the next start without options can use it.
         self._remember({**(user_options if admins_own else {}), **choice.to_options()})
-        self._begin(collaboration, accesses[choice.project], choice)
-        if admins_own:
-            await super()._run_apply_user_options(user_options)
 
     def _remember(self, options: dict[str, Any]) -> None:
         self._last_options = options

@@ -68,6 +68,13 @@ class PanNeuroSpawner(SessionMixin, KubeSpawner):
             **pods.gpu_resources(profile),
         }
 
+    async def load_user_options(self) -> None:
+        """Nothing: the choice is checked and applied, and KubeSpawner's own list is empty.
+
+        It would look for the profile there, refuse every start, and take an image from the
+        options that nobody has checked.
+        """
+
     async def keep_ticket(self, ticket: Ticket) -> None:
         """Make ready to put the ticket into a Secret as soon as the pod that owns it exists."""
         hook: Any = self.after_pod_created_hook

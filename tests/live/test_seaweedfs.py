@@ -175,3 +175,11 @@ def test_versions_are_for_who_may_write(tmp_path: Path) -> None:
             with pytest.raises(ClientError):
                 admin.head_object(Bucket="lab", Key="a/x", VersionId=first["a/x"])
         assert send(url, "GET", f"/lab/b/x?versionId={first['b/x']}").status == 403
+
+
+def test_another_address_is_listened_on_when_it_is_named(tmp_path: Path) -> None:
+    with SeaweedFS(tmp_path, bucket="lab", address="127.0.0.2") as store:
+        assert store.endpoint_url.startswith("http://127.0.0.2:")
+        keys = Keys.of(vend(store, [("a/", "write")], "ann"))
+        assert status(store, keys, "PUT", "/lab/a/kept", b"kept") == 200
+        assert status(store, keys, "GET", "/lab/b/other") == 403

@@ -1,0 +1,49 @@
+"""A server that is little more than its agent: a session as JupyterLab's, in a tenth of the time.
+
+It says where the agent is in ``agent.json`` of its folder, as a server's kernels know it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlparse
+
+import jupyterhub._version as version
+
+from panneuro_hub.lab.agent import Agent, Settings, log_plainly
+from panneuro_hub.lab.singleuser import use_agent
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("X-JupyterHub-Version", version.__version__)
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_arguments: object) -> None:
+        """Say nothing: the hub asks often."""
+
+
+def main() -> None:
+    log_plainly()
+    agent = Agent(Settings.from_environment(os.environ))
+    agent.start()
+    use_agent(agent, os.environ)
+    Path("agent.json").write_text(json.dumps(agent.environment()))
+    address = urlparse(os.environ["JUPYTERHUB_SERVICE_URL"])
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
+    try:
+        ThreadingHTTPServer((address.hostname, address.port), Handler).serve_forever()
+    finally:
+        agent.stop()
+
+
+if __name__ == "__main__":
+    main()
