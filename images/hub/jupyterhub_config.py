@@ -1,0 +1,12 @@
+# The image's own configuration: a PanNeuro hub behind the Traefik that is in the image.
+# Put a configuration of your own in its place (a volume, or a COPY in an image on top of this
+# one); it may begin with the next two lines, as this one does.
+c = get_config()
+load_subconfig("/etc/jupyterhub/panneuro_config.py")
+
+c.JupyterHub.proxy_class = "traefik_file"
+c.TraefikFileProviderProxy.static_config_file = "/srv/jupyterhub/traefik.toml"
+c.TraefikFileProviderProxy.dynamic_config_file = "/srv/jupyterhub/traefik-rules.toml"
+c.TraefikFileProviderProxy.extra_static_config = {
+    "global": {"checkNewVersion": False, "sendAnonymousUsage": False}
+}
