@@ -14,11 +14,12 @@ import unicodedata
 from dataclasses import dataclass
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+LONGEST_NAME = 63  # characters
+LONGEST_PREFIX = 512  # characters: half of what a whole key may have
 _PLAIN = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _SEGMENT = re.compile(r"[A-Za-z0-9._=+@,-]+")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ADDRESS = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
-_LONGEST_PREFIX = 512  # characters: half of what a whole key may have
 # What a resource pattern or a template of any store could take for more than text.
 _ALIVE = "*?$[]{}\\%<>\"'`"
 _HASH_LENGTH = 16  # hexadecimal digits: 64 bits, out of reach of a chosen collision
@@ -35,7 +36,7 @@ def is_bucket(text: str) -> bool:
     return looks and ".." not in text
 
 
-def slug(text: str, limit: int = 63) -> str:
+def slug(text: str, limit: int = LONGEST_NAME) -> str:
     """Make a safe name from any text, so that different texts get different names.
 
     Text that is plain already (lower-case words joined by single dashes, short
@@ -82,8 +83,8 @@ def prefix_problem(text: str) -> str | None:
     if not text.strip("/"):
         named = shown if text else "an empty prefix"
         return f"{named} would be the whole bucket; name a folder such as 'my-project/'"
-    if len(text) > _LONGEST_PREFIX:
-        return f"this prefix has {len(text)} characters; write {_LONGEST_PREFIX} at most"
+    if len(text) > LONGEST_PREFIX:
+        return f"this prefix has {len(text)} characters; write {LONGEST_PREFIX} at most"
     if _has_control(text):
         return f"{shown} has a control character in it; use letters, digits and . _ = + @ , -"
     if text.startswith("/"):

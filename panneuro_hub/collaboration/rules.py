@@ -16,6 +16,7 @@ from panneuro_hub.collaboration.endpoints import endpoint_problem, same_service
 from panneuro_hub.collaboration.models import EVERY_TEAM, Collaboration, Level, Project
 from panneuro_hub.collaboration.quantities import format_duration
 from panneuro_hub.collaboration.words import Finding, KeyPath, shown, unknown
+from panneuro_hub.names import LONGEST_NAME, LONGEST_PREFIX
 
 SHORTEST_CREDENTIAL = timedelta(minutes=15)
 LONGEST_CREDENTIAL = timedelta(hours=12)
@@ -134,6 +135,19 @@ def _stores(collaboration: Collaboration) -> Iterator[Finding]:
             problem = endpoint_problem(url) if url is not None else None
             if problem:
                 yield ("stores", name, key), problem
+
+
+def _scratches(collaboration: Collaboration) -> Iterator[Finding]:
+    for name, store in collaboration.stores.items():
+        there = [key for key, project in collaboration.projects.items() if project.store == name]
+        if store.scratch and there:
+            room = LONGEST_PREFIX - max(map(len, there)) - LONGEST_NAME - len("//")
+            if len(store.scratch.prefix) > room:
+                yield (
+                    ("stores", name, "scratch", "prefix"),
+                    f"this has {len(store.scratch.prefix)} characters, and with project and person "
+                    f"below it a place could have more than {LONGEST_PREFIX}; write {room} at most",
+                )
 
 
 @dataclass(frozen=True)
@@ -287,6 +301,7 @@ _RULES: tuple[Callable[[Collaboration], Iterable[Finding]], ...] = (
     _said_twice,
     _people_twice,
     _stores,
+    _scratches,
     _overlaps,
     _frozen,
     _reads,

@@ -102,11 +102,10 @@ class AccessHandler(HubOAuthenticated, ApiHandler):
         """Tell the person who asks about themselves, and about nobody else."""
         try:
             name = person_name(self.current_user)
-            accesses = await self.issuer.accesses(name)
+            collaboration, accesses = await self.issuer.accesses(name)
         except (AccessDenied, ServiceUnavailable) as error:
             self.refuse(error)
             return
-        collaboration = self.issuer.current.collaboration
         self.finish(
             {
                 "user": name,
@@ -135,12 +134,11 @@ class PageHandler(HubOAuthenticated, web.RequestHandler):
         """Show the person what they may do in every project, and why not more."""
         try:
             name = person_name(self.current_user)
-            accesses = await self.issuer.accesses(name)
+            collaboration, accesses = await self.issuer.accesses(name)
         except (AccessDenied, ServiceUnavailable) as error:
             self.set_status(403 if isinstance(error, AccessDenied) else 503)
             self.finish(render_problem(str(error)))
             return
-        collaboration = self.issuer.current.collaboration
         self.finish(render_access(collaboration, name, accesses, self.hub_auth.hub_prefix))
 
 

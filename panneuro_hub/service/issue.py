@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from panneuro_hub.access import Access, decide, decide_all, session_view
+from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.current import Current
 from panneuro_hub.errors import AccessDenied, PanNeuroError, TicketRefused
 from panneuro_hub.service.ledger import Entry, Ledger
@@ -57,14 +58,13 @@ class Issuer:
             # A ticket may name anybody; the ledger names only whom the hub knows.
             if await self.members.member(ticket.user) is not None:
                 person = ticket.user
-            access, session = await self._access(ticket)
+            collaboration, access, session = await self._access(ticket)
             project, session_id = session.project, session.id
             if not access.grants:
                 raise AccessDenied(f"no access to {project}: {access.reason}")
         except (TicketRefused, AccessDenied) as refusal:
             await self._refused(person, project, session_id, refusal)
             raise
-        collaboration = self.current.collaboration
         issued = await self.vending.credential(
             Request(
                 session=session.id,
@@ -88,12 +88,12 @@ class Issuer:
         ServiceUnavailable
             If the hub does not answer.
         """
-        access, _session = await self._access(Ticket.decode(ticket_text))
-        others = decide_all(self.current.collaboration, access.person, datetime.now(UTC))
-        return session_view(self.current.collaboration, access, others)
+        collaboration, access, _session = await self._access(Ticket.decode(ticket_text))
+        others = decide_all(collaboration, access.person, datetime.now(UTC))
+        return session_view(collaboration, access, others)
 
-    async def accesses(self, name: str) -> dict[str, Access]:
-        """A person's access in every project, now.
+    async def accesses(self, name: str) -> tuple[Collaboration, dict[str, Access]]:
+        """A person's access in every project, now, and the collaboration that says so.
 
         Raises
         ------
@@ -103,12 +103,15 @@ class Issuer:
         member = await self.members.member(name)
         if member is None:
             raise AccessDenied(f"the hub knows nobody called {name}")
-        return decide_all(self.current.collaboration, member.person, datetime.now(UTC))
+        collaboration = self.current.collaboration
+        return collaboration, decide_all(collaboration, member.person, datetime.now(UTC))
 
-    async def _access(self, ticket: Ticket) -> tuple[Access, RunningSession]:
+    async def _access(self, ticket: Ticket) -> tuple[Collaboration, Access, RunningSession]:
         member, session = await self.members.session(ticket)
-        now = datetime.now(UTC)
-        return decide(self.current.collaboration, member.person, session.project, now), session
+        # Read once for each answer: the file may change between a decision and its store.
+        collaboration = self.current.collaboration
+        access = decide(collaboration, member.person, session.project, datetime.now(UTC))
+        return collaboration, access, session
 
     async def _refused(
         self, person: str, project: str, session: str, refusal: PanNeuroError

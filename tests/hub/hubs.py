@@ -123,6 +123,7 @@ class Hub:
 
     def __init__(self, ground: Ground, folder: Path, config: str = "") -> None:
         prepare_folder(folder)
+        (folder / "tmp").mkdir(mode=0o700)
         self.ground = ground
         self.folder = folder
         self.settings: HubSettings = hub_settings(
@@ -181,6 +182,7 @@ class Hub:
             environment={
                 "PATH": path,
                 "HOME": str(self.folder),
+                "TMPDIR": str(self.folder / "tmp"),  # what a killed hub leaves stays here
                 "LANG": "C.UTF-8",
                 "JUPYTERHUB_CRYPT_KEY": self._key,
                 VARIABLE: str(self.folder / "settings.json"),

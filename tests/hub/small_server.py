@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlparse
@@ -32,6 +33,7 @@ class Handler(BaseHTTPRequestHandler):
 
 def main() -> None:
     log_plainly()
+    tempfile.tempdir = os.getcwd()  # what a killed server leaves stays in its home
     agent = Agent(Settings.from_environment(os.environ))
     agent.start()
     use_agent(agent, os.environ)

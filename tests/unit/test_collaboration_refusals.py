@@ -467,6 +467,13 @@ CASES = {
         "'shared-stimuli/scratch/' lies inside 'shared-stimuli/', the place of project "
         f"'shared-stimuli' in bucket 'learning-circuits', {OVERLAP}",
     ),
+    "scratch that leaves no room for a person": Case(
+        SCRATCH,
+        f"scratch: {{prefix: {'s' * 429}/,",
+        "stores.main.scratch.prefix",
+        "this has 430 characters, and with project and person below it a place could have more "
+        "than 512; write 429 at most",
+    ),
     "project in the scratch of another store of the same bucket": Case(
         "teams:  ",
         SECOND_STORE.replace("other-scratch/", "nhp-navigation/scratch/"),
@@ -772,6 +779,9 @@ def test_equal_prefixes_of_two_stores_of_one_bucket(tmp_path: Path) -> None:
         ),
         pytest.param((THEN, "then: {navigation-lab: read}"), id="embargo for a new team"),
         pytest.param((THEN, "then: {data-science-core: manage}"), id="embargo for a higher level"),
+        pytest.param(
+            (SCRATCH, f"scratch: {{prefix: {'s' * 428}/,"), id="scratch with just enough room"
+        ),
         pytest.param(("credential_lifetime: 30m", "credential_lifetime: 15m"), id="shortest keys"),
         pytest.param(("credential_lifetime: 30m", "credential_lifetime: 12h"), id="longest keys"),
         pytest.param((TEAMS, "teams: {}"), id="project of no team"),

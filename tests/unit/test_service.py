@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tornado import web
 from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 
+from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.current import Current
 from panneuro_hub.errors import AccessDenied, ServiceUnavailable, TicketRefused, VendingError
 from panneuro_hub.service.issue import Issuer, Refusals
@@ -319,6 +320,35 @@ async def test_the_view_of_a_session(service: Service) -> None:
     view = await service.issuer.view(TICKET.encode())
     assert (view.user, view.project, view.level) == ("ada", "nhp-navigation", "manage")
     assert "shared-stimuli" in view.prefixes
+
+
+class Changing:
+    """A collaboration file that changes between any two looks, and loses the project."""
+
+    problem = None
+
+    def __init__(self, *states: Collaboration) -> None:
+        self._states = list(states)
+
+    @property
+    def collaboration(self) -> Collaboration:
+        return self._states.pop(0) if len(self._states) > 1 else self._states[0]
+
+
+async def test_a_file_that_changes_under_way_is_no_fault(
+    service: Service, example: Collaboration
+) -> None:
+    projects = dict(example.projects)
+    del projects["nhp-navigation"]
+    gone = example.model_copy(update={"projects": projects})
+
+    def issuer() -> Issuer:
+        return replace(service.issuer, current=cast(Current, Changing(example, gone)))
+
+    assert (await issuer().credential(TICKET.encode())).access_key_id == "ASIA1"
+    assert (await issuer().view(TICKET.encode())).title == "Navigation in virtual reality"
+    said, accesses = await issuer().accesses("ada")
+    assert said.projects.keys() == accesses.keys()
 
 
 def test_refusals_are_remembered_for_a_minute() -> None:
