@@ -97,8 +97,9 @@ def _authenticator(c: Any, path: str) -> None:
     c.Authenticator.refresh_pre_spawn = True
     c.Authenticator.auth_refresh_strict = True
     if not os.environ.get("JUPYTERHUB_CRYPT_KEY") and "keys" not in c.CryptKeeper:
-        # Refreshing needs what the login brought, and that is stored encrypted. A key
-        # of this run alone only means that people log in again after a restart.
+        # Refreshing needs what the login brought, and that is stored encrypted. With a key of
+        # this run alone nobody can be confirmed after a restart of the hub: running sessions
+        # lose their keys at the next look, and people log in again.
         c.CryptKeeper.keys = [secrets.token_bytes(32)]
 
 

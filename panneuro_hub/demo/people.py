@@ -70,7 +70,7 @@ PEOPLE = (
         "pat",
         "Pat Lindqvist",
         (_GROUP + "admin",),
-        "administrative core: admin of the hub, and of nobody's data",
+        "administrative core: admin of the hub: starts and stops servers; no project of its own",
     ),
     DemoPerson(
         "zoe",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote, unquote
 
 from oauthenticator.azuread import AzureAdOAuthenticator
 from oauthenticator.cilogon import CILogonOAuthenticator
@@ -65,6 +66,9 @@ class PanNeuroGlobusOAuthenticator(TeamsMixin, GlobusOAuthenticator):
         scopes = list(super()._scope_default())
         return scopes if _GLOBUS_GROUPS in scopes else [*scopes, _GLOBUS_GROUPS]
 
+    async def pre_spawn_start(self, user: Any, spawner: Any) -> None:
+        """Pass over what the base class does here: it puts a person's tokens into the pod."""
+
 
 class PanNeuroGoogleOAuthenticator(TeamsMixin, GoogleOAuthenticator):
     """Google Workspace; a group is its whole address, ``group@domain``."""
@@ -78,10 +82,20 @@ class PanNeuroGoogleOAuthenticator(TeamsMixin, GoogleOAuthenticator):
             person["google_groups"] = sorted(groups)
         return model
 
+    async def httpfetch(self, url: Any, **kwargs: Any) -> Any:
+        """Fetch as the base class does, and keep the whole addresses of groups."""
+        answer = await super().httpfetch(url, **kwargs)
+        # The base class cuts an address at its @, and groups of two domains would be one:
+        # an address without that sign is left whole, and is good in its further requests.
+        for group in answer.get("groups", ()) if isinstance(answer, dict) else ():
+            if isinstance(group, dict) and isinstance(group.get("email"), str):
+                group["email"] = quote(group["email"], safe="")
+        return answer
+
     async def provider_groups(self, auth_state: Mapping[str, Any]) -> set[str]:
-        """Every Google group of the person, with its domain."""
-        person = auth_state[self.user_auth_state_key]
-        return {f"{group}@{person['domain']}" for group in person.get("google_groups", ())}
+        """Every Google group of the person, as its whole address."""
+        groups = auth_state[self.user_auth_state_key].get("google_groups", ())
+        return {unquote(group) for group in groups}
 
 
 class PanNeuroAzureAdOAuthenticator(TeamsMixin, AzureAdOAuthenticator):

@@ -49,24 +49,39 @@ class PanNeuroSpawner(SessionMixin, KubeSpawner):
                 "c.KubeSpawner.profile_list is set: profiles come from the collaboration file, "
                 "where each project can choose among them; move its entries there"
             )
-        self._admins_settings = {name: getattr(self, name) for name in _PLACED}
+        self._admins_settings: dict[str, Any] = {}
+        self._our_settings: dict[str, Any] = {}
         self._admins_hook: Any = None
 
     def apply_choice(self, collaboration: Collaboration, choice: Choice) -> None:
         """Set size, image and placement; what an earlier start set is gone."""
         super().apply_choice(collaboration, choice)
         profile = collaboration.profiles[choice.profile]
-        admins = self._admins_settings
-        self.image = collaboration.images[choice.image].image if choice.image else admins["image"]
-        self.node_selector = {**admins["node_selector"], **profile.kubernetes.node_selector}
-        self.tolerations = [
-            *self._sorted_dict_values(admins["tolerations"]),
-            *profile.kubernetes.tolerations,
-        ]
-        self.extra_resource_limits = {
-            **admins["extra_resource_limits"],
-            **pods.gpu_resources(profile),
+        admins = self._what_the_admin_set()
+        listed = collaboration.images[choice.image].image if choice.image else admins["image"]
+        ours = {
+            "image": listed,
+            "node_selector": {**admins["node_selector"], **profile.kubernetes.node_selector},
+            "tolerations": [
+                *self._sorted_dict_values(admins["tolerations"]),
+                *profile.kubernetes.tolerations,
+            ],
+            "extra_resource_limits": {
+                **admins["extra_resource_limits"],
+                **pods.gpu_resources(profile),
+            },
         }
+        for name, value in ours.items():
+            setattr(self, name, value)
+        self._our_settings = ours
+
+    def _what_the_admin_set(self) -> dict[str, Any]:
+        """The settings that a profile is set upon: hooks of this start have changed some."""
+        for name in _PLACED:
+            now = getattr(self, name)
+            if name not in self._our_settings or now != self._our_settings[name]:
+                self._admins_settings[name] = now
+        return self._admins_settings
 
     async def load_user_options(self) -> None:
         """Nothing: the choice is checked and applied, and KubeSpawner's own list is empty.

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from jupyterhub import orm
+from jupyterhub import orm, roles
 from oauthenticator.oauth2 import OAuthenticator
 from tornado import web
+from tornado.ioloop import PeriodicCallback
 from traitlets import Integer, Unicode, default
 
 from panneuro_hub.access import (
@@ -24,6 +25,7 @@ from panneuro_hub.access import (
     teams_from_groups,
 )
 from panneuro_hub.collaboration import Collaboration
+from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.hub import live
 from panneuro_hub.wire.credential import format_time, parse_time
 
@@ -99,6 +101,15 @@ class TeamsMixin(OAuthenticator):
         until the next login.
         """,
     )
+    membership_interval = Integer(
+        300,
+        min=1,
+        config=True,
+        help="""
+        Seconds after which the identity provider is asked again about everybody who has a
+        server running, whatever they do themselves.
+        """,
+    )
     # Whether a refresh asks the provider; some only decode what the login brought.
     refresh_is_fresh = True
 
@@ -114,6 +125,31 @@ class TeamsMixin(OAuthenticator):
     def _any_allow_config_default(self) -> bool:
         # Being in a team is what lets a person in.
         return True
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not self.auth_refresh_age:
+            raise PanNeuroError(
+                "c.Authenticator.auth_refresh_age is 0: JupyterHub would never ask again who is in "
+                "which team; leave it out, or set a number of seconds"
+            )
+
+    def get_handlers(self, app: Any) -> Any:
+        """The login pages; JupyterHub asks once, when it starts, and so do we from then on."""
+        # A person's own requests refresh them, and who wants to stay makes none.
+        self._confirming = PeriodicCallback(
+            lambda: self.confirm_running(app.users), self.membership_interval * 1000
+        )
+        self._confirming.start()
+        return super().get_handlers(app)
+
+    async def confirm_running(self, users: Mapping[int, Any]) -> None:
+        """Ask the provider about everybody in `users` who has a server running."""
+        for user in [user for user in users.values() if user.active]:
+            answer = await self.refresh_user(user)
+            if isinstance(answer, dict):
+                self._keep(user, answer["groups"], answer.get("admin"))
+                await user.save_auth_state(answer["auth_state"])
 
     def collaboration(self) -> Collaboration:
         """The collaboration as it is now."""
@@ -192,9 +228,8 @@ class TeamsMixin(OAuthenticator):
         # A group is there for others to use too, and they do not know when it ends.
         active = active_teams(collaboration, person, now)
         model["groups"] = sorted(active)
-        flags_admins = any(team.hub_admin for team in collaboration.teams.values())
-        if not model.get("admin") and flags_admins:
-            model["admin"] = is_hub_admin(collaboration, person, now)
+        # Said outright: of an admin of whom nothing is said, JupyterHub makes a lasting one.
+        model["admin"] = bool(model.get("admin")) or is_hub_admin(collaboration, person, now)
         model["auth_state"][AUTH_STATE_KEY] = {
             "confirmed": format_time(seen or now),
             "teams": sorted(active),
@@ -220,7 +255,14 @@ class TeamsMixin(OAuthenticator):
         return keep
 
     def _end(self, user: Any) -> bool:
-        self.log.warning("%s is in no team any more, and must log in again", user.name)
-        user.sync_groups([])
-        user.db.commit()
+        self.log.warning("%s counts as in no team until the next login", user.name)
+        self._keep(user, [], user.name in self.admin_users)
         return False
+
+    def _keep(self, user: Any, groups: list[str], admin: bool | None) -> None:
+        """Put into the hub's database what is known of a person now."""
+        user.sync_groups(groups)
+        if admin is not None and admin != user.admin:
+            user.admin = admin
+            roles.assign_default_roles(user.db, entity=user.orm_user)
+        user.db.commit()

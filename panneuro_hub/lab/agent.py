@@ -225,17 +225,25 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     Returns
     -------
     int
-        The exit status: 0 after a signal or when healthy, 1 for unhealthy or
-        unusable settings.
+        The exit status: 0 when healthy, 1 for unhealthy or unusable settings, and
+        after a signal 128 and its number. Kubernetes starts a container that ends
+        with 0 not again where its pod has ``restartPolicy: OnFailure``, as
+        KubeSpawner's have.
     """
     log_plainly()
     stopping = threading.Event()
+    signals: list[int] = []
+
+    def stop(number: int, _frame: object) -> None:
+        signals.append(number)
+        stopping.set()
+
     try:
         if list(arguments) == ["--health"]:
             return 0 if healthy(environment) else 1
         agent = Agent(Settings.from_environment(environment))
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stopping.set())
+            signal.signal(number, stop)
         agent.start()
     except SettingsError as problem:
         log.error("%s", problem)
@@ -243,7 +251,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     stopping.wait()
     agent.stop()
     log.info("the session's agent has stopped")
-    return 0
+    return 128 + signals[0]
 
 
 def log_plainly() -> None:

@@ -152,6 +152,7 @@ class Members:
             f"{self._api_url}/users/{quote(name, safe='')}",
             headers={"Authorization": f"token {self._token}"},
             request_timeout=_TIMEOUT_SECONDS,
+            follow_redirects=False,  # the service's own token goes nowhere else
         )
         try:
             response = await AsyncHTTPClient().fetch(request)

@@ -142,6 +142,14 @@ async def test_what_the_admin_set_stays(config: Config) -> None:
     assert "AWS_ACCESS_KEY_ID" not in environment, "the platform's keys would win"
 
 
+async def test_what_an_admins_hook_sets_at_a_start_stays_too(spawner: PanNeuroSpawner) -> None:
+    spawner.node_selector = {"zone": "b"}  # as group_overrides and auth_state_hook do
+    pod = await manifest(spawner, profile="gpu")
+    assert pod["spec"]["nodeSelector"] == {"zone": "b", "hub.jupyter.org/node-purpose": "gpu"}
+    pod = await manifest(spawner, profile="small")
+    assert pod["spec"]["nodeSelector"] == {"zone": "b"}
+
+
 def test_a_profile_list_beside_ours_is_refused(config: Config) -> None:
     config.KubeSpawner.profile_list = [{"display_name": "x"}]
     with pytest.raises(PanNeuroError, match="profiles come from the collaboration file"):

@@ -13,6 +13,7 @@ from tornado import web
 from traitlets.config import Config
 
 from panneuro_hub.collaboration import Collaboration
+from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.hub import authenticators
 from panneuro_hub.hub.teams import TeamsMixin, whole_groups, write_group_properties
 from panneuro_hub.wire.credential import format_time
@@ -96,10 +97,37 @@ async def test_every_provider_s_groups_become_teams(
     assert await provider(config=config).get_user_groups(auth_state) == teams
 
 
-async def test_google_groups_have_their_domain(config: Config) -> None:
+async def test_google_groups_keep_their_own_domain(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A group of students.uni.example is none of uni.example, whoever is in it."""
+    asked = []
+
+    async def fetch(self: OAuthenticator, url: str, **kwargs: Any) -> Any:
+        asked.append(url)
+        return {"groups": [{"email": "human@students.uni.example"}]} if len(asked) == 1 else {}
+
+    monkeypatch.setattr(OAuthenticator, "httpfetch", fetch)
     google = authenticators.PanNeuroGoogleOAuthenticator(config=config)
-    state = {"google_user": {"domain": "uni.example", "google_groups": ["navigation"]}}
-    assert await google.provider_groups(state) == {"navigation@uni.example"}
+    answer = await google.httpfetch("https://groups", label="fetching google groups")
+    cut = [group["email"].split("@")[0] for group in answer["groups"]]  # as the base class does
+    state = {"google_user": {"domain": "uni.example", "google_groups": cut}}
+    assert await google.provider_groups(state) == {"human@students.uni.example"}
+
+
+async def test_globus_puts_no_tokens_into_servers(config: Config) -> None:
+    class Spawner:
+        environment: dict[str, str] = {}
+
+    globus = authenticators.PanNeuroGlobusOAuthenticator(config=config)
+    await globus.pre_spawn_start(User(MINUTE), Spawner)
+    assert Spawner.environment == {}
+
+
+def test_memberships_that_nobody_would_read_again_are_refused(config: Config) -> None:
+    config.Authenticator.auth_refresh_age = 0
+    with pytest.raises(PanNeuroError, match="auth_refresh_age is 0"):
+        Teams(config=config)
 
 
 async def test_what_each_provider_needs_is_asked_for(config: Config) -> None:
@@ -135,6 +163,9 @@ class Db:
 
 class User:
     name = "ada"
+    admin = False
+    active = True
+    orm_user = None
 
     def __init__(self, confirmed: timedelta | None) -> None:
         self.groups: list[str] = ["navigation-lab"]
@@ -145,6 +176,9 @@ class User:
 
     async def get_auth_state(self) -> dict[str, Any]:
         return self.state
+
+    async def save_auth_state(self, state: dict[str, Any]) -> None:
+        self.state = state
 
     def sync_groups(self, groups: list[str]) -> None:
         self.groups = groups
@@ -177,6 +211,44 @@ async def test_who_is_in_no_team_any_more_is_logged_out(config: Config) -> None:
     user = User(MINUTE)
     assert await teams.refresh_user(user) is False
     assert user.groups == []
+
+
+async def test_who_makes_no_request_is_asked_about_too(config: Config) -> None:
+    teams = Teams(config=config)
+    teams.answer = model("theory-lab")
+    running, idle, gone = User(MINUTE), User(MINUTE), User(MINUTE)
+    idle.active = False
+    await teams.confirm_running({1: running, 2: idle})
+    assert running.groups == ["theory-lab"]
+    assert running.state["panneuro"]["teams"] == ["theory-lab"]
+    assert idle.groups == ["navigation-lab"]
+    teams.answer = model()
+    await teams.confirm_running({3: gone})
+    assert gone.groups == []
+
+
+async def test_a_hub_admin_is_one_no_longer_than_the_team_says(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[User] = []
+    monkeypatch.setattr(
+        "jupyterhub.roles.assign_default_roles", lambda db, entity: given.append(entity)
+    )
+    teams = Teams(config=config)
+    pat = User(MINUTE)
+    teams.answer = model("administrative-core")
+    await teams.confirm_running({1: pat})
+    assert pat.admin
+    unflagged = teams.collaboration()
+    core = unflagged.teams["administrative-core"].model_copy(update={"hub_admin": False})
+    changed = unflagged.model_copy(
+        update={"teams": {**unflagged.teams, "administrative-core": core}}
+    )
+    monkeypatch.setattr(Teams, "collaboration", lambda self: changed)
+    teams.answer = model("administrative-core")
+    await teams.confirm_running({1: pat})
+    assert not pat.admin
+    assert len(given) == 2
 
 
 async def test_who_the_admin_lets_in_stays(config: Config) -> None:
