@@ -6,6 +6,7 @@ was issued until then lives as long as the store's `credential_lifetime` says.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from hubs import Hub
@@ -65,6 +66,25 @@ async def test_a_membership_that_ends_ends_the_keys(changing_hub: Hub) -> None:
         assert (await lena.request_start({"project": "nhp-navigation"})).status == 403
         page = await lena.visitor.open("/hub/spawn")
         assert page.url.path == "/hub/login"
+
+
+async def test_who_makes_no_request_is_out_all_the_same(make_hub: Callable[..., Hub]) -> None:
+    """Nobody asks for the person: the hub asks by itself, and the keys stop."""
+    interval = 2  # s
+    with make_hub(f"c.TeamsMixin.membership_interval = {interval}") as hub:
+        async with at(hub, hub.ground.register("lia", "navigation")) as lia:
+            session = await lia.start({"project": "nhp-navigation"})
+            assert (await show(hub, session.ticket)).status == 200
+            hub.ground.register("lia")
+            ended = datetime.now(UTC)
+
+            async def refusal() -> bool:
+                return (await show(hub, session.ticket)).status == 403
+
+            await until(refusal, "a refusal")
+            issued = [row for row in hub.ledger("lia") if row["event"] == "issue"]
+            bound = timedelta(seconds=interval) + KEPT + ANSWERING
+            assert max(_time(row["at"]) for row in issued) <= ended + bound
 
 
 async def test_another_team_is_another_access(changing_hub: Hub) -> None:
