@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from panneuro_hub.collaboration import Profile
-from panneuro_hub.hub.session import Session
 from panneuro_hub.names import slug
 from panneuro_hub.wire import Ticket
+from panneuro_hub.wire.state import Session
 
 AGENT_PORT = 8317
 LABEL = "panneuro.org/"

@@ -1,70 +1,13 @@
-"""A session as the hub keeps it, and what its process is told; all of it pure."""
+"""What a session's process is told, and what its person reads; all of it pure."""
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Iterator
 
 from panneuro_hub.access import Access
 from panneuro_hub.collaboration import Collaboration, Profile, S3Store
 from panneuro_hub.collaboration.quantities import format_memory
 from panneuro_hub.hub.choice import Choice
-from panneuro_hub.wire import Ticket
-
-STATE_KEY = "panneuro"
-# Keys of its own would win over the session's: every SDK looks at these first.
-STATIC_KEYS = (
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_SECURITY_TOKEN",
-    "AWS_PROFILE",
-    "AWS_DEFAULT_PROFILE",
-    "AWS_ROLE_ARN",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-)
-
-
-@dataclass(frozen=True)
-class Session:
-    """One server of one person, working in exactly one project.
-
-    Parameters
-    ----------
-    id : str
-        Names the session in the ledger; no secret.
-    project, profile : str
-    image : str or None
-    ticket : str
-        Digest of the session's ticket, ``""`` while there is none.
-    """
-
-    id: str
-    project: str
-    profile: str
-    image: str | None
-    ticket: str = ""
-
-    @classmethod
-    def begin(cls, choice: Choice) -> Session:
-        """Make a new session for what was chosen."""
-        return cls(secrets.token_hex(8), choice.project, choice.profile, choice.image)
-
-    def with_ticket(self, ticket: Ticket) -> Session:
-        """The same session, knowing its ticket's digest."""
-        return replace(self, ticket=ticket.digest)
-
-    def to_state(self) -> dict[str, Any]:
-        """What survives a restart of the hub."""
-        return asdict(self)
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Session:
-        """Read what `to_state` wrote."""
-        return cls(state["id"], state["project"], state["profile"], state["image"], state["ticket"])
 
 
 def environment(store: S3Store, project: str, service_url: str) -> dict[str, str]:

@@ -19,8 +19,10 @@ from panneuro_hub.errors import AccessDenied, InvalidChoice
 from panneuro_hub.hub import live
 from panneuro_hub.hub.choice import Choice, choose, read_form
 from panneuro_hub.hub.form import render_form
-from panneuro_hub.hub.session import STATE_KEY, STATIC_KEYS, Session, decisions, environment
+from panneuro_hub.hub.session import decisions, environment
 from panneuro_hub.wire import Ticket
+from panneuro_hub.wire.keys import FOREIGN_KEYS
+from panneuro_hub.wire.state import STATE_KEY, Session
 
 
 def refusal(error: AccessDenied | InvalidChoice) -> SpawnException:
@@ -108,7 +110,7 @@ class SessionMixin(Spawner):
             self.orm_spawner.user_options = options
 
     def _begin(self, collaboration: Collaboration, access: Access, choice: Choice) -> None:
-        self.session = Session.begin(choice)
+        self.session = Session.begin(choice.project, choice.profile, choice.image)
         self._decisions = tuple(decisions(collaboration, access, choice))
         self.apply_choice(collaboration, choice)
 
@@ -161,7 +163,7 @@ class SessionMixin(Spawner):
     def get_env(self) -> dict[str, Any]:
         """The server's environment: ours comes last, and no keys of anybody's are in it."""
         env: dict[str, Any] = super().get_env()
-        for name in STATIC_KEYS:
+        for name in FOREIGN_KEYS:
             if env.pop(name, None) is not None:
                 self.log.warning("%s is not passed to %s", name, self._log_name)
         if self.session is not None:

@@ -13,23 +13,9 @@ from collections.abc import MutableMapping
 
 from panneuro_hub.lab.agent import Agent, Settings, log_plainly
 from panneuro_hub.lab.upstream import SettingsError
+from panneuro_hub.wire.keys import FOREIGN_KEYS
 
 log = logging.getLogger("panneuro_hub.lab")
-
-# Clients prefer these to the agent: with one of them left, a session would work with other
-# keys than its own. From the order of sources in botocore and in object_store.
-FOREIGN_KEYS = (
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_SECURITY_TOKEN",
-    "AWS_PROFILE",
-    "AWS_DEFAULT_PROFILE",
-    "AWS_ROLE_ARN",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
-)
 
 
 def use_agent(agent: Agent, environment: MutableMapping[str, str]) -> None:

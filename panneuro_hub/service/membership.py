@@ -18,6 +18,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 from panneuro_hub.access import Person
 from panneuro_hub.errors import ServiceUnavailable, TicketRefused
 from panneuro_hub.wire import Ticket
+from panneuro_hub.wire.state import STATE_KEY, Session
 
 # The design allows 30 s; an ended session should not draw keys for so long.
 KEEP_SECONDS = 10.0
@@ -25,7 +26,6 @@ KEEP_SECONDS = 10.0
 _RECHECK_SECONDS = 1.0
 _TIMEOUT_SECONDS = 10.0
 _KEPT = 10_000
-_STATE_KEY = "panneuro"
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,10 @@ def read_member(document: Mapping[str, Any]) -> Member:
     """Take from the hub's user model what is needed; what is not a session is passed over."""
     sessions = []
     for name, server in (document.get("servers") or {}).items():
-        state = (server.get("state") or {}).get(_STATE_KEY)
+        state = (server.get("state") or {}).get(STATE_KEY)
         if state and not server.get("stopped") and state.get("ticket"):
-            sessions.append(RunningSession(state["id"], state["project"], name, state["ticket"]))
+            session = Session.from_state(state)
+            sessions.append(RunningSession(session.id, session.project, name, session.ticket))
     person = Person.of(document["name"], document.get("groups") or ())
     return Member(person, tuple(sessions))
 

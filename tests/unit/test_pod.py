@@ -15,10 +15,9 @@ from traitlets.config import Config
 
 from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.hub import pods
-from panneuro_hub.hub.choice import Choice
-from panneuro_hub.hub.session import Session
 from panneuro_hub.hub.spawner import PanNeuroSpawner
 from panneuro_hub.wire import Ticket
+from panneuro_hub.wire.state import Session
 
 
 class Group:
@@ -209,7 +208,7 @@ async def test_nothing_starts_that_was_not_decided(
 def test_the_session_survives_a_restart_of_the_hub(config: Config) -> None:
     spawner = new_spawner(config)
     ticket = Ticket.new("ada", "")
-    spawner.session = Session.begin(Choice("nhp-navigation", "small", None)).with_ticket(ticket)
+    spawner.session = Session.begin("nhp-navigation", "small", None).with_ticket(ticket)
     state = spawner.get_state()
     assert ticket.secret not in json.dumps(state)
     again = new_spawner(config)

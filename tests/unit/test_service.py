@@ -25,13 +25,14 @@ from panneuro_hub.service.membership import Members, read_member
 from panneuro_hub.vending import Vending
 from panneuro_hub.vending.types import Request
 from panneuro_hub.wire import Credential, Ticket
+from panneuro_hub.wire.state import Session
 
 TICKET = Ticket.new("ada", "")
 SECRET = "the-secret-access-key"
 
 
 def user(ticket: Ticket = TICKET, *groups: str, project: str = "nhp-navigation") -> dict[str, Any]:
-    state = {"id": "s1", "project": project, "ticket": ticket.digest}
+    state = Session("s1", project, "small", None, ticket.digest).to_state()
     return {
         "kind": "user",
         "name": ticket.user,
