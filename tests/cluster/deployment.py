@@ -1,0 +1,311 @@
+"""The whole of deploy/kustomize on a cluster, as operators have it: hub, service, database."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import shutil
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlparse
+
+from kube import PATIENCE, Cluster
+from ruamel.yaml import YAML
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+ROLLED_OUT = ("statefulset/postgres", "deployment/panneuro", "deployment/hub")
+# Where a cluster has no storage to give, what a test writes need not outlive its pod.
+_HOME_IN_POD = {"storage_pvc_ensure": False, "volumes": [{"name": "home", "emptyDir": {}}]}
+_UNVERIFIED = {"k8s_api_verify_ssl": False}
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an operator decides.
+
+    Parameters
+    ----------
+    hub, postgres : str
+        Images.
+    collaboration : str
+        The collaboration file's text.
+    settings : mapping of str to mapping
+        What hub.yaml holds: traits by class.
+    hub_environment, service_environment : mapping of str to str
+        What hub.env and service.env hold beside what deploy/secrets writes.
+    node_port : int or None
+        Port of every node that leads to the hub; `None` for none.
+    """
+
+    hub: str
+    postgres: str
+    collaboration: str
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    hub_environment: Mapping[str, str] = field(default_factory=dict)
+    service_environment: Mapping[str, str] = field(default_factory=dict)
+    node_port: int | None = None
+
+
+def node_port() -> int:
+    """A port that is hardly taken, of those that Kubernetes gives to Services."""
+    return 30_000 + secrets.randbelow(2_768)
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a cluster has, and what an overlay has to do without.
+
+    Parameters
+    ----------
+    versions : tuple of str
+        API versions that it serves.
+    has_storage : bool
+        Whether it gives volumes to who claims them; where not, data is in the pods.
+    has_strict_certificates : bool
+        Whether Python 3.13, in the hub's image, takes its API server's certificates.
+    """
+
+    versions: tuple[str, ...] = ("policy/v1",)
+    has_storage: bool = True
+    has_strict_certificates: bool = True
+
+    @classmethod
+    def of(cls, cluster: Cluster) -> Place:
+        """Look at a cluster."""
+        classes = cluster.kubectl("get", "storageclass", "--output", "name")
+        view = cluster.kubectl("config", "view", "--raw", "--minify", "--output", "json")
+        return cls(
+            versions=tuple(cluster.kubectl("api-versions").split()),
+            has_storage=bool(classes.split()),
+            has_strict_certificates=_is_strict(json.loads(view)["clusters"][0]["cluster"]),
+        )
+
+
+def render(
+    plan: Plan, folder: Path, namespace: str, place: Place
+) -> tuple[list[Object], list[str]]:
+    """Everything that an overlay of `plan` makes in `place`; `folder` is made.
+
+    Returns
+    -------
+    list of dict
+        The objects.
+    list of str
+        What is other than an operator of today's Kubernetes would have it, and why.
+    """
+    shutil.copytree(DEPLOY / "kustomize", folder)
+    overlay = folder / "test"
+    overlay.mkdir()
+    subprocess.run([DEPLOY / "secrets", overlay], check=True, stdout=subprocess.DEVNULL)
+    _add(overlay / "hub.env", plan.hub_environment)
+    _add(overlay / "service.env", plan.service_environment)
+    (overlay / "collaboration.yaml").write_text(plan.collaboration)
+    settings = {name: dict(traits) for name, traits in plan.settings.items()}
+    spawner = settings.setdefault("KubeSpawner", {})
+    words = []
+    if not place.has_storage:
+        settings["KubeSpawner"] = spawner = {**_HOME_IN_POD, **spawner}
+        words.append("homes and databases inside pods: there is no StorageClass")
+    if not place.has_strict_certificates:
+        settings["KubeSpawner"] = {**_UNVERIFIED, **spawner}
+        words.append("a hub that verifies no API server: Python 3.13 refuses its certificates")
+    _write(overlay / "hub.yaml", settings)
+    _write(overlay / "kustomization.yaml", _kustomization(plan, namespace, place.has_storage))
+    objects, lower = lowered(objects_of(overlay), place.versions)
+    return objects, [*words, *lower]
+
+
+def objects_of(overlay: Path) -> list[Object]:
+    """What kustomize makes of a folder."""
+    done = subprocess.run(["kubectl", "kustomize", overlay], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return [made for made in YAML(typ="safe").load_all(done.stdout) if made]
+
+
+def lowered(objects: Iterable[Object], served: Iterable[str]) -> tuple[list[Object], list[str]]:
+    """The objects as a server of these API versions takes them, and what is different.
+
+    policy/v1 is Kubernetes 1.21's; servers before that know the same object as policy/v1beta1.
+    """
+    known, made, words = set(served), [], []
+    for one in objects:
+        version = one["apiVersion"]
+        if version == "policy/v1" and version not in known:
+            words.append(f"{one['kind']} {one['metadata']['name']}: policy/v1beta1 for {version}")
+            made.append({**one, "apiVersion": "policy/v1beta1"})
+        else:
+            made.append(one)
+    return made, words
+
+
+class Deployment:
+    """A hub on a cluster, as a context manager: ready at the beginning, gone at the end.
+
+    Parameters
+    ----------
+    cluster : Cluster
+        Whose namespace it is put into.
+    plan : Plan
+    folder : Path
+        Where the overlay is written; made.
+    """
+
+    def __init__(self, cluster: Cluster, plan: Plan, folder: Path) -> None:
+        self.cluster = cluster
+        self.plan = plan
+        place = Place.of(cluster)
+        self.objects, self.words = render(plan, folder, cluster.namespace, place)
+
+    def __enter__(self) -> Deployment:
+        for word in self.words:
+            print(f"this cluster gets {word}")
+        self.cluster.apply(*self.objects)
+        try:
+            self.wait()
+        except BaseException:
+            print(self.tail())
+            self._delete()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            print(self.tail())
+        self._delete()
+
+    @property
+    def url(self) -> str:
+        """The hub as a browser on this machine finds it."""
+        assert self.plan.node_port is not None, "the plan has no node_port"
+        return f"http://{self.cluster.node_addresses()[0]}:{self.plan.node_port}"
+
+    def wait(self) -> None:
+        """Wait until everything is ready, in the present version."""
+        for name in ROLLED_OUT:
+            self.cluster.kubectl("rollout", "status", name, f"--timeout={PATIENCE:g}s")
+
+    def replace(self, collaboration: str) -> None:
+        """Put another text into the collaboration file, as `kubectl apply` would."""
+        (config,) = [
+            one
+            for one in self.objects
+            if (one["kind"], one["metadata"]["name"]) == ("ConfigMap", "panneuro")
+        ]
+        config["data"]["collaboration.yaml"] = collaboration
+        self.cluster.apply(config)
+
+    def ledger(self, command: Sequence[str]) -> str:
+        """Run one of PostgreSQL's programs on the ledger; what it prints."""
+        said = self.cluster.run(
+            "postgres-0", "postgres", ["env", "PGHOST=/tmp", "PGDATABASE=ledger", *command]
+        )
+        assert said.status == 0, said.text
+        return said.text
+
+    def tail(self) -> str:
+        """The end of what everything has said, for who looks for a fault."""
+        said = [self.cluster.kubectl("get", "pods", "--output", "wide")]
+        for label in ("app=postgres", "app=panneuro", "component=hub"):
+            words = ("logs", "--selector", label, "--all-containers", "--prefix", "--tail=60")
+            said.append(self.cluster.kubectl(*words))
+        return "\n".join(said)
+
+    def _delete(self) -> None:
+        everything = {"apiVersion": "v1", "kind": "List", "items": self.objects}
+        words = ("delete", "--filename", "-", "--ignore-not-found", "--wait=false")
+        self.cluster.kubectl(*words, give=json.dumps(everything))
+
+
+def _kustomization(plan: Plan, namespace: str, has_storage: bool) -> Object:
+    patches = []
+    if plan.node_port is not None:
+        port = [
+            {"op": "add", "path": "/spec/type", "value": "NodePort"},
+            {"op": "add", "path": "/spec/ports/0/nodePort", "value": plan.node_port},
+        ]
+        patches.append(_patch("Service", "proxy-public", port))
+    if not has_storage:
+        volume = [
+            {"op": "remove", "path": "/spec/volumeClaimTemplates"},
+            {
+                "op": "add",
+                "path": "/spec/template/spec/volumes/-",
+                "value": {"name": "data", "emptyDir": {}},
+            },
+        ]
+        patches.append(_patch("StatefulSet", "postgres", volume))
+    without_hash = {"disableNameSuffixHash": True}
+    return {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "namespace": namespace,
+        "resources": ["../base", "../postgres"],
+        "images": [_image("panneuro/hub", plan.hub), _image("postgres", plan.postgres)],
+        "configMapGenerator": [
+            {"name": "panneuro", "files": ["collaboration.yaml"], "options": without_hash},
+            {"name": "hub", "files": ["hub.yaml"]},
+        ],
+        "secretGenerator": [
+            {"name": "panneuro-hub", "envs": ["hub.env"]},
+            {"name": "panneuro-service", "envs": ["service.env"]},
+            {"name": "postgres", "envs": ["postgres.env"]},
+        ],
+        "patches": patches,
+    }
+
+
+def _is_strict(cluster: Mapping[str, Any]) -> bool:
+    """Whether the API server's certificates keep to RFC 5280 to the letter."""
+    data, file = cluster.get("certificate-authority-data"), cluster.get("certificate-authority")
+    context = ssl.create_default_context(
+        cafile=file, cadata=base64.b64decode(data).decode() if data else None
+    )
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    where = urlparse(cluster["server"])
+    name = cluster.get("tls-server-name") or where.hostname
+    try:
+        with (
+            socket.create_connection((where.hostname, where.port or 443), PATIENCE) as plain,
+            context.wrap_socket(plain, server_hostname=name),
+        ):
+            return True
+    except ssl.SSLCertVerificationError:
+        return False
+
+
+def _patch(kind: str, name: str, operations: list[Object]) -> Object:
+    return {"target": {"kind": kind, "name": name}, "patch": json.dumps(operations)}
+
+
+def _image(name: str, wanted: str) -> Object:
+    new_name, _, tag = wanted.rpartition(":")
+    return {"name": name, "newName": new_name, "newTag": tag}
+
+
+def _add(file: Path, variables: Mapping[str, str]) -> None:
+    """Set variables in an env file, in place of what it says of them."""
+    kept = [
+        line
+        for line in file.read_text().splitlines()
+        if not line.startswith(tuple(f"{name}=" for name in variables))
+    ]
+    file.write_text("\n".join([*kept, *(f"{k}={v}" for k, v in variables.items()), ""]))
+
+
+def _write(file: Path, document: Mapping[str, Any]) -> None:
+    with file.open("w") as output:
+        YAML(typ="safe").dump(document, output)

@@ -1,0 +1,110 @@
+"""What a deployed hub needs around it, on an address that pods reach: store and provider."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from deployment import Plan, node_port
+from kube import Cluster
+from ruamel.yaml import YAML
+from short_sts import ShortSts
+
+from panneuro_hub.demo.collaboration import StoreAddress, write_collaboration
+from panneuro_hub.demo.people import PEOPLE, DemoPerson
+from panneuro_hub.demo.processes import Processes, free_port
+from panneuro_hub.demo.provider import Provider, settings, start_provider
+from panneuro_hub.demo.seaweedfs import SeaweedFS
+from panneuro_hub.demo.stack import BUCKET, load
+
+# Seconds that keys live: long enough for a slow machine, short enough to be waited for.
+LIFETIME = 60
+
+# People whom a hub must keep apart, however their names are written.
+AWKWARD = tuple(
+    DemoPerson(name, name, ("u19-circuits:navigation",), "")
+    for name in (
+        "case",
+        "CASE2",
+        "a.b@uni.example",
+        "a-b-uni.example",
+        "ünïcödé ✓",
+        "-dash-",
+        "x" * 70,
+        "quote'\"<b>&",
+    )
+)
+
+
+@dataclass(frozen=True)
+class World:
+    """A real store, its STS with short sessions, and a real provider."""
+
+    store: SeaweedFS
+    sts: ShortSts
+    provider: Provider
+    folder: Path
+
+    def collaboration(self, images: Mapping[str, str], **profiles: Mapping[str, Any]) -> str:
+        """The demo's collaboration for this store, with small profiles and these images.
+
+        Parameters
+        ----------
+        profiles : mapping
+            More profiles, by name, or other settings of those that there are.
+        """
+        store = self.store
+        address = StoreAddress(store.endpoint_url, store.bucket, store.region, store.role_arn)
+        path = self.folder / "collaboration.yaml"
+        write_collaboration(path, address, {})
+        yaml = YAML()
+        document = yaml.load(path.read_text())
+        document["stores"]["main"]["sts_endpoint_url"] = self.sts.url
+        document["images"]["neuro"]["image"] = images["notebook"]
+        small = {"cpu": 2, "cpu_guarantee": 0.05, "memory": "512M"}
+        document["profiles"]["small"].update(small)
+        for name, changes in profiles.items():
+            profile = {"title": name, **small, **changes}
+            document["profiles"][name] = profile
+        output = StringIO()
+        yaml.dump(document, output)
+        return output.getvalue()
+
+    def plan(self, cluster: Cluster, images: Mapping[str, str], collaboration: str) -> Plan:
+        """A hub of these images in `cluster`, with this provider."""
+        port = node_port()
+        hub_url = f"http://{cluster.node_addresses()[0]}:{port}"
+        access_key, secret_key = self.store.vendor
+        return Plan(
+            hub=images["hub"],
+            postgres=images["postgres"],
+            collaboration=collaboration,
+            settings={
+                "JupyterHub": {"authenticator_class": "panneuro-oidc"},
+                "GenericOAuthenticator": settings(self.provider.url, hub_url),
+                "PanNeuroSpawner": {"agent_image": images["agent"]},
+                "KubeSpawner": {"image_pull_policy": "IfNotPresent", "start_timeout": 180},
+            },
+            service_environment={
+                "AWS_ACCESS_KEY_ID": access_key,
+                "AWS_SECRET_ACCESS_KEY": secret_key,
+            },
+            node_port=port,
+        )
+
+
+@contextmanager
+def world_at(address: str, folder: Path) -> Iterator[World]:
+    """Start store, STS and provider on `address`, and stop them at the end."""
+    store = SeaweedFS(folder / "store", BUCKET, address=address)
+    with store, ShortSts(store, LIFETIME) as sts, Processes() as processes:
+        load(store)
+        provider = start_provider(
+            processes, (*PEOPLE, *AWKWARD), free_port(), folder / "provider.log", address
+        )
+        provider.wait_ready()
+        yield World(store, sts, provider, folder)
