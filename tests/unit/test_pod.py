@@ -149,6 +149,15 @@ async def test_what_an_admins_hook_sets_at_a_start_stays_too(spawner: PanNeuroSp
     assert pod["spec"]["nodeSelector"] == {"zone": "b"}
 
 
+async def test_kubespawner_looks_for_no_profile_of_its_own(spawner: PanNeuroSpawner) -> None:
+    await manifest(spawner, profile="small")
+    image = spawner.image
+    await spawner.load_user_options()
+    assert spawner.image == image
+    with pytest.raises(ValueError, match="small"):
+        await KubeSpawner.load_user_options(spawner)
+
+
 def test_a_profile_list_beside_ours_is_refused(config: Config) -> None:
     config.KubeSpawner.profile_list = [{"display_name": "x"}]
     with pytest.raises(PanNeuroError, match="profiles come from the collaboration file"):
