@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from deployment import Deployment
 from kube import Cluster, own_namespace
-from world import AWKWARD, World, world_at
+from surroundings import AWKWARD, World, world_at
 
 from panneuro_hub.demo.errors import DemoError
 from panneuro_hub.demo.kernel import Kernel, kernel
