@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlparse
@@ -18,6 +19,8 @@ import jupyterhub._version as version
 
 from panneuro_hub.lab.agent import Agent, Settings, log_plainly
 from panneuro_hub.lab.singleuser import use_agent
+
+LARGE = "16.0"  # cores, of the profile whose servers take their time
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -38,6 +41,9 @@ def main() -> None:
     agent.start()
     use_agent(agent, os.environ)
     Path("agent.json").write_text(json.dumps(agent.environment()))
+    if os.environ.get("CPU_LIMIT") == LARGE:
+        # Progress is told only of what is under way: one who looks must find it so.
+        time.sleep(3)
     address = urlparse(os.environ["JUPYTERHUB_SERVICE_URL"])
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
