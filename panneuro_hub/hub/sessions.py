@@ -14,12 +14,13 @@ from jupyterhub.spawner import Spawner, SpawnException
 from traitlets import Unicode, default
 
 from panneuro_hub.access import Access, Person, decide_all
+from panneuro_hub.attach.environment import environment
 from panneuro_hub.collaboration import Collaboration, S3Store
 from panneuro_hub.errors import AccessDenied, InvalidChoice
 from panneuro_hub.hub import live
 from panneuro_hub.hub.choice import Choice, choose, read_form
 from panneuro_hub.hub.form import render_form
-from panneuro_hub.hub.session import decisions, environment
+from panneuro_hub.hub.session import decisions
 from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.keys import FOREIGN_KEYS
 from panneuro_hub.wire.state import STATE_KEY, Session

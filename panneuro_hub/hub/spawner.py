@@ -13,9 +13,9 @@ from kubespawner.objects import make_owner_reference
 from kubespawner.utils import get_k8s_model
 from traitlets import Unicode, default
 
+from panneuro_hub.attach import pods
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.errors import PanNeuroError
-from panneuro_hub.hub import pods
 from panneuro_hub.hub.choice import Choice
 from panneuro_hub.hub.sessions import SessionMixin
 from panneuro_hub.wire import Ticket

@@ -20,10 +20,10 @@ from gcp_storage_emulator.server import create_server
 from kube import Cluster
 from packaging.utils import canonicalize_name
 
+from panneuro_hub.attach import pods
+from panneuro_hub.attach.environment import environment
 from panneuro_hub.demo.recordings import nitime_data
 from panneuro_hub.demo.seaweedfs import SeaweedFS
-from panneuro_hub.hub import pods
-from panneuro_hub.hub.session import environment
 from panneuro_hub.wire import Grant, SessionView
 
 ROOT = Path(__file__).parents[2]

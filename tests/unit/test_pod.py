@@ -13,8 +13,8 @@ from kubernetes_asyncio.client import ApiClient
 from kubespawner import KubeSpawner
 from traitlets.config import Config
 
+from panneuro_hub.attach import pods
 from panneuro_hub.errors import PanNeuroError
-from panneuro_hub.hub import pods
 from panneuro_hub.hub.spawner import PanNeuroSpawner
 from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.state import Session

@@ -1,0 +1,1 @@
+"""What is attached to the processes and pods of a session, whoever starts them; pure."""
