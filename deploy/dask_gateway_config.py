@@ -1,0 +1,29 @@
+"""The gateway and its controller of deploy/kustomize/dask; nothing of one collaboration.
+
+Both read this. What a cluster may be is in the collaboration file, which a running gateway
+follows.
+"""
+
+import os
+
+from panneuro_hub.dask import configure
+
+c = get_config()
+
+configure(
+    c,
+    os.environ.get("PANNEURO_COLLABORATION", "/etc/panneuro/collaboration.yaml"),
+    service_url=os.environ.get("PANNEURO_SERVICE_URL", "http://panneuro:10143/services/panneuro"),
+)
+
+c.DaskGateway.address = "0.0.0.0:8000"
+c.KubeController.address = "127.0.0.1:8000"
+# Where schedulers say how many workers they want.
+c.KubeBackend.api_url = c.KubeController.api_url = "http://dask-gateway:8000/api"
+
+# The routes of deploy/kustomize/dask/routes.yaml: whoever opens a dashboard is asked who they are.
+c.KubeController.proxy_prefix = "/services/dask-gateway"
+c.KubeController.proxy_web_middlewares = [
+    {"name": "dask-dashboard-people"},
+    {"name": "dask-dashboard-prefix"},
+]
