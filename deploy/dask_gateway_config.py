@@ -1,12 +1,14 @@
 """The gateway and its controller of deploy/kustomize/dask; nothing of one collaboration.
 
-Both read this. What a cluster may be is in the collaboration file, which a running gateway
-follows.
+Both read this. What a cluster may be is in `collaboration.yaml`, which a running gateway
+follows, and settings of dask-gateway's classes are in `dask.yaml`, which it reads when it starts.
 """
 
 import os
+from pathlib import Path
 
 from panneuro_hub.dask import configure
+from panneuro_hub.settings import read_settings
 
 c = get_config()
 
@@ -27,3 +29,8 @@ c.KubeController.proxy_web_middlewares = [
     {"name": "dask-dashboard-people"},
     {"name": "dask-dashboard-prefix"},
 ]
+
+for name, traits in read_settings(
+    Path(os.environ.get("PANNEURO_SETTINGS", "/etc/panneuro/dask.yaml"))
+).items():
+    c[name].update(traits)

@@ -9,11 +9,9 @@ import os
 import sys
 from pathlib import Path
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from panneuro_hub.configure import configure
 from panneuro_hub.errors import PanNeuroError
+from panneuro_hub.settings import read_settings
 
 c = get_config()
 
@@ -24,22 +22,6 @@ def secret(name):
             f"{name} is not set; deploy/secrets makes it, for the Secret panneuro-hub"
         )
     return os.environ[name]
-
-
-def settings(path):
-    """Class and trait to value; a hub without the file has none."""
-    if not path.exists():
-        return {}
-    try:
-        classes = YAML(typ="safe").load(path.read_text(encoding="utf-8")) or {}
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise PanNeuroError(f"{path} is no YAML: {error}") from None
-    for name, traits in classes.items() if isinstance(classes, dict) else [("it", None)]:
-        if not isinstance(traits, dict):
-            raise PanNeuroError(
-                f"{path}: {name} must hold settings, such as JupyterHub: {{port: 8000}}"
-            )
-    return classes
 
 
 # Sessions go on while the hub starts again, and so does the proxy, which is a container of its own.
@@ -81,7 +63,7 @@ if cull_after:
         }
     ]
 
-for name, traits in settings(
+for name, traits in read_settings(
     Path(os.environ.get("PANNEURO_SETTINGS", "/etc/panneuro/hub.yaml"))
 ).items():
     c[name].update(traits)

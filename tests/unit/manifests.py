@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 # Folders with objects in them; an overlay has more files beside them, which are none.
 FOLDERS = ("base", "service", "postgres", "example")
-_NO_OBJECTS = ("kustomization.yaml", "example/hub.yaml")
+_NO_OBJECTS = ("kustomization.yaml", "example/hub.yaml", "example/dask.yaml")
 
 Object = dict[str, Any]
 
