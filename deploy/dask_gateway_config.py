@@ -27,6 +27,7 @@ c.KubeBackend.api_url = c.KubeController.api_url = "http://dask-gateway:8000/api
 c.KubeController.proxy_prefix = "/services/dask-gateway"
 c.KubeController.proxy_web_middlewares = [
     {"name": "dask-dashboard-people"},
+    {"name": "dask-dashboard-nameless"},
     {"name": "dask-dashboard-prefix"},
 ]
 

@@ -32,7 +32,7 @@ c.JupyterHub.hub_connect_url = "http://127.0.0.1:8081"  # for the proxy, in the 
 c.Spawner.hub_connect_url = os.environ.get("PANNEURO_HUB_URL", "http://hub:8081")
 c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0}  # the progress page at once
 
-c.JupyterHub.proxy_class = "traefik_file"
+c.JupyterHub.proxy_class = "panneuro_hub.hub.proxy.PanNeuroTraefikProxy"
 c.TraefikFileProviderProxy.should_start = False
 c.TraefikFileProviderProxy.dynamic_config_file = "/run/panneuro-proxy/rules.toml"
 c.TraefikFileProviderProxy.traefik_api_url = "http://127.0.0.1:8099"
@@ -48,6 +48,7 @@ c.KubeSpawner.volumes = [{"name": "home", "persistentVolumeClaim": {"claimName":
 c.KubeSpawner.volume_mounts = [{"name": "home", "mountPath": "/home/researcher"}]
 c.KubeSpawner.fs_gid = 1000
 c.KubeSpawner.start_timeout = 600  # s: a new node, and an image that it does not have yet
+c.KubeSpawner.http_timeout = 120  # s: a course begins, and everybody's server starts on one node
 c.KubeSpawner.extra_annotations = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
 c.KubeSpawner.extra_pod_config = {"enableServiceLinks": False}
 

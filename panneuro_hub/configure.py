@@ -5,19 +5,29 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jupyterhub.roles import get_default_roles
+
 from panneuro_hub.current import load
+from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.service import private
 
 SERVICE = "panneuro"
 SERVICE_PORT = 10143
+GATEWAY = "dask-gateway"
 _SERVICE_ROLE = {
     "name": "panneuro-service",
-    "description": "Read who is in which team, and which sessions run",
-    "scopes": ["read:users:name", "read:users:groups", "read:servers", "admin:server_state"],
+    "description": "Read who is in which team, and which sessions run; say who is at work",
+    "scopes": [
+        "read:users:name",
+        "read:users:groups",
+        "read:servers",
+        "admin:server_state",
+        "users:activity",
+    ],
     "services": [SERVICE],
 }
 
@@ -31,6 +41,10 @@ def configure(
     service_environment: Mapping[str, str] | None = None,
     ledger_url: str | None = None,
     renew_after_seconds: int | None = None,
+    dask_gateway_url: str | None = None,
+    dask_gateway_token: str | None = None,
+    dask_gateway_command: Sequence[str] | None = None,
+    dask_proxy_address: str | None = None,
 ) -> None:
     """Make a JupyterHub configuration a PanNeuro hub.
 
@@ -59,11 +73,26 @@ def configure(
         beside the hub's own.
     renew_after_seconds : int, optional
         Hand out a credential again for so long; by default a third of its lifetime.
+    dask_gateway_url : str, optional
+        Where a Dask gateway listens, as the hub and sessions reach it; by default the
+        environment variable ``PANNEURO_DASK_GATEWAY_URL``. Where there is none, the hub
+        has no gateway.
+    dask_gateway_token : str, optional
+        The gateway's API token, for one that the hub does not start itself; by default
+        the environment variable ``PANNEURO_DASK_GATEWAY_TOKEN``.
+    dask_gateway_command : sequence of str, optional
+        What starts the gateway, where the hub shall do it; then it needs no token.
+    dask_proxy_address : str, optional
+        Where the gateway's proxy takes connections to schedulers, as sessions reach it,
+        such as ``gateway://host:8786``; by default the environment variable
+        ``PANNEURO_DASK_PROXY_ADDRESS``, or else the host and port of the gateway's URL.
 
     Raises
     ------
     CollaborationError
         If the file is broken; the hub does not start, and the text lists every error.
+    PanNeuroError
+        If there is a gateway, and neither a token nor a command for it.
     """
     chosen = collaboration or os.environ.get("PANNEURO_COLLABORATION", "collaboration.yaml")
     path = str(Path(chosen).resolve())
@@ -71,6 +100,9 @@ def configure(
     url = service_url or f"http://127.0.0.1:{SERVICE_PORT}"
     _spawner(c, path, f"{url}/services/{SERVICE}")
     _authenticator(c, path)
+    gateway_url = dask_gateway_url or os.environ.get("PANNEURO_DASK_GATEWAY_URL")
+    if gateway_url:
+        _gateway(c, gateway_url, dask_gateway_token, dask_gateway_command, dask_proxy_address)
     token = service_token or os.environ.get("PANNEURO_SERVICE_TOKEN")
     if token:
         _service(c, {"url": url, "api_token": token})
@@ -109,17 +141,54 @@ def _ledger(url: str | None) -> dict[str, str]:
 
 
 def _service(c: Any, how: dict[str, Any]) -> None:
+    _add_service(c, {"name": SERVICE, "oauth_no_confirm": True, "display": True, **how})
+    _let_use(c, SERVICE, "user")
+    _load_role(c, _SERVICE_ROLE)
+
+
+def _gateway(
+    c: Any, url: str, token: str | None, command: Sequence[str] | None, proxy_address: str | None
+) -> None:
+    """Let the hub know a Dask gateway, and let people and their servers use it."""
+    token = token or os.environ.get("PANNEURO_DASK_GATEWAY_TOKEN")
+    if not (token or command):
+        raise PanNeuroError(
+            f"there is a Dask gateway at {url}, and no token for it: set "
+            "PANNEURO_DASK_GATEWAY_TOKEN to what the gateway has as JUPYTERHUB_API_TOKEN, or "
+            "dask_gateway_command for the hub to start it"
+        )
+    how = {"command": list(command)} if command else {"api_token": token}
+    _add_service(
+        c, {"name": GATEWAY, "url": url, "oauth_no_confirm": True, "display": False, **how}
+    )
+    # A server's token may do what is listed in its role and no more; its owner must be allowed too.
+    _let_use(c, GATEWAY, "user")
+    _let_use(c, GATEWAY, "server")
+    c.SessionMixin.gateway_url = f"{url.rstrip('/')}/services/{GATEWAY}"
+    proxy_address = proxy_address or os.environ.get("PANNEURO_DASK_PROXY_ADDRESS")
+    if proxy_address:
+        c.SessionMixin.gateway_proxy_address = proxy_address
+
+
+def _add_service(c: Any, service: dict[str, Any]) -> None:
     services = list(c.JupyterHub.services) if "services" in c.JupyterHub else []
-    named = {"name": SERVICE, "oauth_no_confirm": True, "display": True}
-    c.JupyterHub.services = [*services, {**named, **how}]
-    roles = list(c.JupyterHub.load_roles) if "load_roles" in c.JupyterHub else []
-    c.JupyterHub.load_roles = [*_let_users_in(roles), _SERVICE_ROLE]
+    c.JupyterHub.services = [*services, service]
 
 
-def _let_users_in(roles: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Add to the role that everybody has: the service's pages."""
-    scope = f"access:services!service={SERVICE}"
-    users = next((role for role in roles if role["name"] == "user"), None)
-    others = [role for role in roles if role is not users]
-    users = dict(users or {"name": "user", "scopes": ["self"]})
-    return [*others, {**users, "scopes": [*users.get("scopes", ()), scope]}]
+def _let_use(c: Any, service: str, role_name: str) -> None:
+    """Add a service to what one of JupyterHub's own roles may use."""
+    given = next(
+        (role for role in _roles(c) if role["name"] == role_name),
+        next(role for role in get_default_roles() if role["name"] == role_name),
+    )
+    scope = f"access:services!service={service}"
+    _load_role(c, {**given, "scopes": [*given.get("scopes", ()), scope]})
+
+
+def _load_role(c: Any, role: dict[str, Any]) -> None:
+    others = [each for each in _roles(c) if each["name"] != role["name"]]
+    c.JupyterHub.load_roles = [*others, role]
+
+
+def _roles(c: Any) -> list[dict[str, Any]]:
+    return list(c.JupyterHub.load_roles) if "load_roles" in c.JupyterHub else []

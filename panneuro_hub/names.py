@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Collection
 from dataclasses import dataclass
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -23,6 +24,7 @@ _ADDRESS = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
 # What a resource pattern or a template of any store could take for more than text.
 _ALIVE = "*?$[]{}\\%<>\"'`"
 _HASH_LENGTH = 16  # hexadecimal digits: 64 bits, out of reach of a chosen collision
+_SHORTEST_END = 3  # characters
 
 
 def is_name(text: str) -> bool:
@@ -64,6 +66,22 @@ def slug(text: str, limit: int = LONGEST_NAME) -> str:
     readable = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
     readable = readable[: limit - _HASH_LENGTH - 2].strip("-") or "x"
     return f"{readable}--{digest}"
+
+
+def short_names(names: Collection[str]) -> dict[str, str]:
+    """By name: its last letters, as few as tell it from the others, and three at least.
+
+    For names that nobody chose, such as those of Dask clusters.
+    """
+    return {name: _short(name, set(names) - {name}) for name in names}
+
+
+def _short(name: str, others: set[str]) -> str:
+    for length in range(_SHORTEST_END, len(name)):
+        end = name[-length:]
+        if not any(other.endswith(end) for other in others):
+            return end
+    return name
 
 
 def prefix_problem(text: str) -> str | None:

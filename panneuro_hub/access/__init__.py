@@ -6,9 +6,11 @@ its answer, or compares two answers.
 
 from __future__ import annotations
 
+from panneuro_hub.access.clusters import ClusterChoice, cluster_choice
 from panneuro_hub.access.comparison import differences
 from panneuro_hub.access.decision import decide, decide_all, widest_access
 from panneuro_hub.access.membership import active_teams, is_hub_admin, teams_from_groups
+from panneuro_hub.access.offers import dask_limits
 from panneuro_hub.access.types import (
     Access,
     BudgetLimit,
@@ -18,6 +20,7 @@ from panneuro_hub.access.types import (
     PathVerdict,
     Person,
     TeamPrefix,
+    WorkerLimits,
 )
 from panneuro_hub.access.verdict import judge
 from panneuro_hub.access.views import session_view, team_prefixes
@@ -25,13 +28,17 @@ from panneuro_hub.access.views import session_view, team_prefixes
 __all__ = [
     "Access",
     "BudgetLimit",
+    "ClusterChoice",
     "DaskLimits",
     "Difference",
     "Offer",
     "PathVerdict",
     "Person",
     "TeamPrefix",
+    "WorkerLimits",
     "active_teams",
+    "cluster_choice",
+    "dask_limits",
     "decide",
     "decide_all",
     "differences",

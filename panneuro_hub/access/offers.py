@@ -6,9 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from panneuro_hub.access.membership import Membership
-from panneuro_hub.access.types import BudgetLimit, DaskLimits, Offer
+from panneuro_hub.access.types import BudgetLimit, DaskLimits, Offer, WorkerLimits
 from panneuro_hub.access.wording import listed
-from panneuro_hub.collaboration.models import Collaboration, Image, Profile, ProjectDask
+from panneuro_hub.collaboration.models import (
+    Collaboration,
+    Image,
+    PerPerson,
+    Profile,
+    ProjectDask,
+)
 from panneuro_hub.wire import Denial
 
 T = TypeVar("T", Profile, Image)
@@ -63,9 +69,18 @@ def dask_limits(collaboration: Collaboration, project: str) -> DaskLimits:
         max_workers=_either(own.max_workers, common.max_workers),
         max_cores=_either(own.max_cores, common.max_cores),
         max_memory=_either(own.max_memory, common.max_memory),
+        per_person=_per_person(own.per_person or PerPerson(), common.per_person),
         worker_profiles=_either(own.worker_profiles, tuple(common.worker_profiles)) or (),
         idle_timeout=_either(own.idle_timeout, common.idle_timeout),
         reason=reason,
+    )
+
+
+def _per_person(own: PerPerson, common: PerPerson) -> WorkerLimits:
+    return WorkerLimits(
+        max_workers=_either(own.max_workers, common.max_workers),
+        max_cores=_either(own.max_cores, common.max_cores),
+        max_memory=_either(own.max_memory, common.max_memory),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from panneuro_hub.access.offers import dask_limits
-from panneuro_hub.access.types import Kind
+from panneuro_hub.access.types import Kind, WorkerLimits
 from panneuro_hub.collaboration.models import Collaboration
 from panneuro_hub.collaboration.quantities import format_duration, format_memory
 
@@ -110,17 +110,21 @@ def _projects(collaboration: Collaboration) -> Settings:
             budget = f"{project.budget.usd_per_month:g} USD a month"
             yield limit("budget"), f"{budget}, then {project.budget.when_spent}"
         dask = dask_limits(collaboration, name)
-        yield limit("Dask workers"), _number(dask.max_workers)
-        yield limit("Dask cores"), _number(dask.max_cores)
-        yield (
-            limit("Dask memory"),
-            None if dask.max_memory is None else format_memory(dask.max_memory),
-        )
+        for what, value in _sizes(dask.pooled):
+            yield limit(f"Dask {what}"), value
+        for what, value in _sizes(dask.per_person):
+            yield limit(f"Dask {what} of each person"), value
         yield (
             limit("Dask idle timeout"),
             None if dask.idle_timeout is None else format_duration(dask.idle_timeout),
         )
         yield limit("Dask worker profiles"), ", ".join(dask.worker_profiles) or None
+
+
+def _sizes(limits: WorkerLimits) -> Iterator[tuple[str, str | None]]:
+    yield "workers", _number(limits.max_workers)
+    yield "cores", _number(limits.max_cores)
+    yield "memory", None if limits.max_memory is None else format_memory(limits.max_memory)
 
 
 def _price(usd: float) -> str:

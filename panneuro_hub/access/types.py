@@ -42,6 +42,23 @@ class Offer:
 
 
 @dataclass(frozen=True)
+class WorkerLimits:
+    """What some workers may have together; `None` where there is no limit.
+
+    Parameters
+    ----------
+    max_workers : int or None
+    max_cores : float or None
+    max_memory : int or None
+        In bytes.
+    """
+
+    max_workers: int | None = None
+    max_cores: float | None = None
+    max_memory: int | None = None
+
+
+@dataclass(frozen=True)
 class DaskLimits:
     """What a project's clusters may have together; `None` where there is no limit.
 
@@ -51,6 +68,8 @@ class DaskLimits:
     max_cores : float or None
     max_memory : int or None
         In bytes.
+    per_person : WorkerLimits
+        What the clusters of each person may have together in this project.
     worker_profiles : tuple of str
     idle_timeout : timedelta or None
     reason : str
@@ -60,9 +79,15 @@ class DaskLimits:
     max_workers: int | None
     max_cores: float | None
     max_memory: int | None
+    per_person: WorkerLimits
     worker_profiles: tuple[str, ...]
     idle_timeout: timedelta | None
     reason: str
+
+    @property
+    def pooled(self) -> WorkerLimits:
+        """What all clusters of the project may have together."""
+        return WorkerLimits(self.max_workers, self.max_cores, self.max_memory)
 
 
 @dataclass(frozen=True)

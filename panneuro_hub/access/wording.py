@@ -10,3 +10,8 @@ def listed(words: Sequence[str], last: str = "and") -> str:
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} {last} {words[-1]}"
+
+
+def shorten(text: str, limit: int = 60) -> str:
+    """Untrusted text, quoted and cut, good for a message."""
+    return repr(text if len(text) <= limit else text[:limit] + "…")

@@ -1,4 +1,4 @@
-"""Where a session's clients find its data: variables, and no secret among them."""
+"""Where a session's clients find its data and its clusters: variables, none of them secret."""
 
 from __future__ import annotations
 
@@ -24,4 +24,42 @@ def environment(store: S3Store, project: str, service_url: str) -> dict[str, str
         variables["AWS_ENDPOINT_URL_S3"] = store.endpoint_url
         if store.endpoint_url.startswith("http://"):
             variables["AWS_ALLOW_HTTP"] = "true"
+    return variables
+
+
+def gateway_environment(
+    address: str,
+    public_address: str,
+    proxy_address: str | None,
+    profile: str,
+    image: str | None,
+) -> dict[str, str]:
+    """The variables that tell a session's clients where Dask clusters are started; no secret.
+
+    A client shows the server's own token, which its process has already.
+
+    Parameters
+    ----------
+    address : str
+        The gateway, as sessions reach it.
+    public_address : str
+        The gateway, as browsers reach it: dashboards' links begin with it.
+    proxy_address : str or None
+        Where connections to schedulers go; `None` for the host and port of `address`.
+    profile, image : str, str or None
+        What the session runs, by the collaboration's names.
+
+    Source: Dask Gateway documentation, "Configuration Reference" of the client, and Dask
+    documentation, "Configuration", for how a variable's name becomes a key.
+    """
+    variables = {
+        "DASK_GATEWAY__ADDRESS": address,
+        "DASK_GATEWAY__AUTH__TYPE": "jupyterhub",
+        "DASK_GATEWAY__PUBLIC_ADDRESS": public_address,
+        "PANNEURO_PROFILE": profile,
+    }
+    if proxy_address:
+        variables["DASK_GATEWAY__PROXY_ADDRESS"] = proxy_address
+    if image:
+        variables["PANNEURO_IMAGE"] = image
     return variables

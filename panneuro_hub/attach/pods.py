@@ -6,6 +6,7 @@ container knows where on loopback to ask, and sees neither ticket nor keys.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from panneuro_hub.collaboration import Profile
@@ -33,6 +34,12 @@ def labels(session: Session, user: str) -> dict[str, str]:
         f"{LABEL}owner": slug(user),
         f"{LABEL}session": session.id,
     }
+
+
+def is_of(pod: Mapping[str, Any], session: Session) -> bool:
+    """Whether a pod, as the API server tells it, was made for this session."""
+    labels = pod["metadata"].get("labels") or {}
+    return bool(labels.get(f"{LABEL}session") == session.id)
 
 
 def client_environment() -> dict[str, str]:

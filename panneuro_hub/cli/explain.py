@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import click
 
-from panneuro_hub.access import Access, DaskLimits, PathVerdict, judge
+from panneuro_hub.access import Access, DaskLimits, PathVerdict, WorkerLimits, judge
+from panneuro_hub.access.wording import listed
 from panneuro_hub.cli.inputs import DENIED, Question, file_argument, person_options, read
 from panneuro_hub.cli.output import as_json, heading, prose, rows
 from panneuro_hub.collaboration.models import Collaboration
@@ -100,9 +102,8 @@ def _dask(limits: DaskLimits | None) -> dict[str, Any] | None:
         return None
     idle = limits.idle_timeout
     return {
-        "max_workers": limits.max_workers,
-        "max_cores": limits.max_cores,
-        "max_memory": limits.max_memory,
+        **asdict(limits.pooled),
+        "per_person": asdict(limits.per_person),
         "worker_profiles": list(limits.worker_profiles),
         "idle_timeout": None if idle is None else idle.total_seconds(),
         "reason": limits.reason,
@@ -138,6 +139,15 @@ def _section(title: str, table: list[list[str]]) -> None:
 
 
 def _limits(limits: DaskLimits) -> str:
+    parts = _sizes(limits.pooled)
+    if own := _sizes(limits.per_person):
+        parts.append(f"of which each person {listed(own)} at most")
+    if limits.idle_timeout is not None:
+        parts.append(f"idle for {format_duration(limits.idle_timeout)} at most")
+    return ", ".join(parts) or "no limit"
+
+
+def _sizes(limits: WorkerLimits) -> list[str]:
     parts = []
     if limits.max_workers is not None:
         parts.append(f"{limits.max_workers} workers")
@@ -145,9 +155,7 @@ def _limits(limits: DaskLimits) -> str:
         parts.append(f"{limits.max_cores:g} cores")
     if limits.max_memory is not None:
         parts.append(f"{format_memory(limits.max_memory)} memory")
-    if limits.idle_timeout is not None:
-        parts.append(f"idle for {format_duration(limits.idle_timeout)} at most")
-    return ", ".join(parts) or "no limit"
+    return parts
 
 
 def _show_verdict(path: str, verdict: PathVerdict) -> None:

@@ -119,6 +119,13 @@ class Budget(Model):
     when_spent: Literal["warn"] = "warn"
 
 
+class Kubernetes(Model):
+    """Where pods of a profile are placed."""
+
+    node_selector: dict[LabelKey, LabelValue] = {}
+    tolerations: tuple[Toleration, ...] = ()
+
+
 class WorkerProfile(Model):
     """The size of a Dask worker and its price, in US dollars per hour."""
 
@@ -126,6 +133,15 @@ class WorkerProfile(Model):
     cpu: Cores
     memory: Memory
     price_per_hour: Price = 0.0
+    kubernetes: Kubernetes = Kubernetes()
+
+
+class PerPerson(Model):
+    """What one person's clusters may have together in a project; `None` where there is none."""
+
+    max_workers: Count | None = None
+    max_cores: CoreLimit | None = None
+    max_memory: Memory | None = None
 
 
 class Dask(Model):
@@ -134,6 +150,7 @@ class Dask(Model):
     max_workers: Count | None = None
     max_cores: CoreLimit | None = None
     max_memory: Memory | None = None
+    per_person: PerPerson = PerPerson()
     worker_profiles: dict[Name, WorkerProfile] = {}
     idle_timeout: Duration | None = None
 
@@ -144,6 +161,7 @@ class ProjectDask(Model):
     max_workers: Count | None = None
     max_cores: CoreLimit | None = None
     max_memory: Memory | None = None
+    per_person: PerPerson | None = None
     worker_profiles: tuple[Name, ...] | None = None
     idle_timeout: Duration | None = None
 
@@ -187,13 +205,6 @@ class Image(Model):
     title: Line
     image: ImageName
     default: Flag = False
-
-
-class Kubernetes(Model):
-    """Where pods of a profile are placed."""
-
-    node_selector: dict[LabelKey, LabelValue] = {}
-    tolerations: tuple[Toleration, ...] = ()
 
 
 class Profile(Model):

@@ -1,1 +1,7 @@
 """What dask-gateway-server needs to start clusters in projects; one import in its config file."""
+
+from __future__ import annotations
+
+from panneuro_hub.dask.configure import configure
+
+__all__ = ["configure"]

@@ -10,13 +10,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 
-from panneuro_hub.demo.confirm import CONFIRMATIONS
+from panneuro_hub.demo.confirm import CLUSTER_CONFIRMATIONS, CONFIRMATIONS, Confirmations
 from panneuro_hub.demo.console import Console
 from panneuro_hub.demo.errors import DemoError
 from panneuro_hub.demo.forms import form_for
 from panneuro_hub.demo.kernel import CellRun, Kernel, code_cells, kernel
-from panneuro_hub.demo.stack import Demo, notebook
+from panneuro_hub.demo.stack import CLUSTER_NOTEBOOK, NOTEBOOK, Demo, notebook
 from panneuro_hub.demo.visitor import Visitor, visit
+from panneuro_hub.service.database import Database
 from panneuro_hub.service.ledger import Entry, Ledger
 
 RESEARCHER = "ada"
@@ -44,8 +45,12 @@ async def check(demo: Demo, console: Console) -> None:
         console.step("\n".join([f"a {PROFILE} server is started in {PROJECT}:", *said]))
         server = await researcher.enter()
         console.step(f"the server at {server} lets {RESEARCHER} in")
-        async with kernel(researcher, server) as python:
-            await _run_notebook(python, console)
+        for name, wanted in (
+            (NOTEBOOK, CONFIRMATIONS),
+            (CLUSTER_NOTEBOOK, CLUSTER_CONFIRMATIONS),
+        ):
+            async with kernel(researcher, server) as python:
+                await _run_notebook(python, name, wanted, console)
         console.step(judge_ledger(await _ledger_of(demo)))
         await researcher.stop()
         console.step("the server is stopped")
@@ -69,14 +74,14 @@ async def _look_at_form(researcher: Visitor) -> str:
     return f"the form offers {', '.join(offered)}, and not {FORBIDDEN}"
 
 
-async def _run_notebook(python: Kernel, console: Console) -> None:
-    left = dict(CONFIRMATIONS)
-    for cell in code_cells(notebook()):
+async def _run_notebook(python: Kernel, name: str, wanted: Confirmations, console: Console) -> None:
+    left = dict(wanted)
+    for cell in code_cells(notebook(name)):
         run = await python.run(cell.source)
         for line in confirm(cell.tags, run, left):
             console.step(line)
     if left:
-        raise DemoError(f"the notebook has no cell with the tag {', '.join(left)}")
+        raise DemoError(f"{name} has no cell with the tag {', '.join(left)}")
 
 
 def confirm(
@@ -87,27 +92,38 @@ def confirm(
 
 
 async def _ledger_of(demo: Demo) -> list[Entry]:
-    with closing(Ledger(demo.settings.ledger_url)) as ledger:
-        return await ledger.entries(project=PROJECT)
+    with closing(Database(demo.settings.ledger_url)) as database:
+        return await Ledger(database).entries(project=PROJECT)
 
 
 def judge_ledger(entries: Sequence[Entry]) -> str:
-    """The ledger has every key of the researcher's session, each with its reason.
+    """The ledger has every key of the researcher's server and cluster, each with its reason.
 
     Raises
     ------
     DemoError
-        If it has fewer than two (the first and a renewed one), or grants of what is
-        not theirs.
+        If one of them has fewer than two (the first and a renewed one), or a grant of what
+        is not theirs.
     """
     issued = [entry for entry in entries if entry.event == "issue" and entry.person == RESEARCHER]
-    keys = {entry.access_key_id for entry in issued}
-    if len(keys) < 2:
-        raise DemoError(f"expected the first and a renewed key in the ledger, but saw {len(keys)}")
+    sessions = {entry.session for entry in issued}
+    keys = {(entry.session, entry.access_key_id) for entry in issued}
+    if len(sessions) < 2:
+        raise DemoError(
+            f"expected keys of a server and of a cluster in the ledger, but saw {len(sessions)}"
+        )
+    for session in sessions:
+        found = sum(session == owner for owner, _ in keys)
+        if found < 2:
+            raise DemoError(f"expected the first and a renewed key in the ledger, but saw {found}")
     grants: Mapping[str, str] = {prefix: mode for entry in issued for mode, prefix in entry.grants}
     if any(FORBIDDEN in prefix for prefix in grants):
         raise DemoError(f"the ledger has a grant of {FORBIDDEN}: {grants}")
     lines = [f"{mode} {prefix}" for prefix, mode in grants.items()]
     return "\n".join(
-        [f"the ledger has {len(keys)} keys of {RESEARCHER}: {issued[0].reason}", *lines]
+        [
+            f"the ledger has {len(keys)} keys of {RESEARCHER}, for a server and a cluster: "
+            f"{issued[0].reason}",
+            *lines,
+        ]
     )

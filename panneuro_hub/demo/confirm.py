@@ -1,4 +1,4 @@
-"""What the check wants of the example notebook, by the tags of its cells."""
+"""What the check wants of the example notebooks, by the tags of their cells."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ _SUMMARY = re.compile(
     r"(?P<spikes>\d+) spikes: (?P<before>-?[\d.]+) ms before a spike the sound is "
     r"(?P<level>[+-][\d.]+) dB from its mean; chance gives (?P<low>[+-][\d.]+) to "
     r"(?P<high>[+-][\d.]+) dB"
+)
+_SPECTRUM = re.compile(
+    r"(?P<seconds>\d+) seconds: half of the changes are slower than (?P<middle>\d+) Hz, "
+    r"and (?P<below>[\d.]+)% slower than 200 Hz"
 )
 _BEFORE, _AFTER = 0.015, 0.005  # s: the notebook's window
 
@@ -79,9 +83,85 @@ def renewal(run: CellRun) -> str:
     return "; ".join(run.text.strip().splitlines())
 
 
-CONFIRMATIONS: Mapping[str, Callable[[CellRun], str]] = {
+def cluster(run: CellRun) -> str:
+    """A cluster of the project runs, with its workers."""
+    first = run.text.strip().partition("\n")[0]
+    if first != "2 workers for nhp-navigation":
+        raise DemoError(f"expected 2 workers for nhp-navigation, but it says:\n{run.text}")
+    return f"a Dask cluster is started from the notebook: {first}"
+
+
+def spectrum(run: CellRun) -> str:
+    """The spectrum is that of the recording, and was plotted."""
+    found = _SPECTRUM.search(run.text)
+    if found is None:
+        raise DemoError(f"the notebook printed no spectrum, but:\n{run.text}")
+    seen = (int(found["seconds"]), int(found["middle"]), float(found["below"]))
+    expected = expected_spectrum()
+    if seen != expected:
+        raise DemoError(f"expected {expected} (seconds, Hz, %), but the notebook found {seen}")
+    if "image/png" not in run.media:
+        raise DemoError("the notebook plotted nothing")
+    return f"{found[0]}; plotted"
+
+
+def expected_spectrum() -> tuple[int, int, float]:
+    """Seconds, the middle frequency and per cent below the cut-off, from nitime's own files."""
+    import numpy as np
+
+    from panneuro_hub.demo.recordings import read_receptor  # seconds to import
+
+    recording = read_receptor(1)
+    level = recording.stimulus.reshape(-1, round(recording.rate))
+    changes = level - level.mean(axis=1, keepdims=True)
+    power = (np.abs(np.fft.rfft(changes * np.hanning(level.shape[1]))) ** 2).mean(axis=0)
+    middle = np.searchsorted(np.cumsum(power), power.sum() / 2)
+    below = power[: recording.cutoff + 1].sum() / power.sum()
+    return len(level), int(middle), round(100 * float(below), 1)
+
+
+def over_chunks(run: CellRun) -> str:
+    """Both workers read chunks of the stimulus from the store."""
+    if not run.text.startswith("10 chunks were read by 2 workers"):
+        raise DemoError(f"expected 10 chunks read by 2 workers, but it says:\n{run.text}")
+    return run.text.strip()
+
+
+def refused_to_workers(run: CellRun) -> str:
+    """The workers may do no more than the session."""
+    return f"a worker is {refused(run)}"
+
+
+def workers_renewal(run: CellRun) -> str:
+    """The keys of both workers changed while they read."""
+    if not run.text.startswith("keys renewed on 2 of 2 workers"):
+        raise DemoError(f"expected renewed keys on 2 workers, but the notebook says:\n{run.text}")
+    return run.text.strip()
+
+
+def closed(run: CellRun) -> str:
+    """The cluster has ended."""
+    if run.text.strip() != "the cluster is closed":
+        raise DemoError(f"expected the end of the cluster, but the notebook says:\n{run.text}")
+    return run.text.strip()
+
+
+Confirmations = Mapping[str, Callable[[CellRun], str]]
+
+CONFIRMATIONS: Confirmations = {
     "session": session,
     "average": average,
     "refused": refused,
     "renewal": renewal,
 }
+"""Of the notebook with the spike-triggered average."""
+
+CLUSTER_CONFIRMATIONS: Confirmations = {
+    "cluster": cluster,
+    "spectrum": spectrum,
+    "map": over_chunks,
+    "workers-refused": refused_to_workers,
+    "workers-renewal": workers_renewal,
+    "closed": closed,
+}
+"""Of the notebook that computes on a cluster."""

@@ -5,6 +5,7 @@ identity provider and spawner.
 """
 
 import os
+from pathlib import Path
 
 from panneuro_hub.configure import configure
 from panneuro_hub.demo.settings import VARIABLE, HubSettings
@@ -21,6 +22,8 @@ configure(
     service_environment=demo.service_environment,
     ledger_url=demo.ledger_url,
     renew_after_seconds=demo.renew_after_seconds,
+    dask_gateway_url=f"http://127.0.0.1:{demo.gateway_port}",
+    dask_gateway_command=demo.gateway_command,
 )
 
 for trait, value in demo.authenticator.items():
@@ -33,7 +36,7 @@ c.JupyterHub.db_url = f"sqlite:///{demo.folder}/jupyterhub.sqlite"
 c.JupyterHub.cookie_secret_file = f"{demo.folder}/cookie_secret"
 c.JupyterHub.template_vars = {"announcement": "This is a demo: everything is on this machine."}
 
-c.JupyterHub.proxy_class = "traefik_file"
+c.JupyterHub.proxy_class = "panneuro_hub.hub.proxy.PanNeuroTraefikProxy"
 c.TraefikFileProviderProxy.static_config_file = f"{demo.folder}/traefik.toml"
 c.TraefikFileProviderProxy.dynamic_config_file = f"{demo.folder}/rules.toml"
 c.TraefikFileProviderProxy.traefik_api_url = f"http://127.0.0.1:{demo.proxy_api_port}"
@@ -44,6 +47,13 @@ c.TraefikFileProviderProxy.extra_static_config = {
 
 c.SimpleLocalProcessSpawner.home_dir_template = f"{demo.homes}/{{username}}"
 c.Spawner.default_url = f"/lab/tree/{demo.notebook}"
+# What the notebook's image has below /etc: JupyterLab's Dask panel makes projects' clusters.
+c.Spawner.environment = {
+    "DASK_LABEXTENSION__DEFAULT__ADAPT": "{'minimum': 0, 'maximum': 4}",
+    "DASK_LABEXTENSION__FACTORY__CLASS": "ProjectCluster",
+    "DASK_LABEXTENSION__FACTORY__MODULE": "panneuro_hub.lab.clusters",
+    "JUPYTER_CONFIG_PATH": str(Path(__file__).with_name("jupyter")),
+}
 c.Spawner.http_timeout = 60  # the first JupyterLab of a day is slow on a laptop
 c.LocalProcessSpawner.interrupt_timeout = 5
 if os.geteuid() == 0:  # in a container, say; Jupyter wants to be told

@@ -157,7 +157,7 @@ def identities(admin: Keys, vendor: Keys) -> dict[str, Any]:
 
 
 def roles(bucket: str, role_arn: str, signing_key: str) -> dict[str, Any]:
-    """The one role and what it may do (``iam.json``): objects of `bucket`, never the bucket.
+    """The one role and what it may do (``iam.json``): objects of `bucket`, never change it.
 
     A session has what this role and its own session policy both allow. Only the
     vendor may assume the role: not the admin, and no session of the role itself.
@@ -185,6 +185,7 @@ def roles(bucket: str, role_arn: str, signing_key: str) -> dict[str, Any]:
                     "s3:ListBucket",
                     "s3:ListBucketVersions",
                     "s3:ListBucketMultipartUploads",
+                    "s3:GetBucketLocation",
                 ],
                 "Resource": [arn],
             },

@@ -1,4 +1,4 @@
-"""What the demo tells its hub's configuration, as a private file."""
+"""What the demo tells its hub's and its gateway's configuration, as private files."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 VARIABLE = "PANNEURO_DEMO_SETTINGS"
+GATEWAY_VARIABLE = "PANNEURO_DEMO_GATEWAY"
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,9 @@ class HubSettings:
         The collaboration file.
     hub_url : str
         The hub as a browser sees it.
-    hub_port, service_port, proxy_api_port : int
-        Ports of 127.0.0.1 for the hub itself, the service, and the proxy's API.
+    hub_port, service_port, proxy_api_port, gateway_port : int
+        Ports of 127.0.0.1 for the hub itself, the service, the proxy's API, and the Dask
+        gateway.
     authenticator : dict
         Traits of the authenticator.
     service_environment : dict of str to str
@@ -35,6 +37,8 @@ class HubSettings:
         After how long sessions get new keys.
     notebook : str
         What opens first in a server, relative to the home folder.
+    gateway_command : list of str
+        What starts the Dask gateway.
     """
 
     folder: str
@@ -44,10 +48,12 @@ class HubSettings:
     hub_port: int
     service_port: int
     proxy_api_port: int
+    gateway_port: int
     authenticator: dict[str, Any] = field(repr=False)
     service_environment: dict[str, str] = field(repr=False)
     renew_after_seconds: int
     notebook: str
+    gateway_command: list[str]
 
     @property
     def ledger_url(self) -> str:
@@ -56,12 +62,49 @@ class HubSettings:
 
     def write(self, path: Path) -> None:
         """Write it where only this account reads it; what was there is replaced."""
-        path.unlink(missing_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as output:
-            json.dump(asdict(self), output)
+        _write_private(path, asdict(self))
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> HubSettings:
         """Read what `write` wrote."""
         return cls(**json.loads(Path(path).read_text()))
+
+
+@dataclass(frozen=True)
+class GatewaySettings:
+    """Everything that ``dask_gateway_config.py`` of the demo needs; it holds no secret.
+
+    Parameters
+    ----------
+    folder : str
+        Where clusters keep their files.
+    collaboration : str
+        The collaboration file.
+    service_url : str
+        The PanNeuro service.
+    port, api_port : int
+        Ports of 127.0.0.1 for the gateway as hub and sessions reach it, and for its own
+        process.
+    """
+
+    folder: str
+    collaboration: str
+    service_url: str
+    port: int
+    api_port: int
+
+    def write(self, path: Path) -> None:
+        """Write it where only this account reads it; what was there is replaced."""
+        _write_private(path, asdict(self))
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> GatewaySettings:
+        """Read what `write` wrote."""
+        return cls(**json.loads(Path(path).read_text()))
+
+
+def _write_private(path: Path, content: dict[str, Any]) -> None:
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as output:
+        json.dump(content, output)

@@ -17,14 +17,24 @@ from panneuro_hub.demo.people import MEMBERSHIPS_THAT_ENDED, PEOPLE, DemoPerson
 from panneuro_hub.demo.processes import Child, Processes, answers, free_port
 from panneuro_hub.demo.provider import settings, start_provider
 from panneuro_hub.demo.seaweedfs import SeaweedFS
-from panneuro_hub.demo.settings import VARIABLE, HubSettings
+from panneuro_hub.demo.settings import (
+    GATEWAY_VARIABLE,
+    VARIABLE,
+    GatewaySettings,
+    HubSettings,
+)
 
 BUCKET = "learning-circuits"
 NOTEBOOK = "spike_triggered_average.ipynb"
+CLUSTER_NOTEBOOK = "spectrum_on_a_cluster.ipynb"
+NOTEBOOKS = (NOTEBOOK, CLUSTER_NOTEBOOK)
 _HUB_PORT = 8000
 _PATIENCE = 120  # s: for the first start on a slow laptop
 # Made anew each time. What people have in "homes" outlives a demo.
-_ANEW = ("store", "hub", "logs", "settings.json", "collaboration.yaml")
+_ANEW = (
+    *("store", "hub", "gateway", "logs"),
+    *("settings.json", "gateway.json", "collaboration.yaml"),
+)
 
 Say = Callable[[str], None]
 
@@ -88,6 +98,7 @@ def running(folder: Path, renew_after_seconds: int, say: Say) -> Iterator[Demo]:
         provider = start_provider(processes, PEOPLE, ports[0], folder / "logs" / "provider.log")
         hub = hub_settings(folder, store, provider.url, ports[1:], renew_after_seconds)
         hub.write(folder / "settings.json")
+        gateway_settings(hub, ports[-1]).write(folder / "gateway.json")
         hub_process = start_hub(processes, hub, folder)
         # Meanwhile: both take a few seconds to start.
         say(f"{len(load(store))} recordings are in s3://{BUCKET}")
@@ -99,25 +110,27 @@ def running(folder: Path, renew_after_seconds: int, say: Say) -> Iterator[Demo]:
 
 
 def prepare_folder(folder: Path) -> None:
-    """Clear what an earlier demo left, and put the notebook into everybody's home."""
+    """Clear what an earlier demo left, and put the notebooks into everybody's home."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for left in (folder / name for name in _ANEW):
         if left.is_dir():
             shutil.rmtree(left)
         else:
             left.unlink(missing_ok=True)
-    for name in ("logs", "hub"):
+    for name in ("logs", "hub", "gateway"):
         (folder / name).mkdir(mode=0o700)
+    (folder / "gateway" / "clusters").mkdir(mode=0o700)
     for person in PEOPLE:
         home = folder / "homes" / person.name
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not (home / NOTEBOOK).exists():
-            (home / NOTEBOOK).write_text(notebook(), encoding="utf-8")
+        for name in NOTEBOOKS:
+            if not (home / name).exists():
+                (home / name).write_text(notebook(name), encoding="utf-8")
 
 
-def notebook() -> str:
-    """The example notebook, as JSON."""
-    packaged = resources.files("panneuro_hub.demo") / "notebooks" / NOTEBOOK
+def notebook(name: str = NOTEBOOK) -> str:
+    """One of the example notebooks, as JSON."""
+    packaged = resources.files("panneuro_hub.demo") / "notebooks" / name
     return packaged.read_text(encoding="utf-8")
 
 
@@ -142,7 +155,8 @@ def hub_settings(
     Parameters
     ----------
     ports : list of int
-        For the hub as a browser sees it, for the hub itself, the service, and the proxy.
+        For the hub as a browser sees it, for the hub itself, the service, the proxy, and
+        the Dask gateway.
     """
     address = StoreAddress(store.endpoint_url, store.bucket, store.region, store.role_arn)
     collaboration = folder / "collaboration.yaml"
@@ -156,6 +170,7 @@ def hub_settings(
         hub_port=ports[1],
         service_port=ports[2],
         proxy_api_port=ports[3],
+        gateway_port=ports[4],
         authenticator=settings(provider_url, hub_url),
         service_environment={
             "AWS_ACCESS_KEY_ID": store.vendor.access_key,
@@ -164,11 +179,32 @@ def hub_settings(
         },
         renew_after_seconds=renew_after_seconds,
         notebook=NOTEBOOK,
+        gateway_command=gateway_command(folder),
+    )
+
+
+def gateway_command(folder: Path) -> list[str]:
+    """What starts the Dask gateway; its settings are in a file of `folder`."""
+    config = Path(__file__).with_name("dask_gateway_config.py")
+    return [
+        *("env", f"{GATEWAY_VARIABLE}={folder / 'gateway.json'}"),
+        *(sys.executable, "-m", "dask_gateway_server", "-f", str(config)),
+    ]
+
+
+def gateway_settings(hub: HubSettings, api_port: int) -> GatewaySettings:
+    """What the Dask gateway of a hub is to be told; `api_port` is for its own process."""
+    return GatewaySettings(
+        folder=str(Path(hub.folder).with_name("gateway")),
+        collaboration=hub.collaboration,
+        service_url=f"http://127.0.0.1:{hub.service_port}/services/panneuro",
+        port=hub.gateway_port,
+        api_port=api_port,
     )
 
 
 def start_hub(processes: Processes, hub: HubSettings, folder: Path) -> Child:
-    """Start JupyterHub, which starts its proxy and the service."""
+    """Start JupyterHub, which starts its proxy, the service and the Dask gateway."""
     config = Path(__file__).with_name("jupyterhub_config.py")
     # Not this process's environment: keys in it must reach no part of the demo.
     environment = {
@@ -189,9 +225,9 @@ def start_hub(processes: Processes, hub: HubSettings, folder: Path) -> Child:
 
 
 def _ports() -> list[int]:
-    """Five free ports; the second is the hub's as a browser sees it, 8000 if that is free."""
+    """Seven free ports; the second is the hub's as a browser sees it, 8000 if that is free."""
     ports = [free_port()]
     ports.append(free_port(_HUB_PORT, avoid=ports))
-    while len(ports) < 5:
+    while len(ports) < 7:
         ports.append(free_port(avoid=ports))
     return ports

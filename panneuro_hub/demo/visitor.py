@@ -7,7 +7,9 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from http.cookies import BaseCookie
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 from yarl import URL
@@ -16,10 +18,18 @@ from panneuro_hub.demo.errors import DemoError
 from panneuro_hub.demo.forms import Form, form_for, text_of
 
 _XSRF = "_xsrf"
+_NOWHERE = URL()
 _SHOWN = 400  # characters of a page that an error shows
 # What browsers say of a request; JupyterHub's protection from forged requests reads it.
 _NAVIGATE = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "same-origin"}
 _FETCH = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}
+
+
+class _CookieJar(aiohttp.CookieJar):
+    """Compares paths as they are written, like browsers; aiohttp's own decodes a request's."""
+
+    def filter_cookies(self, request_url: URL = _NOWHERE) -> BaseCookie[str]:
+        return super().filter_cookies(request_url.with_path(request_url.raw_path))
 
 
 @dataclass(frozen=True)
@@ -268,7 +278,7 @@ async def _until_ready(events: AsyncIterator[dict[str, Any]]) -> list[str]:
 
 
 def _quoted(name: str) -> str:
-    return URL.build(path=f"/{name}").raw_path[1:]
+    return quote(name, safe="@~")  # as JupyterHub does it
 
 
 @asynccontextmanager
@@ -281,10 +291,15 @@ async def visit(hub_url: str, patience: float = 120) -> AsyncIterator[Visitor]:
         If the hub or the provider cannot be reached.
     """
     # Cookies of an address rather than a name are kept only by a jar that is told so.
-    jar = aiohttp.CookieJar(unsafe=True)
+    jar = _CookieJar(unsafe=True)
     limits = aiohttp.ClientTimeout(total=patience)
     try:
-        async with aiohttp.ClientSession(cookie_jar=jar, timeout=limits) as session:
+        async with aiohttp.ClientSession(
+            # Addresses stay as the hub writes them, with what has a meaning in them encoded.
+            cookie_jar=jar,
+            timeout=limits,
+            requote_redirect_url=False,
+        ) as session:
             yield Visitor(session, hub_url)
     except aiohttp.ClientError as problem:
         raise DemoError(f"lost the connection to {hub_url}: {problem}") from problem

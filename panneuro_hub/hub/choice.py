@@ -12,6 +12,7 @@ from typing import Any
 
 from panneuro_hub.access import Access
 from panneuro_hub.access.types import Offer
+from panneuro_hub.access.wording import shorten
 from panneuro_hub.errors import AccessDenied, InvalidChoice
 
 OPTIONS = ("project", "profile", "image")
@@ -109,11 +110,6 @@ def choose(
     if profile is None:
         raise AccessDenied(f"no profile may be used in {project}: {_denials(access, 'profile')}")
     return Choice(project, profile, _offered("image", asked["image"], access.images, access))
-
-
-def shorten(text: str, limit: int = 60) -> str:
-    """Untrusted text, quoted and cut, good for a message."""
-    return repr(text if len(text) <= limit else text[:limit] + "…")
 
 
 def _text(options: Mapping[str, Any], option: str) -> str:

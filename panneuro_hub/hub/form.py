@@ -6,22 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from panneuro_hub.access import Access
 from panneuro_hub.access.types import Offer
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.hub.choice import field_name
 from panneuro_hub.hub.session import describe
+from panneuro_hub.pages import templates
 
 _LEVELS = {"read": "read", "write": "read and write", "manage": "manage"}
-_templates = Environment(
-    loader=PackageLoader("panneuro_hub.hub", "templates"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+_templates = templates("panneuro_hub.hub")
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from datetime import timedelta
 from typing import Any
 
 from panneuro_hub.collaboration.models import Collaboration, Store
-from panneuro_hub.policy.s3 import LIST_WRITE, READ_OBJECTS, TEND_OBJECTS, WRITE_OBJECTS
+from panneuro_hub.policy.s3 import LIST_WRITE, LOCATE, READ_OBJECTS, TEND_OBJECTS, WRITE_OBJECTS
 
 SERVICE_ACCOUNT = "panneuro"
 """The Kubernetes service account of the service's pods, as deploy/ names it."""
@@ -160,7 +160,12 @@ def permissions(buckets: Iterable[str]) -> Document:
             "Action": sorted({*READ_OBJECTS, *WRITE_OBJECTS, *TEND_OBJECTS}),
             "Resource": [f"{arn}/*" for arn in arns],
         },
-        {"Sid": "Listings", "Effect": "Allow", "Action": sorted(LIST_WRITE), "Resource": arns},
+        {
+            "Sid": "Listings",
+            "Effect": "Allow",
+            "Action": sorted({*LIST_WRITE, *LOCATE}),
+            "Resource": arns,
+        },
     )
 
 

@@ -1,4 +1,4 @@
-"""The session policy of an S3 store: exactly what the grants say, and nothing about the bucket.
+"""The session policy of an S3 store: what the grants say, and of the bucket its region alone.
 
 Sources: AWS Service Authorization Reference, "Actions, resources, and condition keys
 for Amazon S3"; AWS Security Token Service API Reference, "AssumeRole".
@@ -35,6 +35,10 @@ LIST_READ = ("s3:ListBucket",)
 
 LIST_WRITE = ("s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads")
 """Given on write prefixes, through the same condition."""
+
+LOCATE = ("s3:GetBucketLocation",)
+"""Given on every bucket that has a grant: s3fs asks it before it writes a folder of files, as Dask
+does, and would else try to make the bucket. It tells the region, which sessions are told anyway."""
 
 # Where a store does not say s3:prefix for one of the listings, its condition fails and the
 # listing is denied: the bucket never comes into view. AWS's reference names the key for ListBucket
@@ -80,6 +84,7 @@ def session_policy(grants: Sequence[Grant]) -> str:
         *_allowed(READ_OBJECTS + WRITE_OBJECTS + TEND_OBJECTS, outer_writes),
         *_on_buckets(LIST_READ, outer_reads),
         *_on_buckets(LIST_WRITE, outer_writes),
+        *_located(reads | writes),
         *_denied(_outermost(frozen)),
     ]
     if not statements:
@@ -146,6 +151,13 @@ def _on_buckets(actions: Sequence[str], places: Sequence[Location]) -> list[Stat
         }
         for bucket in sorted({place.bucket for place in places})
     ]
+
+
+def _located(places: Iterable[Location]) -> list[Statement]:
+    buckets = sorted({f"arn:aws:s3:::{place.bucket}" for place in places})
+    if not buckets:
+        return []
+    return [{"Effect": "Allow", "Action": _short(LOCATE), "Resource": _short(buckets)}]
 
 
 def _short(values: Sequence[str]) -> str | list[str]:

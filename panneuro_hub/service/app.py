@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import logging
 import os
 import signal
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -16,9 +17,15 @@ from urllib.parse import urlparse
 import click
 from tornado import web
 from tornado.httpserver import HTTPServer
+from tornado.ioloop import PeriodicCallback
 
 from panneuro_hub.current import Current
-from panneuro_hub.errors import PanNeuroError
+from panneuro_hub.errors import PanNeuroError, ServiceUnavailable
+from panneuro_hub.service import dashboard_handlers, login, monitoring
+from panneuro_hub.service.clusters import Clusters
+from panneuro_hub.service.dashboards import Dashboards
+from panneuro_hub.service.database import Database
+from panneuro_hub.service.gateway import ClusterHandler, ClustersHandler, Gateways
 from panneuro_hub.service.handlers import (
     AccessHandler,
     CallbackHandler,
@@ -29,10 +36,14 @@ from panneuro_hub.service.handlers import (
 )
 from panneuro_hub.service.issue import Issuer, Refusals
 from panneuro_hub.service.ledger import Ledger
+from panneuro_hub.service.logins import Logins
 from panneuro_hub.service.membership import Members
+from panneuro_hub.service.metrics import StoreCalls
+from panneuro_hub.service.register import Register
 from panneuro_hub.vending import Vending
 
 _log = logging.getLogger("panneuro.service")
+_SWEEP_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -76,48 +87,146 @@ class Hub:
         return cls(*values)
 
 
-def make_app(issuer: Issuer, hub: Hub) -> web.Application:
-    """The Tornado application, under the hub's prefix for it."""
+@dataclass(frozen=True)
+class Settings:
+    """What the command line says.
+
+    Parameters
+    ----------
+    collaboration : Path
+        The collaboration file.
+    ledger_url : str
+        SQLAlchemy URL; it may hold a password.
+    reuse_for : timedelta or None
+        How long a credential is handed out again.
+    gateways : tuple of str
+        The hub's services that are Dask gateways.
+    """
+
+    collaboration: Path
+    ledger_url: str = field(repr=False)
+    reuse_for: timedelta | None
+    gateways: tuple[str, ...]
+
+
+def make_app(
+    issuer: Issuer,
+    hub: Hub,
+    gateways: Sequence[str] = (),
+    calls: StoreCalls | None = None,
+    logins: Logins | None = None,
+) -> web.Application:
+    """The Tornado application, under the hub's prefix for it.
+
+    Parameters
+    ----------
+    gateways : sequence of str
+        The hub's services that are Dask gateways.
+    calls : StoreCalls, optional
+        What counts the issuer's calls of stores, for the metrics.
+    logins : Logins, optional
+        Logins of people's own machines; without it there are none.
+    """
     given = {"issuer": issuer}
+    asked = {"clusters": Clusters(issuer), "gateways": Gateways(hub.api_url, gateways)}
     prefix = hub.prefix.rstrip("/")
     return web.Application(
         [
             (rf"{prefix}/api/credentials", CredentialsHandler, given),
             (rf"{prefix}/api/session", SessionHandler, given),
             (rf"{prefix}/api/access", AccessHandler, given),
+            (rf"{prefix}/api/clusters", ClustersHandler, asked),
+            (rf"{prefix}/api/clusters/([^/]+)", ClusterHandler, asked),
             (rf"{prefix}/health", HealthHandler, given),
             (rf"{prefix}/?", PageHandler, given),
             (rf"{prefix}/oauth_callback", CallbackHandler),
+            *monitoring.routes(prefix, issuer, calls or StoreCalls()),
+            *dashboard_handlers.routes(prefix, Dashboards(issuer), tuple(gateways)),
+            *(login.routes(prefix, issuer, logins) if logins else ()),
         ],
         # The same in every replica, and as secret as the token that it is made of.
         cookie_secret=hashlib.sha256(f"panneuro cookies {hub.token}".encode()).digest(),
+        log_function=log_request,
     )
 
 
-async def serve(
-    hub: Hub, collaboration: Path, ledger_url: str, reuse_for: timedelta | None
-) -> None:
+def log_request(handler: web.RequestHandler) -> None:
+    """Tell the log of a request, but not of each probe and each part of a dashboard.
+
+    The query may hold a login's code.
+    """
+    status = handler.get_status()
+    request = handler.request
+    level = logging.INFO if status < 400 else logging.WARNING
+    if status >= 500 and status != 503:
+        level = logging.ERROR
+    if status >= 400 or not isinstance(handler, HealthHandler | dashboard_handlers.DoorHandler):
+        took = 1000 * request.request_time()
+        _log.log(
+            level, "%d %s %s (%s) %.0f ms", status, request.method, request.path,
+            request.remote_ip, took,
+        )  # fmt: skip
+
+
+async def serve(hub: Hub, settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
-    current = Current(collaboration, log=_log)
-    ledger = Ledger(ledger_url)
-    vending = Vending(reuse_for=reuse_for)
-    members = Members(hub.api_url, hub.token)
-    issuer = Issuer(current, members, vending, ledger, Refusals())
-    server = HTTPServer(make_app(issuer, hub), max_header_size=16384, max_body_size=65536)
+    current = Current(settings.collaboration, log=_log)
+    async with AsyncExitStack() as stack:
+        database = stack.enter_context(closing(Database(settings.ledger_url)))
+        ledger, register = Ledger(database), Register(database)
+        calls = StoreCalls()
+        vending = Vending(calls.makers(), settings.reuse_for)
+        stack.push_async_callback(vending.close)
+        members = Members(hub.api_url, hub.token)
+        stack.push_async_callback(members.close)
+        issuer = Issuer(current, members, register, vending, ledger, Refusals())
+        stack.enter_context(sweeping(register))
+        app = make_app(issuer, hub, settings.gateways, calls, Logins(database))
+        await stack.enter_async_context(listening(app, hub))
+        _log.info("Serving %s at %s%s", current.collaboration.name, hub.listen, hub.prefix)
+        await told_to_stop()
+
+
+@asynccontextmanager
+async def listening(app: web.Application, hub: Hub) -> AsyncIterator[None]:
+    """Serve the application where the hub expects it."""
+    # A report of a thousand clusters is the largest body there is.
+    server = HTTPServer(app, max_header_size=16384, max_body_size=1 << 20)
     address = urlparse(hub.listen)
     server.listen(address.port or 80, address.hostname or "127.0.0.1")
-    _log.info("Serving %s at %s%s", current.collaboration.name, hub.listen, hub.prefix)
+    try:
+        yield
+    finally:
+        server.stop()
+        await server.close_all_connections()
+
+
+@contextmanager
+def sweeping(register: Register) -> Iterator[None]:
+    """End in the register what has ended by itself, now and then."""
+
+    async def sweep() -> None:
+        try:
+            for session in await register.sweep():
+                _log.info("The session %s has ended: nothing is heard of it any more", session)
+        except ServiceUnavailable as error:
+            _log.warning("The register was not looked over: %s", error)
+
+    every = PeriodicCallback(sweep, _SWEEP_SECONDS * 1000)
+    every.start()
+    try:
+        yield
+    finally:
+        every.stop()
+
+
+async def told_to_stop() -> None:
+    """Wait for SIGTERM or SIGINT."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    try:
-        await stopped.wait()
-    finally:
-        server.stop()
-        await server.close_all_connections()
-        await vending.close()
-        ledger.close()
+    await stopped.wait()
 
 
 @click.command(name="panneuro-service")
@@ -139,14 +248,25 @@ async def serve(
     type=click.IntRange(min=1),
     help="Seconds that a credential is handed out again; by default a third of its lifetime.",
 )
-def main(collaboration: Path, ledger: str, renew_after: int | None) -> None:
+@click.option(
+    "--gateway",
+    "gateways",
+    multiple=True,
+    default=["dask-gateway"],
+    show_default=True,
+    help="Name of the hub's service that is a Dask gateway; once for each.",
+)
+def main(
+    collaboration: Path, ledger: str, renew_after: int | None, gateways: tuple[str, ...]
+) -> None:
     """Serve credentials and reasons; JupyterHub starts this as its service."""
     logging.basicConfig(
         level=logging.INFO, format="[%(levelname)s %(asctime)s %(name)s] %(message)s"
     )
     reuse_for = timedelta(seconds=renew_after) if renew_after else None
+    settings = Settings(collaboration, ledger, reuse_for, gateways)
     try:
-        with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(serve(Hub.from_environment(), collaboration, ledger, reuse_for))
+        with suppress(KeyboardInterrupt):
+            asyncio.run(serve(Hub.from_environment(), settings))
     except PanNeuroError as error:
         raise click.ClickException(str(error)) from error

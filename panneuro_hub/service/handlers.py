@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from jupyterhub.services.auth import HubOAuthCallbackHandler, HubOAuthenticated
 from tornado import web
@@ -13,52 +16,159 @@ from panneuro_hub.access import Access
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.errors import (
     AccessDenied,
+    InvalidChoice,
     PanNeuroError,
     ServiceUnavailable,
     TicketRefused,
     VendingError,
 )
+from panneuro_hub.service.dashboards import NoDashboard
 from panneuro_hub.service.issue import Issuer
 from panneuro_hub.service.page import render_access, render_problem
 
 _SCHEME = "panneuro-ticket "
 _RETRY_SECONDS = 5.0
-_PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+_HUB_SECONDS = 10.0
+_STATUS: dict[type[PanNeuroError], int] = {
+    AccessDenied: 403,
+    TicketRefused: 403,
+    NoDashboard: 404,
+    InvalidChoice: 400,
+    VendingError: 503,
+    ServiceUnavailable: 503,
+}
+
+P = ParamSpec("P")
+H = TypeVar("H", bound="Handler")
+Method = Callable[Concatenate[H, P], Awaitable[None]]
 
 
-class ApiHandler(web.RequestHandler):
-    """Answers JSON, errors too; nothing is kept by whatever stands between."""
+def in_words(method: Method[H, P]) -> Method[H, P]:
+    """Let the errors that a method of a handler foresees be its answer."""
 
-    def initialize(self, issuer: Issuer) -> None:
-        """Take what the application was made with."""
-        self.issuer = issuer
+    @functools.wraps(method)
+    async def answered(self: H, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            await method(self, *args, **kwargs)
+        except tuple(_STATUS) as error:
+            self.refuse(error)
+
+    return answered
+
+
+@asynccontextmanager
+async def hub_in_words() -> AsyncIterator[None]:
+    """Say that the hub is out of reach, where JupyterHub's own client says where it looked."""
+    try:
+        async with asyncio.timeout(_HUB_SECONDS):
+            yield
+    except (web.HTTPError, TimeoutError) as error:
+        if isinstance(error, web.HTTPError) and error.status_code < 500:
+            raise
+        raise web.HTTPError(503, "the hub did not say who you are; try again soon") from error
+
+
+class Handler(web.RequestHandler):
+    """Keeps its answers out of caches, and out of pages of other sites."""
+
+    policy = "default-src 'none'; frame-ancestors 'none'"
 
     def set_default_headers(self) -> None:
-        """Keep answers out of caches and frames."""
+        """Keep answers out of caches and frames, and scripts out of them."""
         self.set_header("Cache-Control", "no-store")
-        self.set_header("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+        self.set_header("Content-Security-Policy", self.policy)
         self.set_header("X-Content-Type-Options", "nosniff")
+
+    def refuse(self, error: PanNeuroError) -> None:
+        """Answer an error that was foreseen."""
+        self.set_status(next(code for kind, code in _STATUS.items() if isinstance(error, kind)))
+        if self.get_status() == 503:
+            wait = getattr(error, "retry_after", None) or _RETRY_SECONDS
+            self.set_header("Retry-After", str(math.ceil(wait)))
+        self.say(str(error))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Say what happened in one sentence, never more than the error meant to say."""
         error = kwargs.get("exc_info", (None, None, None))[1]
         message = getattr(error, "log_message", None) or self._reason
-        if isinstance(error, PanNeuroError):
-            message = str(error)
+        self.say(str(error) if isinstance(error, PanNeuroError) else message)
+
+    def say(self, message: str) -> None:
+        """Finish with one sentence about what went wrong."""
+        raise NotImplementedError
+
+
+class ApiHandler(Handler):
+    """Answers JSON, errors too."""
+
+    def say(self, message: str) -> None:
+        """Finish with one sentence about what went wrong."""
         self.finish({"message": message})
 
-    def refuse(self, error: PanNeuroError) -> None:
-        """Answer an error that was foreseen."""
-        if isinstance(error, AccessDenied | TicketRefused):
-            self.set_status(403)
-        else:
-            self.set_status(503)
-            wait = getattr(error, "retry_after", None) or _RETRY_SECONDS
-            self.set_header("Retry-After", str(math.ceil(wait)))
-        self.finish({"message": str(error)})
+
+class WebHandler(Handler):
+    """Answers pages, errors too."""
+
+    policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+    problem = "This cannot be shown now"
+
+    def say(self, message: str) -> None:
+        """Finish with one sentence about what went wrong."""
+        self.finish(render_problem(self.problem, message))
 
 
-class TicketHandler(ApiHandler):
+class IssuerHandler(Handler):
+    """Has what the service knows how to do."""
+
+    def initialize(self, issuer: Issuer) -> None:
+        """Take what the application was made with."""
+        self.issuer = issuer
+
+
+class PersonHandler(HubOAuthenticated, Handler):
+    """What people ask, logged in at the hub or with a token of theirs."""
+
+    async def prepare(self) -> None:
+        """Ask the hub who it is, without letting everybody else wait meanwhile."""
+        async with hub_in_words():
+            # `current_user` finds the answer of this.
+            await self.hub_auth.get_user(self, sync=False)
+
+    def person(self) -> str:
+        """The name of who asks.
+
+        Raises
+        ------
+        AccessDenied
+            If it is nobody, or no person.
+        """
+        if not self.current_user:
+            # The hub's login page would be no answer for a program.
+            raise AccessDenied(
+                "the hub does not know whose token this is, or it is not good for this; make one "
+                "on the hub's page Token, and send it as Authorization: token …"
+            )
+        return person_name(self.current_user)
+
+
+class OwnAccessHandler(PersonHandler, IssuerHandler):
+    """What people ask about themselves."""
+
+    async def own_access(self) -> tuple[str, Collaboration, Mapping[str, Access]]:
+        """The name of who asks, and their access in every project.
+
+        Raises
+        ------
+        AccessDenied
+            If it is no person, or the hub does not know them.
+        ServiceUnavailable
+            If the hub does not answer.
+        """
+        name = self.person()
+        return name, *(await self.issuer.accesses(name))
+
+
+class TicketHandler(IssuerHandler, ApiHandler):
     """What sessions ask, with their ticket."""
 
     @property
@@ -71,41 +181,28 @@ class TicketHandler(ApiHandler):
 class CredentialsHandler(TicketHandler):
     """``GET /api/credentials``: the container-credentials protocol."""
 
+    @in_words
     async def get(self) -> None:
         """Issue a credential for the ticket's session."""
-        try:
-            credential = await self.issuer.credential(self.ticket)
-        except (AccessDenied, TicketRefused, VendingError, ServiceUnavailable) as error:
-            self.refuse(error)
-        else:
-            self.finish(credential.to_json())
+        self.finish((await self.issuer.credential(self.ticket)).to_json())
 
 
 class SessionHandler(TicketHandler):
     """``GET /api/session``: where the session is and what it may do."""
 
+    @in_words
     async def get(self) -> None:
         """Describe the ticket's session."""
-        try:
-            view = await self.issuer.view(self.ticket)
-        except (AccessDenied, TicketRefused, ServiceUnavailable) as error:
-            self.refuse(error)
-        else:
-            self.finish(view.to_json())
+        self.finish((await self.issuer.view(self.ticket)).to_json())
 
 
-class AccessHandler(HubOAuthenticated, ApiHandler):
+class AccessHandler(OwnAccessHandler, ApiHandler):
     """``GET /api/access``: a person's own access in every project, with the reasons."""
 
-    @web.authenticated
+    @in_words
     async def get(self) -> None:
         """Tell the person who asks about themselves, and about nobody else."""
-        try:
-            name = person_name(self.current_user)
-            collaboration, accesses = await self.issuer.accesses(name)
-        except (AccessDenied, ServiceUnavailable) as error:
-            self.refuse(error)
-            return
+        name, collaboration, accesses = await self.own_access()
         self.finish(
             {
                 "user": name,
@@ -116,33 +213,21 @@ class AccessHandler(HubOAuthenticated, ApiHandler):
         )
 
 
-class PageHandler(HubOAuthenticated, web.RequestHandler):
+class PageHandler(OwnAccessHandler, WebHandler):
     """``GET /``: the same as ``/api/access``, for a browser."""
 
-    def initialize(self, issuer: Issuer) -> None:
-        """Take what the application was made with."""
-        self.issuer = issuer
-
-    def set_default_headers(self) -> None:
-        """Keep the page out of caches and frames, and scripts out of the page."""
-        self.set_header("Cache-Control", "no-store")
-        self.set_header("X-Content-Type-Options", "nosniff")
-        self.set_header("Content-Security-Policy", _PAGE_POLICY)
+    problem = "Your access cannot be shown now"
 
     @web.authenticated
+    @in_words
     async def get(self) -> None:
         """Show the person what they may do in every project, and why not more."""
-        try:
-            name = person_name(self.current_user)
-            collaboration, accesses = await self.issuer.accesses(name)
-        except (AccessDenied, ServiceUnavailable) as error:
-            self.set_status(403 if isinstance(error, AccessDenied) else 503)
-            self.finish(render_problem(str(error)))
-            return
-        self.finish(render_access(collaboration, name, accesses, self.hub_auth.hub_prefix))
+        name, collaboration, accesses = await self.own_access()
+        here = self.hub_auth.base_url
+        self.finish(render_access(collaboration, name, accesses, self.hub_auth.hub_prefix, here))
 
 
-class HealthHandler(ApiHandler):
+class HealthHandler(IssuerHandler, ApiHandler):
     """``GET /health``: for probes; says when the collaboration file on disk is broken."""
 
     def get(self) -> None:

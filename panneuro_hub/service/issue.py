@@ -13,7 +13,8 @@ from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.current import Current
 from panneuro_hub.errors import AccessDenied, PanNeuroError, TicketRefused
 from panneuro_hub.service.ledger import Entry, Ledger
-from panneuro_hub.service.membership import Members, RunningSession
+from panneuro_hub.service.membership import Member, Members
+from panneuro_hub.service.register import Register
 from panneuro_hub.vending import Request, Vending
 from panneuro_hub.wire import Credential, SessionView, Ticket
 
@@ -24,6 +25,26 @@ _REFUSALS_KEPT = 10_000
 
 
 @dataclass(frozen=True)
+class Session:
+    """The session of a ticket, wherever it is known.
+
+    Parameters
+    ----------
+    id, project : str
+    what : str
+        What it is, for the ledger; ``""`` for a server.
+    """
+
+    id: str = ""
+    project: str = ""
+    what: str = ""
+
+    def says(self, reason: str) -> str:
+        """A reason, with what the session is where that is not plain."""
+        return f"{self.what}: {reason}" if self.what else reason
+
+
+@dataclass(frozen=True)
 class Issuer:
     """What the service knows how to do, apart from speaking HTTP.
 
@@ -31,6 +52,7 @@ class Issuer:
     ----------
     current : Current
     members : Members
+    register : Register
     vending : Vending
     ledger : Ledger
     refusals : Refusals
@@ -38,6 +60,7 @@ class Issuer:
 
     current: Current
     members: Members
+    register: Register
     vending: Vending
     ledger: Ledger
     refusals: Refusals
@@ -52,25 +75,25 @@ class Issuer:
         VendingError, ServiceUnavailable
             If a part that is needed does not work now.
         """
-        person, project, session_id = "", "", ""
+        person, session = "", Session()
         try:
             ticket = Ticket.decode(ticket_text)
-            # A ticket may name anybody; the ledger names only whom the hub knows.
-            if await self.members.member(ticket.user) is not None:
-                person = ticket.user
-            collaboration, access, session = await self._access(ticket)
-            project, session_id = session.project, session.id
+            person = await self._known_person(ticket)
+            member, session = await self._session(ticket)
+            collaboration, access = self._access(member, session)
             if not access.grants:
-                raise AccessDenied(f"no access to {project}: {access.reason}")
+                raise AccessDenied(f"no access to {session.project}: {access.reason}")
         except (TicketRefused, AccessDenied) as refusal:
-            await self._refused(person, project, session_id, refusal)
+            await self.refused(person, session, refusal)
             raise
+        if ticket.kind == "register":
+            self.members.is_active(person)
         issued = await self.vending.credential(
             Request(
                 session=session.id,
                 person=person,
-                project=project,
-                store=collaboration.stores[collaboration.projects[project].store],
+                project=session.project,
+                store=collaboration.stores[collaboration.projects[session.project].store],
                 grants=access.grants,
             ),
             # Before anybody gets it: what cannot be recorded is not issued.
@@ -88,7 +111,8 @@ class Issuer:
         ServiceUnavailable
             If the hub does not answer.
         """
-        collaboration, access, _session = await self._access(Ticket.decode(ticket_text))
+        member, session = await self._session(Ticket.decode(ticket_text))
+        collaboration, access = self._access(member, session)
         others = decide_all(collaboration, access.person, datetime.now(UTC))
         return session_view(collaboration, access, others)
 
@@ -106,18 +130,50 @@ class Issuer:
         collaboration = self.current.collaboration
         return collaboration, decide_all(collaboration, member.person, datetime.now(UTC))
 
-    async def _access(self, ticket: Ticket) -> tuple[Collaboration, Access, RunningSession]:
-        member, session = await self.members.session(ticket)
+    async def refused(self, person: str, session: Session, refusal: PanNeuroError) -> None:
+        """Record a refusal, unless the same one was recorded a moment ago.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If it could not be written.
+        """
+        reason = session.says(str(refusal))
+        if self.refusals.is_new((person, session.id, reason)):
+            await self.ledger.record(
+                Entry("refusal", person[:255], session.project, session.id, reason)
+            )
+
+    async def _known_person(self, ticket: Ticket) -> str:
+        """Who a refusal is of: a ticket may name anybody, the ledger names only who is known."""
+        if ticket.kind == "register":
+            found = await self.register.find(ticket.name)
+            return ticket.user if found is not None and found.person == ticket.user else ""
+        return ticket.user if await self.members.member(ticket.user) is not None else ""
+
+    async def _session(self, ticket: Ticket) -> tuple[Member, Session]:
+        if ticket.kind == "server":
+            member, server = await self.members.session(ticket)
+            return member, Session(server.id, server.project)
+        found = await self.register.find(ticket.name)
+        if (
+            found is None
+            or found.person != ticket.user
+            or not ticket.matches(found.ticket)
+            or not found.runs(datetime.now(UTC))
+        ):
+            raise TicketRefused("the session of this ticket has ended; begin a new one")
+        person = await self.members.member(found.person)
+        if person is None:
+            raise AccessDenied(f"the hub knows nobody called {found.person}")
+        what = f"{found.kind} {found.id[:8]}… of {found.project}"
+        return person, Session(found.id, found.project, what)
+
+    def _access(self, member: Member, session: Session) -> tuple[Collaboration, Access]:
         # Read once for each answer: the file may change between a decision and its store.
         collaboration = self.current.collaboration
         access = decide(collaboration, member.person, session.project, datetime.now(UTC))
-        return collaboration, access, session
-
-    async def _refused(
-        self, person: str, project: str, session: str, refusal: PanNeuroError
-    ) -> None:
-        if self.refusals.is_new((person, session, str(refusal))):
-            await self.ledger.record(Entry("refusal", person[:255], project, session, str(refusal)))
+        return collaboration, access
 
 
 class Refusals:
@@ -140,13 +196,13 @@ class Refusals:
         return True
 
 
-def _issue(access: Access, session: RunningSession, credential: Credential) -> Entry:
+def _issue(access: Access, session: Session, credential: Credential) -> Entry:
     return Entry(
         event="issue",
         person=access.person.name,
         project=access.project,
         session=session.id,
-        reason=access.reason,
+        reason=session.says(access.reason),
         grants=tuple((grant.mode, grant.prefix) for grant in access.grants),
         access_key_id=credential.access_key_id,
         expires=credential.expires,

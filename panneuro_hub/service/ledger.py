@@ -6,36 +6,37 @@ is not issued.
 
 from __future__ import annotations
 
-import asyncio
+from collections import Counter
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import (
     JSON,
     Column,
+    ColumnElement,
+    Connection,
     DateTime,
     Integer,
-    MetaData,
     String,
     Table,
     Text,
-    create_engine,
+    func,
     insert,
     select,
 )
-from sqlalchemy.exc import SQLAlchemyError
 
-from panneuro_hub.errors import ServiceUnavailable
+from panneuro_hub.service.database import Database, aware, metadata, naive
 
 Event = Literal["issue", "refusal"]
 
-_metadata = MetaData()
+# Two replicas may write at once, and the later id be seen first: by then both are written.
+_SETTLED_AFTER = timedelta(seconds=60)
+
 LEDGER = Table(
     "panneuro_ledger",
-    _metadata,
+    metadata,
     Column("id", Integer, primary_key=True),
     Column("at", DateTime, nullable=False, index=True),
     Column("event", String(16), nullable=False),
@@ -81,27 +82,39 @@ class Entry:
     at: datetime | None = None
 
 
-class Ledger:
-    """A ledger in any database that SQLAlchemy knows.
+@dataclass(frozen=True)
+class Counted:
+    """How many rows there are, by project and event.
 
     Parameters
     ----------
-    url : str
-        SQLAlchemy URL, such as ``sqlite:///ledger.sqlite`` or ``postgresql+psycopg://…``.
+    rows : mapping of (str, str) to int
+    old : mapping of (str, str) to int
+        Of them, those with an id of `upto` at most: no row comes among these any more.
+    upto : int
     """
 
-    def __init__(self, url: str) -> None:
-        self._engine = create_engine(url, pool_pre_ping=True)
-        # One writer: rows keep their order, and SQLite has no use for more.
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
-        try:
-            _metadata.create_all(self._engine)
-        except SQLAlchemyError as error:
-            self.close()
-            raise ServiceUnavailable(
-                f"the ledger {self._engine.url.render_as_string(hide_password=True)} "
-                f"cannot be opened ({type(error).__name__}); check --ledger and its database"
-            ) from error
+    rows: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    old: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    upto: int = 0
+
+
+class Ledger:
+    """The rows in a database, which is usually the register's too.
+
+    Parameters
+    ----------
+    database : Database
+
+    Raises
+    ------
+    ServiceUnavailable
+        If it cannot be opened.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        database.create(LEDGER)
 
     async def record(self, entry: Entry) -> None:
         """Add a row.
@@ -111,7 +124,28 @@ class Ledger:
         ServiceUnavailable
             If it could not be written.
         """
-        await self._run(self._insert, _row(entry))
+        row = _row(entry)
+
+        def work(connection: Connection) -> None:
+            connection.execute(insert(LEDGER), row)
+
+        await self._database.run(work)
+
+    async def count(self, known: Counted) -> Counted:
+        """Count the rows of each project and event.
+
+        Parameters
+        ----------
+        known : Counted
+            An earlier answer: its older rows are not counted again.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If they could not be read.
+        """
+        until = naive(datetime.now(UTC) - _SETTLED_AFTER)
+        return await self._database.run(lambda connection: _count(connection, known, until))
 
     async def entries(self, *, project: str | None = None, limit: int = 1000) -> list[Entry]:
         """The newest rows first, of one project or of all.
@@ -124,35 +158,30 @@ class Ledger:
         statement = select(LEDGER).order_by(LEDGER.c.id.desc()).limit(limit)
         if project is not None:
             statement = statement.where(LEDGER.c.project == project)
-        return [_entry(row) for row in await self._run(self._select, statement)]
+        return await self._database.run(
+            lambda connection: [
+                _entry(row) for row in connection.execute(statement).mappings().all()
+            ]
+        )
 
-    def close(self) -> None:
-        """Wait for what is being written, and let go of the database."""
-        self._thread.shutdown()
-        self._engine.dispose()
 
-    async def _run(self, function: Any, argument: Any) -> Any:
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(self._thread, function, argument)
-        except SQLAlchemyError as error:
-            raise ServiceUnavailable(
-                f"the ledger cannot be used now ({type(error).__name__}), and nothing is issued "
-                "without a record; try again soon"
-            ) from error
+def _count(connection: Connection, known: Counted, until: datetime) -> Counted:
+    table = LEDGER.c
+    last = select(table.id).where(table.at < until).order_by(table.at.desc()).limit(1)
+    upto = max(connection.execute(last).scalar() or 0, known.upto)
 
-    def _insert(self, row: dict[str, Any]) -> None:
-        with self._engine.begin() as connection:
-            connection.execute(insert(LEDGER), row)
+    def counted(*where: ColumnElement[bool]) -> Counter[tuple[str, str]]:
+        statement = select(table.project, table.event, func.count()).where(*where)
+        rows = connection.execute(statement.group_by(table.project, table.event))
+        return Counter({(project, event): number for project, event, number in rows})
 
-    def _select(self, statement: Any) -> list[Mapping[str, Any]]:
-        with self._engine.connect() as connection:
-            return [dict(row) for row in connection.execute(statement).mappings()]
+    old = Counter(known.old) + counted(table.id > known.upto, table.id <= upto)
+    return Counted(old + counted(table.id > upto), old, upto)
 
 
 def _row(entry: Entry) -> dict[str, Any]:
     return {
-        "at": _naive(entry.at or datetime.now(UTC)),
+        "at": naive(entry.at or datetime.now(UTC)),
         "event": entry.event,
         "person": entry.person,
         "project": entry.project,
@@ -160,11 +189,11 @@ def _row(entry: Entry) -> dict[str, Any]:
         "reason": entry.reason,
         "grants": [list(grant) for grant in entry.grants],
         "access_key_id": entry.access_key_id,
-        "expires": _naive(entry.expires) if entry.expires else None,
+        "expires": naive(entry.expires) if entry.expires else None,
     }
 
 
-def _entry(row: Mapping[str, Any]) -> Entry:
+def _entry(row: Mapping[Any, Any]) -> Entry:
     return Entry(
         event=row["event"],
         person=row["person"],
@@ -173,11 +202,6 @@ def _entry(row: Mapping[str, Any]) -> Entry:
         reason=row["reason"],
         grants=tuple((mode, prefix) for mode, prefix in row["grants"]),
         access_key_id=row["access_key_id"],
-        expires=row["expires"].replace(tzinfo=UTC) if row["expires"] else None,
-        at=row["at"].replace(tzinfo=UTC),
+        expires=aware(row["expires"]) if row["expires"] else None,
+        at=aware(row["at"]),
     )
-
-
-def _naive(moment: datetime) -> datetime:
-    # SQLite keeps no zone: the ledger's times are UTC, always.
-    return moment.astimezone(UTC).replace(tzinfo=None)

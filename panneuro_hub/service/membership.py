@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
-from weakref import WeakValueDictionary
 
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 
 from panneuro_hub.access import Person
 from panneuro_hub.errors import ServiceUnavailable, TicketRefused
+from panneuro_hub.service.kept import Kept
 from panneuro_hub.wire import Ticket
+from panneuro_hub.wire.credential import format_time
 from panneuro_hub.wire.state import STATE_KEY, Session
+
+_log = logging.getLogger("panneuro.service")
 
 # The design allows 30 s; an ended session should not draw keys for so long.
 KEEP_SECONDS = 10.0
 # A ticket that is not known may belong to a session that has just begun.
 _RECHECK_SECONDS = 1.0
 _TIMEOUT_SECONDS = 10.0
-_KEPT = 10_000
+# The hub asks the provider about whoever was active in the last hour.
+_ACTIVITY_SECONDS = 300.0
+_ACTIVE_KEPT = 10_000
 
 
 @dataclass(frozen=True)
@@ -91,11 +97,10 @@ class Members:
     ) -> None:
         self._api_url = api_url.rstrip("/")
         self._token = token
-        self._keep = keep
         self._clock = clock
-        # Names come from tickets that anybody can write: both are bounded.
-        self._known: OrderedDict[str, tuple[float, Member | None]] = OrderedDict()
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._members = Kept(self._read, keep, clock)
+        self._active: OrderedDict[str, float] = OrderedDict()
+        self._posting: set[asyncio.Task[None]] = set()
 
     async def member(self, name: str, *, within: float | None = None) -> Member | None:
         """The person called `name`, read at most `within` seconds ago; `None` if unknown.
@@ -105,20 +110,7 @@ class Members:
         ServiceUnavailable
             If the hub does not answer.
         """
-        lock = self._locks.get(name)
-        if lock is None:
-            lock = self._locks[name] = asyncio.Lock()
-        async with lock:  # whoever comes while it is being read gets the same answer
-            age = self._keep if within is None else within
-            read, member = self._known.get(name, (-math.inf, None))
-            if self._clock() - read > age:
-                read = self._clock()
-                member = await self._read(name)
-                self._known[name] = (read, member)
-                self._known.move_to_end(name)
-                while len(self._known) > _KEPT:
-                    self._known.popitem(last=False)
-            return member
+        return await self._members.get(name, within=within)
 
     async def session(self, ticket: Ticket) -> tuple[Member, RunningSession]:
         """The running session that `ticket` belongs to.
@@ -135,7 +127,7 @@ class Members:
             if member is None:
                 break
             for session in member.sessions:
-                if session.server == ticket.server and ticket.matches(session.ticket):
+                if session.server == ticket.name and ticket.matches(session.ticket):
                     return member, session
             if within is None:
                 await self._until_old(ticket.user, _RECHECK_SECONDS)
@@ -143,20 +135,48 @@ class Members:
 
     async def _until_old(self, name: str, age: float) -> None:
         """Wait until what is known of a person is `age` seconds old, and so will be read again."""
-        read, _ = self._known.get(name, (-math.inf, None))
-        left = age - (self._clock() - read)
+        left = age - self._members.age(name)
         if left >= 0:
             await asyncio.sleep(left + 0.01)
 
-    async def _read(self, name: str) -> Member | None:
-        request = HTTPRequest(
-            f"{self._api_url}/users/{quote(name, safe='')}",
-            headers={"Authorization": f"token {self._token}"},
-            request_timeout=_TIMEOUT_SECONDS,
-            follow_redirects=False,  # the service's own token goes nowhere else
-        )
+    def is_active(self, name: str) -> None:
+        """Let the hub know that somebody is at work, without a server perhaps; nobody waits for it.
+
+        It then goes on asking the identity provider about them.
+        """
+        now = self._clock()
+        if now - self._active.get(name, -_ACTIVITY_SECONDS) < _ACTIVITY_SECONDS:
+            return
+        self._active[name] = now
+        self._active.move_to_end(name)
+        while len(self._active) > _ACTIVE_KEPT:
+            self._active.popitem(last=False)
+        posting = asyncio.create_task(self._post_activity(name))
+        self._posting.add(posting)
+        posting.add_done_callback(self._posting.discard)
+
+    async def close(self) -> None:
+        """Stop telling the hub of people."""
+        posting = list(self._posting)
+        for task in posting:
+            task.cancel()
+        await asyncio.gather(*posting, return_exceptions=True)
+
+    async def _post_activity(self, name: str) -> None:
+        body = json.dumps({"last_activity": format_time(datetime.now(UTC))})
         try:
-            response = await AsyncHTTPClient().fetch(request)
+            await AsyncHTTPClient().fetch(
+                self._request(f"/users/{quote(name, safe='')}/activity", "POST", body)
+            )
+        except (HTTPClientError, OSError) as error:
+            what = f"HTTP {error.code}" if isinstance(error, HTTPClientError) else repr(error)
+            _log.warning("The hub did not take note that %r is at work (%s)", name, what)
+
+    async def _read(self, name: str) -> Member | None:
+        try:
+            response = await AsyncHTTPClient().fetch(
+                self._request(f"/users/{quote(name, safe='')}")
+            )
             return read_member(json.loads(response.body))
         except HTTPClientError as error:
             if error.code == 404:
@@ -168,3 +188,13 @@ class Members:
             raise ServiceUnavailable(
                 f"the hub did not say who is in which team ({type(error).__name__}); try again soon"
             ) from error
+
+    def _request(self, path: str, method: str = "GET", body: str | None = None) -> HTTPRequest:
+        return HTTPRequest(
+            f"{self._api_url}{path}",
+            method,
+            headers={"Authorization": f"token {self._token}"},
+            body=body,
+            request_timeout=_TIMEOUT_SECONDS,
+            follow_redirects=False,  # the service's own token goes nowhere else
+        )

@@ -1,9 +1,10 @@
 """The ticket: what a session shows to obtain credentials, and nothing else.
 
-A ticket names its session and carries a random secret. The hub keeps only the
-secret's digest, in the state of the server the ticket belongs to; it is gone when
-the server stops, and so is the ticket. A ticket is no JupyterHub token: no other
-part of the hub knows what to do with it.
+A ticket names its session and carries a random secret. Only the secret's digest is
+kept. That of a server's session is in the hub, in the server's state; it is gone when
+the server stops, and so is the ticket. Sessions that are no server are in the
+service's own register, until they end there. A ticket is no JupyterHub token: no
+other part of the hub knows what to do with it.
 """
 
 from __future__ import annotations
@@ -14,10 +15,14 @@ import hmac
 import json
 import secrets
 from dataclasses import dataclass, field
+from typing import Literal
 
 from panneuro_hub.errors import TicketRefused
 
-_VERSION = "pn1"
+Kind = Literal["server", "register"]
+"""Where a ticket's session is known: in a server's state, or in the service's register."""
+
+_BEGINNINGS: dict[Kind, str] = {"server": "pn1", "register": "pn1r"}
 _LONGEST = 4096
 
 
@@ -29,25 +34,31 @@ class Ticket:
     ----------
     user : str
         The person, as the hub names them.
-    server : str
-        The name of the server, ``""`` for the default one.
+    name : str
+        Of a server's session: the name of the server, ``""`` for the default one.
+        Of one in the register: its id there.
     secret : str
         256 random bits.
+    kind : {"server", "register"}
+        Where the session is known.
     """
 
     user: str
-    server: str
+    name: str
     secret: str = field(repr=False)
+    kind: Kind = "server"
 
     @classmethod
-    def new(cls, user: str, server: str) -> Ticket:
+    def new(cls, user: str, name: str, kind: Kind = "server") -> Ticket:
         """Make a ticket with a fresh secret."""
-        return cls(user, server, secrets.token_urlsafe(32))
+        return cls(user, name, secrets.token_urlsafe(32), kind)
 
     @property
     def digest(self) -> str:
-        """SHA-256 of user, server and secret, hexadecimal: what the hub keeps."""
-        text = json.dumps([self.user, self.server, self.secret])
+        """SHA-256 of all that the ticket says, hexadecimal: what is kept of it."""
+        said = [self.user, self.name, self.secret]
+        # A list of another length: no ticket of one kind can say what one of the other does.
+        text = json.dumps(said if self.kind == "server" else [self.kind, *said])
         return hashlib.sha256(text.encode()).hexdigest()
 
     def matches(self, digest: str) -> bool:
@@ -56,8 +67,8 @@ class Ticket:
 
     def encode(self) -> str:
         """One line of ASCII, good as an HTTP header value."""
-        named = json.dumps([self.user, self.server]).encode()
-        return f"{_VERSION}.{base64.urlsafe_b64encode(named).decode()}.{self.secret}"
+        named = base64.urlsafe_b64encode(json.dumps([self.user, self.name]).encode()).decode()
+        return f"{_BEGINNINGS[self.kind]}.{named}.{self.secret}"
 
     @classmethod
     def decode(cls, text: str) -> Ticket:
@@ -72,17 +83,22 @@ class Ticket:
             "this is not a PanNeuro ticket; a session's agent sends the text of its ticket file"
         )
         parts = text.split(".")
-        if len(text) > _LONGEST or len(parts) != 3 or parts[0] != _VERSION or not parts[2]:
+        kind = _kind(parts[0])
+        if len(text) > _LONGEST or len(parts) != 3 or kind is None or not parts[2]:
             raise refused
         try:
-            user, server = json.loads(base64.b64decode(parts[1], altchars=b"-_", validate=True))
+            user, name = json.loads(base64.b64decode(parts[1], altchars=b"-_", validate=True))
         except (ValueError, TypeError, RecursionError):
             raise refused from None
-        if not (isinstance(user, str) and isinstance(server, str) and user):
+        if not (isinstance(user, str) and isinstance(name, str) and user):
             raise refused
-        if any(_breaks(letter) for letter in user + server):
+        if any(_breaks(letter) for letter in user + name):
             raise refused
-        return cls(user, server, parts[2])
+        return cls(user, name, parts[2], kind)
+
+
+def _kind(beginning: str) -> Kind | None:
+    return next((kind for kind, text in _BEGINNINGS.items() if text == beginning), None)
 
 
 def _breaks(letter: str) -> bool:

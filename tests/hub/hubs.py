@@ -127,7 +127,7 @@ class Hub:
         self.ground = ground
         self.folder = folder
         self.settings: HubSettings = hub_settings(
-            folder, ground.store, ground.provider.url, _ports(4), RENEW_AFTER
+            folder, ground.store, ground.provider.url, _ports(5), RENEW_AFTER
         )
         self.settings.write(folder / "settings.json")
         self.watcher_token = secrets.token_hex(16)
@@ -137,6 +137,10 @@ class Hub:
                 [
                     "c = get_config()",
                     f"load_subconfig({str(_DEMO_CONFIG)!r})",
+                    # Without its Dask gateway, which few tests need.
+                    "named = {service['name']: service for service in c.JupyterHub.services}",
+                    "named.pop('dask-gateway', None)",
+                    "c.JupyterHub.services = list(named.values())",
                     f"c.Spawner.cmd = {[sys.executable, str(_SMALL_SERVER)]!r}",
                     "c.Spawner.args = []",
                     f"c.Spawner.consecutive_failure_limit = {FAILURE_LIMIT}",

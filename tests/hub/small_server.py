@@ -18,7 +18,7 @@ from urllib.parse import urlparse
 import jupyterhub._version as version
 
 from panneuro_hub.lab.agent import Agent, Settings, log_plainly
-from panneuro_hub.lab.singleuser import use_agent
+from panneuro_hub.lab.own import use_agent
 
 LARGE = "16.0"  # cores, of the profile whose servers take their time
 

@@ -7,7 +7,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from collaborations import changed
 
-from panneuro_hub.access import Access, Person, decide, decide_all, widest_access
+from panneuro_hub.access import (
+    Access,
+    Person,
+    WorkerLimits,
+    decide,
+    decide_all,
+    widest_access,
+)
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.names import slug
 from panneuro_hub.wire import Denial
@@ -408,6 +415,7 @@ def test_dask_limits_of_the_collaboration(ask) -> None:
     limits = ask("nhp-navigation", "theory-lab").dask
     assert limits is not None
     assert (limits.max_workers, limits.max_cores, limits.max_memory) == (50, 200, 800 * 1024**3)
+    assert limits.per_person == WorkerLimits()
     assert limits.worker_profiles == ("standard",)
     assert limits.idle_timeout == timedelta(minutes=30)
     assert limits.reason == (
@@ -422,7 +430,9 @@ def test_a_project_overrides_field_by_field(example: Collaboration, now: datetim
             "max_workers": 0,
             "idle_timeout": "5m",
             "worker_profiles": [],
+            "per_person": {"max_workers": 3},
         }
+        document["dask"]["per_person"] = {"max_workers": 20, "max_cores": 80}
 
     limits = decide(
         changed(example, override), Person.of("ann", ["theory-lab"]), "nhp-navigation", now
@@ -432,8 +442,10 @@ def test_a_project_overrides_field_by_field(example: Collaboration, now: datetim
     assert limits.worker_profiles == ()
     assert limits.idle_timeout == timedelta(minutes=5)
     assert limits.reason.endswith(
-        "; nhp-navigation sets its own idle_timeout, max_workers and worker_profiles"
+        "; nhp-navigation sets its own idle_timeout, max_workers, per_person and worker_profiles"
     )
+    assert limits.pooled == WorkerLimits(0, None, 800 * 1024**3)
+    assert limits.per_person == WorkerLimits(3, 80, None)
 
 
 def test_the_budget(ask) -> None:

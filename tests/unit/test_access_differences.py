@@ -243,7 +243,10 @@ def test_limits_and_stores(compare) -> None:
         document["profiles"]["large"]["memory"] = "128G"
         document["images"]["neuro"]["image"] = "panneuro/notebook:2027.01"
         document["projects"]["nhp-navigation"]["budget"]["usd_per_month"] = 1000
-        document["projects"]["nhp-navigation"]["dask"] = {"max_workers": 5}
+        document["projects"]["nhp-navigation"]["dask"] = {
+            "max_workers": 5,
+            "per_person": {"max_cores": 8, "max_memory": "32G"},
+        }
         document["dask"]["worker_profiles"]["standard"]["price_per_hour"] = 0.1
 
     assert [
@@ -275,6 +278,8 @@ def test_limits_and_stores(compare) -> None:
             "1000 USD a month, then warn",
         ),
         ("nhp-navigation", "limit", "Dask workers", "50", "5"),
+        ("nhp-navigation", "limit", "Dask cores of each person", None, "8"),
+        ("nhp-navigation", "limit", "Dask memory of each person", None, "32G"),
     ]
 
 

@@ -27,6 +27,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "`profiles.NAME`": models.Profile,
     "`profiles.NAME.kubernetes`": models.Kubernetes,
     "`dask`": models.Dask,
+    "`dask.per_person`": models.PerPerson,
     "`dask.worker_profiles.NAME`": models.WorkerProfile,
 }
 

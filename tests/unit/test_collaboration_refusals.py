@@ -418,6 +418,31 @@ CASES = {
         "projects.human-intracranial.dask.worker_profiles[0]",
         "there is no worker profile 'standrad'; did you mean 'standard'?",
     ),
+    "unknown key of each person's limits": Case(
+        "idle_timeout: 30m",
+        "per_person: {max_worker: 20}",
+        "dask.per_person.max_worker",
+        "unknown key; did you mean 'max_workers'?; keys here: max_workers, max_cores, max_memory",
+    ),
+    "unknown key of each person's limits in a project": Case(
+        "profiles: [small, large]",
+        "dask: {per_person: {cores: 20}}",
+        "projects.human-intracranial.dask.per_person.cores",
+        "unknown key; did you mean 'max_cores'?; keys here: max_workers, max_cores, max_memory",
+    ),
+    "each person's limits are no number": Case(
+        "idle_timeout: 30m",
+        "per_person: 20",
+        "dask.per_person",
+        "a block of keys belongs here, such as max_workers, max_cores, max_memory; "
+        "this is a number (20)",
+    ),
+    "less than no workers": Case(
+        "idle_timeout: 30m",
+        "per_person: {max_workers: -1}",
+        "dask.per_person.max_workers",
+        "-1 is too small; write 0 or more",
+    ),
     "no such store": Case(
         f"store: main\n    {PREFIX}",
         f"store: mian\n    {PREFIX}",

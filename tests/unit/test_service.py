@@ -3,125 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field, replace
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
-from tornado import web
-from tornado.httpserver import HTTPServer
-from tornado.testing import bind_unused_port
+from small_hub import TOKEN, SmallHub, small_hub, user
+from small_service import SECRET, SmallService, small_service
 
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.current import Current
 from panneuro_hub.errors import AccessDenied, ServiceUnavailable, TicketRefused, VendingError
+from panneuro_hub.service.database import Database
 from panneuro_hub.service.issue import Issuer, Refusals
 from panneuro_hub.service.ledger import Entry, Ledger
 from panneuro_hub.service.membership import Members, read_member
-from panneuro_hub.vending import Vending
-from panneuro_hub.vending.types import Request
-from panneuro_hub.wire import Credential, Ticket
-from panneuro_hub.wire.state import Session
+from panneuro_hub.wire import Ticket
 
 TICKET = Ticket.new("ada", "")
-SECRET = "the-secret-access-key"
-
-
-def user(ticket: Ticket = TICKET, *groups: str, project: str = "nhp-navigation") -> dict[str, Any]:
-    state = Session("s1", project, "small", None, ticket.digest).to_state()
-    return {
-        "kind": "user",
-        "name": ticket.user,
-        "groups": list(groups or ("navigation-lab",)),
-        "servers": {ticket.server: {"state": {"panneuro": state}, "stopped": False}},
-    }
-
-
-@dataclass
-class Hub:
-    """A hub's REST API for one request, over real HTTP, whose answers the test sets."""
-
-    users: dict[str, Any] = field(default_factory=lambda: {"ada": user()})
-    status: int = 200
-    asked: int = 0
-    url: str = ""
-
-    def app(self) -> web.Application:
-        hub = self
-
-        class Handler(web.RequestHandler):
-            def get(self, name: str) -> None:
-                hub.asked += 1
-                if self.request.headers["Authorization"] != "token t":
-                    raise web.HTTPError(403)
-                if hub.status != 200:
-                    raise web.HTTPError(hub.status)
-                if name not in hub.users:
-                    raise web.HTTPError(404)
-                self.finish(json.dumps(hub.users[name]))
-
-        return web.Application([(r"/users/(.+)", Handler)], log_function=lambda _: None)
 
 
 @pytest.fixture
-async def hub() -> AsyncIterator[Hub]:
-    hub = Hub()
-    server = HTTPServer(hub.app())
-    socket, port = bind_unused_port()
-    server.add_socket(socket)
-    hub.url = f"http://127.0.0.1:{port}"
-    yield hub
-    server.stop()
-    await server.close_all_connections()
+async def hub() -> AsyncIterator[SmallHub]:
+    async with small_hub(ada=user(TICKET)) as hub:
+        yield hub
 
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger(f"sqlite:///{tmp_path}/ledger.sqlite")
-    yield ledger
-    ledger.close()
-
-
-class Maker:
-    """A store's STS as the issuer sees it: it makes a credential, or fails as told."""
-
-    made = 0
-    fault: Exception | None = None
-
-    def rights(self, request: Request) -> str:
-        return json.dumps([(grant.mode, grant.prefix) for grant in request.grants])
-
-    async def make(self, request: Request, rights: str) -> Credential:
-        if self.fault:
-            raise self.fault
-        self.made += 1
-        expires = datetime.now(UTC) + timedelta(minutes=30)
-        return Credential(f"ASIA{self.made}", SECRET, "the-session-token", expires, expires)
-
-    async def close(self) -> None:
-        pass
-
-
-@dataclass
-class Service:
-    issuer: Issuer
-    maker: Maker
-    hub: Hub
-    ledger: Ledger
+    with closing(Database(f"sqlite:///{tmp_path}/ledger.sqlite")) as database:
+        yield Ledger(database)
 
 
 @pytest.fixture
-async def service(hub: Hub, ledger: Ledger, example_file: Path) -> AsyncIterator[Service]:
-    maker = Maker()
-    vending = Vending(makers={"s3": maker})
-    members = Members(hub.url, "t", keep=0)
-    issuer = Issuer(Current(example_file), members, vending, ledger, Refusals())
-    yield Service(issuer, maker, hub, ledger)
-    await vending.close()
+async def service(hub: SmallHub, tmp_path: Path, example_file: Path) -> AsyncIterator[SmallService]:
+    async with small_service(hub, tmp_path, example_file) as service:
+        yield service
 
 
 # --- the ledger
@@ -155,8 +76,12 @@ async def test_a_ledger_that_cannot_be_written_says_so(ledger: Ledger, tmp_path:
 
 
 def test_a_ledger_that_cannot_be_opened_names_it_without_its_password() -> None:
-    with pytest.raises(ServiceUnavailable, match="cannot be opened") as refused:
-        Ledger("postgresql+psycopg://me:hunter2@127.0.0.1:9/none?connect_timeout=1")
+    url = "postgresql+psycopg://me:hunter2@127.0.0.1:9/none?connect_timeout=1"
+    with (
+        closing(Database(url)) as database,
+        pytest.raises(ServiceUnavailable, match="cannot be opened") as refused,
+    ):
+        Ledger(database)
     assert "hunter2" not in str(refused.value)
 
 
@@ -164,7 +89,7 @@ def test_a_ledger_that_cannot_be_opened_names_it_without_its_password() -> None:
 
 
 def test_only_running_sessions_count() -> None:
-    document = user()
+    document = user(TICKET)
     document["servers"] |= {
         "stopped": {"state": document["servers"][""]["state"], "stopped": True},
         "another spawner's": {"state": {"pid": 1}, "stopped": False},
@@ -173,9 +98,9 @@ def test_only_running_sessions_count() -> None:
     assert [session.server for session in read_member(document).sessions] == [""]
 
 
-async def test_a_member_is_kept_for_a_while_only(hub: Hub) -> None:
+async def test_a_member_is_kept_for_a_while_only(hub: SmallHub) -> None:
     now = 0.0
-    members = Members(hub.url, "t", keep=30, clock=lambda: now)
+    members = Members(hub.url, TOKEN, keep=30, clock=lambda: now)
     await asyncio.gather(*(members.member("ada") for _ in range(20)))
     assert hub.asked == 1
     hub.users["ada"]["groups"] = ["theory-lab"]
@@ -186,9 +111,9 @@ async def test_a_member_is_kept_for_a_while_only(hub: Hub) -> None:
     assert hub.asked == 2
 
 
-async def test_a_new_session_is_looked_for_before_it_is_refused(hub: Hub) -> None:
+async def test_a_new_session_is_looked_for_before_it_is_refused(hub: SmallHub) -> None:
     now = 0.0
-    members = Members(hub.url, "t", keep=30, clock=lambda: now)
+    members = Members(hub.url, TOKEN, keep=30, clock=lambda: now)
     await members.session(TICKET)
     later = Ticket.new("ada", "")
     hub.users["ada"] = user(later)
@@ -198,41 +123,41 @@ async def test_a_new_session_is_looked_for_before_it_is_refused(hub: Hub) -> Non
         await members.session(TICKET)
 
 
-async def test_a_session_that_began_a_moment_ago_is_found(hub: Hub) -> None:
-    members = Members(hub.url, "t")
+async def test_a_session_that_began_a_moment_ago_is_found(hub: SmallHub) -> None:
+    members = Members(hub.url, TOKEN)
     hub.users["ada"]["servers"] = {}
     await members.member("ada")  # by the page of their access, say
-    hub.users["ada"] = user()
+    hub.users["ada"] = user(TICKET)
     assert (await members.session(TICKET))[1].id == "s1"
 
 
 @pytest.mark.parametrize("status", [403, 500, 503])
-async def test_a_hub_that_does_not_answer_is_no_refusal(hub: Hub, status: int) -> None:
+async def test_a_hub_that_does_not_answer_is_no_refusal(hub: SmallHub, status: int) -> None:
     hub.status = status
     with pytest.raises(ServiceUnavailable, match=f"HTTP {status}"):
-        await Members(hub.url, "t").member("ada")
+        await Members(hub.url, TOKEN).member("ada")
 
 
-async def test_an_answer_that_is_no_user_is_no_refusal(hub: Hub) -> None:
+async def test_an_answer_that_is_no_user_is_no_refusal(hub: SmallHub) -> None:
     hub.users["ada"] = ["not", "a", "user"]
     with pytest.raises(ServiceUnavailable):
-        await Members(hub.url, "t").member("ada")
+        await Members(hub.url, TOKEN).member("ada")
 
 
 async def test_a_hub_that_is_down_is_no_refusal() -> None:
     with pytest.raises(ServiceUnavailable):
-        await Members("http://127.0.0.1:9", "t").member("ada")
+        await Members("http://127.0.0.1:9", TOKEN).member("ada")
 
 
-async def test_names_stay_in_their_place_in_the_url(hub: Hub) -> None:
-    assert await Members(hub.url, "t").member("../users/ada") is None
-    assert await Members(hub.url, "t").member("ada?x=/y") is None
+async def test_names_stay_in_their_place_in_the_url(hub: SmallHub) -> None:
+    assert await Members(hub.url, TOKEN).member("../users/ada") is None
+    assert await Members(hub.url, TOKEN).member("ada?x=/y") is None
 
 
 # --- what is issued
 
 
-async def test_a_ticket_becomes_a_credential_and_a_row(service: Service) -> None:
+async def test_a_ticket_becomes_a_credential_and_a_row(service: SmallService) -> None:
     credential = await service.issuer.credential(TICKET.encode())
     assert (await service.issuer.credential(TICKET.encode())) == credential
     [row] = await service.ledger.entries()
@@ -248,7 +173,7 @@ async def test_a_ticket_becomes_a_credential_and_a_row(service: Service) -> None
 
 
 async def test_nothing_is_issued_without_a_row(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+    service: SmallService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(self: Ledger, entry: Entry) -> None:
         raise ServiceUnavailable("the ledger cannot be used now")
@@ -263,7 +188,7 @@ async def test_nothing_is_issued_without_a_row(
     assert [row.event for row in await service.ledger.entries()] == ["issue"]
 
 
-async def test_who_has_lost_access_is_refused_at_once(service: Service) -> None:
+async def test_who_has_lost_access_is_refused_at_once(service: SmallService) -> None:
     await service.issuer.credential(TICKET.encode())
     service.hub.users["ada"]["groups"] = ["categorization-lab"]
     for _ in range(3):
@@ -274,7 +199,7 @@ async def test_who_has_lost_access_is_refused_at_once(service: Service) -> None:
     assert "you are not in" in rows[0].reason
 
 
-async def test_other_grants_are_another_credential(service: Service) -> None:
+async def test_other_grants_are_another_credential(service: SmallService) -> None:
     first = await service.issuer.credential(TICKET.encode())
     service.hub.users["ada"]["groups"] = ["theory-lab"]
     second = await service.issuer.credential(TICKET.encode())
@@ -285,7 +210,7 @@ async def test_other_grants_are_another_credential(service: Service) -> None:
     "text",
     ["", "x", "pn1.x.y", "pn1..", "a" * 10_000, TICKET.encode() + "x", "pn1.W10=.x", "é" * 9],
 )
-async def test_what_is_no_ticket_gets_nothing(service: Service, text: str) -> None:
+async def test_what_is_no_ticket_gets_nothing(service: SmallService, text: str) -> None:
     with pytest.raises(TicketRefused) as refused:
         await service.issuer.credential(text)
     assert TICKET.secret not in str(refused.value)
@@ -293,31 +218,31 @@ async def test_what_is_no_ticket_gets_nothing(service: Service, text: str) -> No
     assert [row.event for row in await service.ledger.entries()] == ["refusal"]
 
 
-async def test_another_s_secret_opens_nothing(service: Service) -> None:
+async def test_another_s_secret_opens_nothing(service: SmallService) -> None:
     forged = Ticket("ada", "", Ticket.new("ada", "").secret)
     with pytest.raises(TicketRefused):
         await service.issuer.credential(forged.encode())
     with pytest.raises(TicketRefused):
-        await service.issuer.credential(replace(TICKET, server="other").encode())
+        await service.issuer.credential(replace(TICKET, name="other").encode())
     with pytest.raises(TicketRefused):
         await service.issuer.credential(replace(TICKET, user="nobody").encode())
 
 
-async def test_tickets_that_name_anybody_fill_nothing(service: Service) -> None:
+async def test_tickets_that_name_anybody_fill_nothing(service: SmallService) -> None:
     for number in range(20):
         with pytest.raises(TicketRefused):
             await service.issuer.credential(Ticket.new(f"nobody-{number}", "").encode())
     assert [row.person for row in await service.ledger.entries()] == [""]
 
 
-async def test_a_store_that_fails_is_no_refusal(service: Service) -> None:
+async def test_a_store_that_fails_is_no_refusal(service: SmallService) -> None:
     service.maker.fault = VendingError("the store is busy", retry_after=5)
     with pytest.raises(VendingError):
         await service.issuer.credential(TICKET.encode())
     assert await service.ledger.entries() == []
 
 
-async def test_the_view_of_a_session(service: Service) -> None:
+async def test_the_view_of_a_session(service: SmallService) -> None:
     view = await service.issuer.view(TICKET.encode())
     assert (view.user, view.project, view.level) == ("ada", "nhp-navigation", "manage")
     assert "shared-stimuli" in view.prefixes
@@ -337,7 +262,7 @@ class Changing:
 
 
 async def test_a_file_that_changes_under_way_is_no_fault(
-    service: Service, example: Collaboration
+    service: SmallService, example: Collaboration
 ) -> None:
     projects = dict(example.projects)
     del projects["nhp-navigation"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from panneuro_hub.errors import TicketRefused
 from panneuro_hub.wire import Credential, Denial, Grant, SessionView, Ticket
 from panneuro_hub.wire.credential import format_time, parse_time
+from panneuro_hub.wire.ticket import Kind
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 CREDENTIAL = Credential("ASIA1", "secret-key", "session-token", NOW + timedelta(hours=1), NOW)
@@ -21,9 +24,12 @@ CREDENTIAL = Credential("ASIA1", "secret-key", "session-token", NOW + timedelta(
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]))
 
 
-@given(NAMES.filter(bool), NAMES)
-def test_a_ticket_survives_the_journey(user: str, server: str) -> None:
-    ticket = Ticket.new(user, server)
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@given(NAMES.filter(bool), NAMES, st.sampled_from(KINDS))
+def test_a_ticket_survives_the_journey(user: str, name: str, kind: Kind) -> None:
+    ticket = Ticket.new(user, name, kind)
     text = ticket.encode()
     assert text.isascii()
     assert "\n" not in text
@@ -34,7 +40,12 @@ def test_a_ticket_survives_the_journey(user: str, server: str) -> None:
 
 @given(st.text() | st.binary().map(lambda raw: raw.decode("latin-1")))
 def test_any_other_text_is_refused(text: str) -> None:
-    for attempt in (text, f"pn1.{text}", f"pn1.{text}.x", f"pn1.WyJhIiwgImIiXQ==.{text}"):
+    names = "WyJhIiwgImIiXQ=="
+    attempts = (
+        *(text, f"pn1.{text}", f"pn1.{text}.x", f"pn1.{names}.{text}"),
+        *(f"pn1r.{text}.x", f"pn1r.{names}.{text}", f"{text}.{names}.x"),
+    )
+    for attempt in attempts:
         try:
             ticket = Ticket.decode(attempt)
         except TicketRefused:
@@ -43,12 +54,34 @@ def test_any_other_text_is_refused(text: str) -> None:
             assert ticket.user == "a"
 
 
+def test_a_ticket_made_before_there_were_kinds_is_a_server_s() -> None:
+    ticket = Ticket.decode("pn1.WyJhZGEiLCAieCJd.secret")
+    assert ticket == Ticket("ada", "x", "secret", "server")
+    assert ticket.encode() == "pn1.WyJhZGEiLCAieCJd.secret"
+    said = json.dumps(["ada", "x", "secret"]).encode()
+    assert ticket.digest == hashlib.sha256(said).hexdigest()
+
+
+@given(NAMES.filter(bool), NAMES, NAMES.filter(bool))
+def test_a_ticket_of_one_kind_never_matches_one_of_the_other(
+    user: str, name: str, secret: str
+) -> None:
+    digests = {Ticket(user, name, secret, kind).digest for kind in KINDS}
+    assert len(digests) == len(KINDS)
+    # What it says may itself look like a kind.
+    served = Ticket("register", user, name, "server")
+    for other in (Ticket(user, name, secret, "register"), Ticket(user, name, "", "register")):
+        assert not served.matches(other.digest)
+        assert not other.matches(served.digest)
+
+
 def test_a_ticket_matches_only_itself() -> None:
     ticket = Ticket.new("ada", "")
     for other in (
         Ticket.new("ada", ""),
         replace(ticket, user="adb"),
-        replace(ticket, server="x"),
+        replace(ticket, name="x"),
+        replace(ticket, kind="register"),
         # The same characters, cut elsewhere.
         Ticket("ad", "a", ticket.secret),
     ):

@@ -68,6 +68,7 @@ aws iam put-role-policy --role-name 'PanNeuroData' --policy-name panneuro --poli
       "Sid": "Listings",
       "Effect": "Allow",
       "Action": [
+        "s3:GetBucketLocation",
         "s3:ListBucket",
         "s3:ListBucketMultipartUploads",
         "s3:ListBucketVersions"

@@ -1,0 +1,60 @@
+"""`configure(c)`: the only wiring of the package into a dask-gateway-server configuration."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from panneuro_hub.current import load
+
+_BACKENDS = {
+    "kubernetes": "panneuro_hub.dask.kube.PanNeuroKubeBackend",
+    "local": "panneuro_hub.dask.local.PanNeuroLocalBackend",
+}
+_THEIR_AUTHENTICATOR = "dask_gateway_server.auth.JupyterHubAuthenticator"
+_SERVICE_URL = "http://127.0.0.1:10143/services/panneuro"
+
+
+def configure(
+    c: Any,
+    collaboration: str | os.PathLike[str] | None = None,
+    *,
+    service_url: str | None = None,
+    backend: Literal["kubernetes", "local"] = "kubernetes",
+) -> None:
+    """Make a dask-gateway-server configuration start clusters in projects.
+
+    What the configuration sets besides stays as it is: sizes of schedulers, further pod
+    config, addresses. The gateway's token is in ``JUPYTERHUB_API_TOKEN``, as for every
+    service of a hub.
+
+    Parameters
+    ----------
+    c : traitlets.config.Config
+        The configuration, as dask-gateway-server and its controller give it to their
+        config file.
+    collaboration : path, optional
+        The collaboration file; by default the one that the environment variable
+        ``PANNEURO_COLLABORATION`` names, or else ``collaboration.yaml``.
+    service_url : str, optional
+        The PanNeuro service, as the gateway and clusters reach it; by default the
+        environment variable ``PANNEURO_SERVICE_URL``, or else port 10143 of loopback.
+    backend : {"kubernetes", "local"}
+        Where clusters run; ``local`` keeps nobody from another's files.
+
+    Raises
+    ------
+    CollaborationError
+        If the file is broken; the gateway does not start, and the text lists every error.
+    """
+    chosen = collaboration or os.environ.get("PANNEURO_COLLABORATION", "collaboration.yaml")
+    path = str(Path(chosen).resolve())
+    load(path)
+    c.DaskGateway.backend_class = _BACKENDS[backend]
+    if c.DaskGateway.get("authenticator_class", _THEIR_AUTHENTICATOR) == _THEIR_AUTHENTICATOR:
+        c.DaskGateway.authenticator_class = "panneuro_hub.dask.routes.HubAuthenticator"
+    c.ClusterMixin.collaboration_file = path
+    c.ClusterMixin.service_url = (
+        service_url or os.environ.get("PANNEURO_SERVICE_URL") or _SERVICE_URL
+    )

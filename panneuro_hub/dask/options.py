@@ -1,0 +1,235 @@
+"""The options of a cluster: project, worker profile, image and environment; pure but for the clock.
+
+What a person sends is untrusted. `cluster_options` offers what they may choose, and its
+handler decides again about what was chosen, with the reasons.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from dask_gateway_server.models import User
+from dask_gateway_server.options import Field, Options
+
+from panneuro_hub.access import Access, ClusterChoice, Person, cluster_choice, decide_all
+from panneuro_hub.access.wording import listed, shorten
+from panneuro_hub.collaboration import Collaboration
+from panneuro_hub.errors import AccessDenied, InvalidChoice
+from panneuro_hub.wire.keys import FOREIGN_KEYS
+
+CHOICE = "panneuro"
+"""Where in a cluster's configuration it stands what it is; set by the gateway alone."""
+
+_LONGEST_NAME = 253
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+_MOST_VARIABLES = 64
+_LONGEST_VALUE = 4096
+_LONGEST_ENVIRONMENT = 32768
+# Ours, the SDKs', the gateway's, and how a cluster's own parts find and trust each other.
+_OURS = ("PANNEURO_", "AWS_", "DASK_GATEWAY_", "DASK_DISTRIBUTED__COMM", "JUPYTERHUB_")
+_WHOLE_SETTINGS = (
+    "DASK_DISTRIBUTED",
+    "DASK_GATEWAY",
+    "DASK_CONFIG",
+    "DASK_INTERNAL_INHERIT_CONFIG",
+)
+
+
+def cluster_options(
+    collaboration: Callable[[], Collaboration],
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Callable[[User], Awaitable[Options]]:
+    """Make dask-gateway's ``Backend.cluster_options``.
+
+    Parameters
+    ----------
+    collaboration : callable
+        Gives the collaboration as it is now.
+    now : callable
+        Gives the time, aware.
+
+    Returns
+    -------
+    callable
+        Async; gives the options of a person. Their handler raises AccessDenied or
+        InvalidChoice for a choice that is not theirs to make, and says why.
+    """
+
+    async def options(user: User) -> Options:
+        current = collaboration()
+        accesses = decide_all(current, Person.of(user.name, user.groups), now())
+        return _Options(*_fields(current, accesses), handler=handler)
+
+    def handler(chosen: Mapping[str, Any], user: User) -> dict[str, Any]:
+        current = collaboration()
+        accesses = decide_all(current, Person.of(user.name, user.groups), now())
+        choice = choose(current, accesses, chosen["project"], chosen["profile"], chosen["image"])
+        return {
+            CHOICE: {
+                "project": choice.project,
+                "profile": choice.profile,
+                "image": choice.image,
+            },
+            "environment": environment(chosen["environment"]),
+        }
+
+    return options
+
+
+def choose(
+    collaboration: Collaboration,
+    accesses: Mapping[str, Access],
+    project: str,
+    profile: str,
+    image: str,
+) -> ClusterChoice:
+    """Check what a cluster shall be; ``""`` is what the person left open.
+
+    Left open, the project is the only one that they have, and worker profile and image
+    are the first that the project offers.
+
+    Raises
+    ------
+    AccessDenied
+        If it is not the person's to choose; the text says why.
+    InvalidChoice
+        If a project must be chosen and is not.
+    """
+    chosen = project or _only_project(accesses)
+    access = accesses.get(chosen)
+    if access is None:
+        raise AccessDenied(
+            f"there is no project {shorten(chosen)}; yours are: {_list_open(accesses)}"
+        )
+    profiles = access.dask.worker_profiles if access.dask else ()
+    images = [offer.name for offer in access.images]
+    return cluster_choice(
+        collaboration,
+        access,
+        profile or next(iter(profiles), ""),
+        image or next(iter(images), None),
+    )
+
+
+def environment(variables: Mapping[Any, Any]) -> dict[str, str]:
+    """Check the variables that a person wants in a cluster's processes.
+
+    Raises
+    ------
+    InvalidChoice
+        If one has no name or value that a variable can have, is one of ours or names
+        keys, or if they are too many or too long.
+    """
+    if len(variables) > _MOST_VARIABLES:
+        raise InvalidChoice(
+            f"environment has {len(variables)} variables; a cluster takes {_MOST_VARIABLES}"
+        )
+    checked = dict(_variable(name, value) for name, value in variables.items())
+    size = sum(len(name) + len(value.encode()) for name, value in checked.items())
+    if size > _LONGEST_ENVIRONMENT:
+        raise InvalidChoice(f"environment has {size} bytes; a cluster takes {_LONGEST_ENVIRONMENT}")
+    return checked
+
+
+def _variable(name: Any, value: Any) -> tuple[str, str]:
+    if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
+        raise InvalidChoice(
+            f"environment: {shorten(str(name))} is not the name of a variable; use 1 to 128 "
+            "letters, digits and '_'"
+        )
+    upper = name.upper()
+    if upper in FOREIGN_KEYS or upper.startswith(_OURS) or upper in _WHOLE_SETTINGS:
+        raise InvalidChoice(
+            f"environment: {name} is set by the hub, which gives a cluster its keys and "
+            "connections; leave it out"
+        )
+    if not isinstance(value, str) or len(value) > _LONGEST_VALUE:
+        raise InvalidChoice(
+            f"environment: {name} must be text of {_LONGEST_VALUE} characters at most"
+        )
+    if "\0" in value or any(0xD800 <= ord(letter) <= 0xDFFF for letter in value):
+        raise InvalidChoice(f"environment: {name} has a character that no variable can have")
+    return name, value
+
+
+# The fields that the client shows
+
+
+class _Name(Field):
+    """One of some names, or ``""`` to leave it open; whether it is one says the handler."""
+
+    def __init__(self, field: str, names: Iterable[str], label: str) -> None:
+        self._names = [*dict.fromkeys(names)]
+        default = self._names[0] if len(self._names) == 1 else ""
+        super().__init__(field, default=default, label=label)
+
+    def validate(self, x: Any) -> str:
+        if x is None:
+            return ""
+        if not isinstance(x, str) or len(x) > _LONGEST_NAME:
+            raise InvalidChoice(f"{self.field} must be one name, as text")
+        return x
+
+    def json_type_spec(self) -> dict[str, Any]:
+        several = [] if len(self._names) == 1 else [""]
+        return {"type": "select", "options": [*several, *self._names]}
+
+
+class _Variables(Field):
+    """Variables for the cluster's processes."""
+
+    def validate(self, x: Any) -> dict[str, str]:
+        if x is None:
+            return {}
+        if not isinstance(x, dict):
+            raise InvalidChoice(f"{self.field} must be variables and their values")
+        return environment(x)
+
+    def json_type_spec(self) -> dict[str, Any]:
+        return {"type": "mapping"}
+
+
+class _Options(Options):
+    """Options that say in words what they do not take."""
+
+    def parse_options(self, request: Any) -> dict[str, Any]:
+        known = [field.field for field in self.fields]
+        if not isinstance(request, dict):
+            raise InvalidChoice(f"a cluster's options are {listed(known)}, by name")
+        unknown = sorted(str(name) for name in request if name not in known)
+        if unknown:
+            raise InvalidChoice(
+                f"unknown option {shorten(unknown[0])}; a cluster takes {listed(known)}"
+            )
+        return dict(super().parse_options(request))
+
+
+def _fields(collaboration: Collaboration, accesses: Mapping[str, Access]) -> list[Field]:
+    mine = [access for access in accesses.values() if access.level]
+    profiles = [
+        profile for access in mine if access.dask for profile in access.dask.worker_profiles
+    ]
+    images = [offer.name for access in mine for offer in access.images]
+    return [
+        _Name("project", [access.project for access in mine], "Project"),
+        _Name("profile", profiles, "Worker profile"),
+        _Name("image", images, "Image"),
+        _Variables("environment", default={}, label="Environment"),
+    ]
+
+
+def _only_project(accesses: Mapping[str, Access]) -> str:
+    mine = [name for name, access in accesses.items() if access.level]
+    if len(mine) == 1:
+        return mine[0]
+    if not mine:
+        reasons = "; ".join(f"{name}: {access.reason}" for name, access in accesses.items())
+        raise AccessDenied(f"you have access to no project ({reasons})")
+    raise InvalidChoice(f"choose a project; yours are: {', '.join(mine)}")
+
+
+def _list_open(accesses: Mapping[str, Access]) -> str:
+    return ", ".join(name for name, access in accesses.items() if access.level) or "none"

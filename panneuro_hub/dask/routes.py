@@ -1,0 +1,131 @@
+"""The gateway's answers to people: our own for scaling, and words instead of server errors.
+
+dask-gateway's client shows the words of 404, 409 and 422 in the notebook, and of no other
+status: so what a person asked wrongly is a 422, and what cannot be done now a 409.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from aiohttp import web
+from dask_gateway_server import models
+from dask_gateway_server.auth import JupyterHubAuthenticator
+from dask_gateway_server.backends.base import PublicException
+from dask_gateway_server.routes import api_handler
+
+from panneuro_hub.access.wording import shorten
+from panneuro_hub.dask import messages
+from panneuro_hub.errors import PanNeuroError
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_LONGEST_WORDS = 2000
+
+
+def one_line(text: str) -> str:
+    """Text that may stand in the reason of an answer: one line, and not endless."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_WORDS else line[:_LONGEST_WORDS] + "…"
+
+
+@web.middleware
+async def answer_plainly(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Check what all requests have in common, and turn what goes wrong into words."""
+    if not request.path.startswith("/api/"):
+        return await handler(request)
+    try:
+        await _require_sense(request)
+        return await _ours(request, handler)(request)
+    except web.HTTPException as answer:
+        if answer.status < 400 or answer.status == 401:
+            raise
+        status = 409 if answer.status >= 500 else answer.status
+        return _refused(status, str(answer.reason))
+    except (PublicException, PanNeuroError) as refusal:
+        return _refused(422, str(refusal))
+    except Exception as error:  # noqa: BLE001 - the log has it, and the person gets words
+        request.app["log"].exception("%s %s failed", request.method, request.path)
+        return _refused(
+            409,
+            "the gateway could not do this now; try again, and if it stays so ask who runs this "
+            f"hub, whose log has the reason ({type(error).__name__})",
+        )
+
+
+class HubAuthenticator(JupyterHubAuthenticator):
+    """JupyterHub's tokens; one that the hub refuses is no error of the gateway."""
+
+    async def authenticate(self, request: web.Request) -> Any:
+        """Ask the hub who it is."""
+        try:
+            return await super().authenticate(request)
+        except web.HTTPInternalServerError as error:
+            raise web.HTTPUnprocessableEntity(
+                reason="the hub does not accept this token; log in again, or restart your server"
+            ) from error
+        except web.HTTPBadGateway as error:
+            raise web.HTTPConflict(
+                reason="the hub cannot say now whose token this is; try again soon"
+            ) from error
+
+
+async def _require_sense(request: web.Request) -> None:
+    authorization = request.headers.get("Authorization")
+    if authorization is not None and not authorization.partition(" ")[2]:
+        raise PublicException("the header Authorization must be a kind, a blank and a token")
+    if request.method != "POST":
+        return
+    try:
+        message = await request.json()
+    except web.HTTPRequestEntityTooLarge:
+        raise PublicException("the request is too large") from None
+    except (ValueError, LookupError, RecursionError):
+        raise PublicException("the request's body is not JSON") from None
+    if not isinstance(message, dict):
+        raise PublicException("the request's body must be a JSON object")
+
+
+def _ours(request: web.Request, handler: Handler) -> Handler:
+    """Our handler in dask-gateway's place, or its own."""
+    resource = request.match_info.route.resource
+    path = resource.canonical if resource is not None else ""
+    return _OURS.get((request.method, path), handler)
+
+
+@api_handler(user_authenticated=True)  # type: ignore[untyped-decorator]
+async def scale(request: web.Request) -> web.StreamResponse:
+    """``POST …/scale``: give the cluster what it may have, and say so where that is less."""
+    cluster, message = await _asked(request)
+    words = await request.app["backend"].scale(cluster, messages.read_scale(message))
+    return web.json_response({"ok": words is None, "msg": words})
+
+
+@api_handler(user_authenticated=True)  # type: ignore[untyped-decorator]
+async def adapt(request: web.Request) -> web.StreamResponse:
+    """``POST …/adapt``: let the cluster adapt, within what it may have."""
+    cluster, message = await _asked(request)
+    words = await request.app["backend"].adapt(cluster, messages.read_adapt(message))
+    return web.json_response({"ok": words is None, "msg": words})
+
+
+_OURS: Mapping[tuple[str, str], Handler] = {
+    ("POST", "/api/v1/clusters/{cluster_name}/scale"): scale,
+    ("POST", "/api/v1/clusters/{cluster_name}/adapt"): adapt,
+}
+
+
+async def _asked(request: web.Request) -> tuple[models.Cluster, dict[str, Any]]:
+    """The person's own cluster, and what they ask of it."""
+    name = request.match_info["cluster_name"]
+    cluster = await request.app["backend"].get_cluster(name)
+    if cluster is None or not request["user"].has_permissions(cluster):
+        raise web.HTTPNotFound(reason=f"you have no cluster {shorten(name)}")
+    if cluster.status != models.ClusterStatus.RUNNING:
+        raise web.HTTPConflict(reason=f"cluster {shorten(name)} is not running")
+    return cluster, json.loads(await request.text())
+
+
+def _refused(status: int, words: str) -> web.Response:
+    return web.json_response({"error": one_line(words)}, status=status)

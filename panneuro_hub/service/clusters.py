@@ -1,0 +1,136 @@
+"""Dask clusters as the service sees them: which may begin, which run, and which must stop."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from panneuro_hub.access import Access, Person, cluster_choice, decide
+from panneuro_hub.collaboration import Collaboration
+from panneuro_hub.errors import AccessDenied, ServiceUnavailable
+from panneuro_hub.service.issue import Issuer, Session
+from panneuro_hub.service.register import Registered, Running
+from panneuro_hub.wire import Ticket
+
+_log = logging.getLogger("panneuro.service")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A cluster that a gateway would start for somebody; all of it is from outside."""
+
+    user: str
+    project: str
+    profile: str
+    image: str | None
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A session whose cluster must stop, and why, for its person."""
+
+    session: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """What gateways may ask of the service; they say who asks them, and are believed.
+
+    Parameters
+    ----------
+    issuer : Issuer
+    """
+
+    issuer: Issuer
+
+    async def begin(self, gateway: str, wish: Wish) -> Ticket:
+        """Register a cluster; the ticket names its session.
+
+        Parameters
+        ----------
+        gateway : str
+            Name of the hub's service that asks.
+
+        Raises
+        ------
+        AccessDenied, InvalidChoice
+            If the person may not have such a cluster; the text says why, and a denial
+            is in the ledger.
+        ServiceUnavailable
+            If the hub or the database does not answer.
+        """
+        member = await self.issuer.members.member(wish.user)
+        if member is None:
+            raise AccessDenied(f"the hub knows nobody called {wish.user}")
+        collaboration = self.issuer.current.collaboration
+        access = _decide(collaboration, member.person, wish.project)
+        try:
+            choice = cluster_choice(collaboration, access, wish.profile, wish.image)
+        except AccessDenied as denied:
+            known = wish.project if wish.project in collaboration.projects else ""
+            await self.issuer.refused(member.person.name, Session("", known, "cluster"), denied)
+            raise
+        _, ticket = await self.issuer.register.begin(
+            "cluster",
+            member.person.name,
+            choice.project,
+            choice.profile,
+            choice.image,
+            gateway=gateway,
+            price_per_hour=collaboration.dask.worker_profiles[choice.profile].price_per_hour,
+        )
+        return ticket
+
+    async def report(self, gateway: str, clusters: Sequence[Running]) -> list[Stop]:
+        """Take in what runs at a gateway; gives what must stop there.
+
+        A person of whom the hub does not tell keeps their clusters: keys are another
+        matter, and end by themselves.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If the database does not answer.
+        """
+        report = await self.issuer.register.report(gateway, clusters)
+        stops = [Stop(session, "its session has ended") for session in report.ended]
+        persons: dict[str, Person | None] = {}
+        for session in report.running:
+            if session.person not in persons:
+                persons[session.person] = await self._person(session.person)
+            person = persons[session.person]
+            if person is not None and (reason := self._why_stop(person, session)):
+                stops.append(Stop(session.id, reason))
+        return stops
+
+    async def end(self, gateway: str, session: str) -> None:
+        """End a session of the gateway, if there is such a one.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If the database does not answer.
+        """
+        await self.issuer.register.end(session, gateway)
+
+    async def _person(self, name: str) -> Person | None:
+        """The person as the hub knows them, in no team if it does not; `None` if it is silent."""
+        try:
+            member = await self.issuer.members.member(name)
+        except ServiceUnavailable as error:
+            _log.warning("The clusters of %r go on without a look at their access: %s", name, error)
+            return None
+        return Person.of(name, ()) if member is None else member.person
+
+    def _why_stop(self, person: Person, session: Registered) -> str | None:
+        access = _decide(self.issuer.current.collaboration, person, session.project)
+        if access.level is not None:
+            return None
+        return f"{person.name} has no access to {session.project} any more: {access.reason}"
+
+
+def _decide(collaboration: Collaboration, person: Person, project: str) -> Access:
+    return decide(collaboration, person, project, datetime.now(UTC))

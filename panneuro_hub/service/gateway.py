@@ -1,0 +1,224 @@
+"""``/api/clusters``: what Dask gateways ask; bodies read as data, and who it is that asks."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
+
+from panneuro_hub.access.wording import listed
+from panneuro_hub.errors import AccessDenied, InvalidChoice, ServiceUnavailable
+from panneuro_hub.service.clusters import Clusters, Wish
+from panneuro_hub.service.handlers import ApiHandler, in_words
+from panneuro_hub.service.kept import Kept
+from panneuro_hub.service.register import Running
+
+_KEEP_SECONDS = 60.0
+_TIMEOUT_SECONDS = 10.0
+_MOST_CLUSTERS = 5000
+_MOST_WORKERS = 1_000_000
+_MOST_CORES = 1_000_000.0
+_MOST_MEMORY = 2**60  # bytes
+_LONGEST = 255
+_SESSION = re.compile(r"[0-9a-f]{16}")
+_CLUSTER = re.compile(r"[A-Za-z0-9._-]{1,255}")
+_TOKEN = re.compile(r"token ([!-~]{8,512})")
+
+
+class Gateways:
+    """Which of the hub's services are gateways; the hub says whose a token is.
+
+    Parameters
+    ----------
+    api_url : str
+        The hub's REST API.
+    names : collection of str
+        Names of the services that are gateways.
+    """
+
+    def __init__(self, api_url: str, names: Sequence[str]) -> None:
+        self._url = f"{api_url.rstrip('/')}/user"
+        self._names = tuple(names)
+        self._services = Kept(self._service_of, _KEEP_SECONDS)
+
+    async def name(self, authorization: str) -> str:
+        """The name of the gateway that shows its token.
+
+        Parameters
+        ----------
+        authorization : str
+            The request's header of this name.
+
+        Raises
+        ------
+        AccessDenied
+            If the token is nobody's, or that of who is no gateway; it does not say which.
+        ServiceUnavailable
+            If the hub does not answer.
+        """
+        token = _TOKEN.fullmatch(authorization)
+        name = await self._services.get(token[1]) if token else None
+        if name is None or name not in self._names:
+            raise AccessDenied(
+                "this is for Dask gateways alone: send the API token of the hub's service "
+                f"{listed(self._names, 'or')}, which JupyterHub gives it, as Authorization: token …"
+            )
+        return name
+
+    async def _service_of(self, token: str) -> str | None:
+        """The service that a token belongs to; `None` where it is nobody's, or a person's."""
+        request = HTTPRequest(
+            self._url,
+            headers={"Authorization": f"token {token}"},
+            request_timeout=_TIMEOUT_SECONDS,
+            follow_redirects=False,
+        )
+        try:
+            document = json.loads((await AsyncHTTPClient().fetch(request)).body)
+            return str(document["name"]) if document["kind"] == "service" else None
+        except HTTPClientError as error:
+            if error.code in (401, 403):
+                return None
+            problem: Exception = error
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            problem = error
+        raise ServiceUnavailable(
+            f"the hub did not say whose token this is ({type(problem).__name__}); try again soon"
+        ) from problem
+
+
+class GatewayHandler(ApiHandler):
+    """What gateways ask, with their own token."""
+
+    def initialize(self, clusters: Clusters, gateways: Gateways) -> None:
+        """Take what the application was made with."""
+        self.clusters = clusters
+        self.gateways = gateways
+
+    async def gateway(self) -> str:
+        """The name of the gateway that asks; raises as `Gateways.name` does."""
+        return await self.gateways.name(self.request.headers.get("Authorization", ""))
+
+
+class ClustersHandler(GatewayHandler):
+    """``/api/clusters``: begin one (POST), report all that run (PUT)."""
+
+    @in_words
+    async def post(self) -> None:
+        """Register a cluster; answers its session, and its ticket, which is told just once."""
+        gateway = await self.gateway()
+        ticket = await self.clusters.begin(gateway, read_wish(self.request.body))
+        self.set_status(201)
+        self.finish({"session": ticket.name, "ticket": ticket.encode()})
+
+    @in_words
+    async def put(self) -> None:
+        """Take in what runs at the gateway; answers what must stop there."""
+        gateway = await self.gateway()
+        stops = await self.clusters.report(gateway, read_report(self.request.body))
+        self.finish({"stop": [{"session": stop.session, "reason": stop.reason} for stop in stops]})
+
+
+class ClusterHandler(GatewayHandler):
+    """``/api/clusters/SESSION``: end one (DELETE)."""
+
+    @in_words
+    async def delete(self, session: str) -> None:
+        """End a session, if it is the gateway's and has not ended."""
+        gateway = await self.gateway()
+        if _SESSION.fullmatch(session):
+            await self.clusters.end(gateway, session)
+        self.set_status(204)
+        self.finish()
+
+
+def read_wish(body: bytes) -> Wish:
+    """Read what a gateway would start: ``{"user", "project", "profile", "image"}``.
+
+    Raises
+    ------
+    InvalidChoice
+        If it is not that; the text says which key and what would be right.
+    """
+    document = _object(_json(body), "the body")
+    image = document.get("image")
+    return Wish(
+        user=_text(document, "user"),
+        project=_text(document, "project"),
+        profile=_text(document, "profile"),
+        image=None if image is None else _text(document, "image"),
+    )
+
+
+def read_report(body: bytes) -> list[Running]:
+    """Read what runs at a gateway: ``{"clusters": [{"session", "name", "workers", …}]}``.
+
+    Raises
+    ------
+    InvalidChoice
+        If it is not that; the text says which key and what would be right.
+    """
+    clusters = _object(_json(body), "the body").get("clusters")
+    if not isinstance(clusters, list) or len(clusters) > _MOST_CLUSTERS:
+        raise InvalidChoice(f"clusters must be a list of {_MOST_CLUSTERS} at most")
+    running = [_running(_object(each, "each of clusters")) for each in clusters]
+    if len({each.id for each in running}) < len(running):
+        raise InvalidChoice("clusters must name each session once")
+    return running
+
+
+def _running(document: Mapping[str, Any]) -> Running:
+    return Running(
+        id=_matching(document, "session", _SESSION, "16 hexadecimal digits"),
+        name=_matching(document, "name", _CLUSTER, "letters, digits and . _ -"),
+        workers=int(_number(document, "workers", _MOST_WORKERS, whole=True)),
+        cores=float(_number(document, "cores", _MOST_CORES)),
+        memory=int(_number(document, "memory", _MOST_MEMORY, whole=True)),
+    )
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise InvalidChoice("the body must be JSON") from None
+
+
+def _object(value: Any, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise InvalidChoice(f"{what} must be a JSON object")
+    return value
+
+
+def _text(document: Mapping[str, Any], key: str) -> str:
+    value = document.get(key)
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST or not _is_plain(value):
+        raise InvalidChoice(f"{key} must be a name: text of 1 to {_LONGEST} characters")
+    return value
+
+
+def _is_plain(text: str) -> bool:
+    """Whether text can be written everywhere: no control character, no half of a letter."""
+    return not any(ord(letter) < 32 or 0xD800 <= ord(letter) <= 0xDFFF for letter in text)
+
+
+def _matching(document: Mapping[str, Any], key: str, form: re.Pattern[str], words: str) -> str:
+    value = document.get(key)
+    if not isinstance(value, str) or not form.fullmatch(value):
+        raise InvalidChoice(f"{key} of each of clusters must be {words}")
+    return value
+
+
+def _number(
+    document: Mapping[str, Any], key: str, most: float, *, whole: bool = False
+) -> int | float:
+    value = document.get(key)
+    kinds = (int,) if whole else (int, float)
+    # NaN is less than nothing and not more than anything.
+    if isinstance(value, bool) or not isinstance(value, kinds) or not 0 <= value <= most:
+        kind = "whole number" if whole else "number"
+        raise InvalidChoice(f"{key} of each of clusters must be a {kind} from 0 to {most:g}")
+    return value

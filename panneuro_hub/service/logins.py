@@ -1,0 +1,453 @@
+"""Logins of people's own machines: asked for there, allowed in a browser, kept as a digest.
+
+A machine asks for a login and shows a short code; its person looks the code up on the
+service's page, logged in at the hub, and allows it; the machine, which has been asking
+with a long secret of its own, gets the token, once. A login begins sessions in its
+person's projects, and can do nothing else.
+
+Source: RFC 8628, "OAuth 2.0 Device Authorization Grant", whose flow and advice this follows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    DateTime,
+    String,
+    Table,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from panneuro_hub.errors import AccessDenied, PanNeuroError
+from panneuro_hub.service.database import Database, aware, metadata, naive
+
+ASKED_FOR = timedelta(minutes=10)
+"""How long a code is good for."""
+
+LASTS = timedelta(days=30)
+"""How long a login is."""
+
+INTERVAL = 5.0
+"""Seconds between two questions of a machine that waits."""
+
+LONGEST_HOST = 100  # characters
+
+# No vowels, so that no words come about, and nothing that looks like something else: 20 letters,
+# 8 of them, are 2.6e10 codes, of which a few are good at a time.
+_LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
+_MOST_WAITING = 1000
+# Somebody who is logged in at the hub, and looks for the codes of others.
+_MOST_WRONG = 10
+_WRONG_SECONDS = 600.0
+_KEPT = 10_000
+_MOST_LOGINS = 50
+# Written at most so often: when a login was last used.
+_USED_EVERY = timedelta(minutes=10)
+
+State = Literal["waiting", "allowed", "denied", "taken"]
+
+DEVICES = Table(
+    "panneuro_login_requests",
+    metadata,
+    Column("device", String(64), primary_key=True),
+    Column("code", String(16), nullable=False, unique=True),
+    Column("host", String(LONGEST_HOST), nullable=False),
+    Column("began", DateTime, nullable=False),
+    Column("expires", DateTime, nullable=False, index=True),
+    Column("state", String(16), nullable=False),
+    Column("person", String(255)),
+)
+LOGINS = Table(
+    "panneuro_logins",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("token", String(64), nullable=False, unique=True),
+    Column("person", String(255), nullable=False, index=True),
+    Column("host", String(LONGEST_HOST), nullable=False),
+    Column("began", DateTime, nullable=False),
+    Column("ends", DateTime, nullable=False),
+    Column("used", DateTime),
+)
+
+
+class TooMany(PanNeuroError):
+    """Somebody asks too often; the text says when to ask again.
+
+    Parameters
+    ----------
+    message : str
+    retry_after : float
+        Seconds.
+    """
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class NoLogin(PanNeuroError):
+    """A token that is no login's, or not any more."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a machine gets that asks for a login; `device_code` is secret."""
+
+    device_code: str
+    user_code: str
+    expires_in: int
+    interval: float
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A request for a login, as its person sees it."""
+
+    user_code: str
+    host: str
+    began: datetime
+
+
+@dataclass(frozen=True)
+class Login:
+    """A login, without its token.
+
+    Parameters
+    ----------
+    id : str
+        Names it; no secret.
+    person, host : str
+        Whose it is, and what the machine called itself.
+    began, ends : datetime
+    used : datetime or None
+    """
+
+    id: str
+    person: str
+    host: str
+    began: datetime
+    ends: datetime
+    used: datetime | None = None
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Logins:
+    """Logins and the requests for them, in the ledger's database.
+
+    Parameters
+    ----------
+    database : Database
+    clock : callable
+        The time now (aware, UTC).
+    monotonic : callable
+        Seconds that only grow.
+
+    Raises
+    ------
+    ServiceUnavailable
+        If the database cannot be opened.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Callable[[], datetime] = _utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._monotonic = monotonic
+        self._polled: OrderedDict[str, float] = OrderedDict()
+        self._wrong: OrderedDict[str, list[float]] = OrderedDict()
+        database.create(DEVICES, LOGINS)
+
+    async def ask(self, host: str) -> Asked:
+        """Begin: a machine wants a login.
+
+        Parameters
+        ----------
+        host : str
+            What it calls itself; anything, cut to what can be shown.
+
+        Raises
+        ------
+        TooMany
+            If too many are waiting already.
+        ServiceUnavailable
+            If it could not be written.
+        """
+        device, code = secrets.token_urlsafe(32), _new_code()
+        now = self._clock()
+        row = {
+            "device": _digest(device),
+            "code": code,
+            "host": _shown(host),
+            "began": naive(now),
+            "expires": naive(now + ASKED_FOR),
+            "state": "waiting",
+        }
+
+        def work(connection: Connection) -> bool:
+            connection.execute(delete(DEVICES).where(DEVICES.c.expires <= naive(now)))
+            waiting = connection.execute(select(func.count()).select_from(DEVICES)).scalar_one()
+            if waiting >= _MOST_WAITING:
+                return False
+            connection.execute(insert(DEVICES), row)
+            return True
+
+        if not await self._database.run(work):
+            raise TooMany("too many logins are being waited for; try again in some minutes", 60)
+        return Asked(device, code, int(ASKED_FOR.total_seconds()), INTERVAL)
+
+    async def look_up(self, person: str, code: str) -> Waiting:
+        """The request with this code, for somebody who is logged in at the hub.
+
+        Raises
+        ------
+        TooMany
+            If this person has tried too many codes that there are not.
+        AccessDenied
+            If there is none, or it is over.
+        ServiceUnavailable
+            If it could not be read.
+        """
+        found = await self._find(person, code)
+        return Waiting(found["code"], found["host"], aware(found["began"]))
+
+    async def decide(self, person: str, code: str, *, allow: bool) -> None:
+        """Allow a request, or deny it; either is final.
+
+        Raises
+        ------
+        TooMany, AccessDenied, ServiceUnavailable
+            As for `look_up`.
+        """
+        found = await self._find(person, code)
+        state: State = "allowed" if allow else "denied"
+
+        def work(connection: Connection) -> int:
+            changed = connection.execute(
+                update(DEVICES)
+                .where(DEVICES.c.device == found["device"], DEVICES.c.state == "waiting")
+                .values(state=state, person=person)
+            )
+            return int(changed.rowcount)
+
+        if not await self._database.run(work):
+            raise AccessDenied("somebody has decided about this code already")
+
+    async def take(self, device_code: str) -> tuple[str, Login] | None:
+        """The token, once, when its person has allowed it; `None` while nobody has.
+
+        Raises
+        ------
+        TooMany
+            If this machine asks more often than it was told to.
+        AccessDenied
+            If the person said no, or the request is over.
+        ServiceUnavailable
+            If it could not be read.
+        """
+        device = _digest(device_code)
+        self._not_too_often(device)
+        token, now = secrets.token_urlsafe(32), self._clock()
+
+        def work(connection: Connection) -> tuple[str, Login | None]:
+            row = (
+                connection.execute(
+                    select(DEVICES).where(DEVICES.c.device == device).with_for_update()
+                )
+                .mappings()
+                .first()
+            )
+            if row is None or aware(row["expires"]) <= now:
+                return "over", None
+            if row["state"] != "allowed":
+                return row["state"], None
+            # Once: the row that allows it is gone with the transaction that makes the login.
+            connection.execute(delete(DEVICES).where(DEVICES.c.device == device))
+            return "allowed", _begin(connection, token, row["person"], row["host"], now)
+
+        state, login = await self._database.run(work)
+        if login is not None:
+            return token, login
+        if state == "waiting":
+            return None
+        raise AccessDenied(
+            "the login was denied in the browser"
+            if state == "denied"
+            else "this code is over; log in again"
+        )
+
+    async def holder(self, token: str) -> Login:
+        """Whose login a token is.
+
+        Raises
+        ------
+        NoLogin
+            If it is nobody's, or has ended.
+        ServiceUnavailable
+            If it could not be read.
+        """
+        digest, now = _digest(token), self._clock()
+
+        def work(connection: Connection) -> Login | None:
+            row = (
+                connection.execute(select(LOGINS).where(LOGINS.c.token == digest))
+                .mappings()
+                .first()
+            )
+            if row is None:
+                return None
+            login = _login(row)
+            if login.ends > now and (login.used is None or now - login.used >= _USED_EVERY):
+                connection.execute(
+                    update(LOGINS).where(LOGINS.c.id == login.id).values(used=naive(now))
+                )
+            return login
+
+        login = await self._database.run(work)
+        if login is None or login.ends <= now:
+            raise NoLogin("this login is not known here, or has ended; log in again")
+        return login
+
+    async def of(self, person: str) -> list[Login]:
+        """A person's logins that have not ended, the newest first.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If they could not be read.
+        """
+        statement = (
+            select(LOGINS)
+            .where(LOGINS.c.person == person, LOGINS.c.ends > naive(self._clock()))
+            .order_by(LOGINS.c.began.desc())
+        )
+        return await self._database.run(
+            lambda connection: [_login(row) for row in connection.execute(statement).mappings()]
+        )
+
+    async def end(self, person: str, login_id: str) -> None:
+        """End a login of a person, if it is one of theirs.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If it could not be written.
+        """
+        statement = delete(LOGINS).where(LOGINS.c.person == person, LOGINS.c.id == login_id)
+
+        def work(connection: Connection) -> None:
+            connection.execute(statement)
+
+        await self._database.run(work)
+
+    async def _find(self, person: str, code: str) -> Mapping[Any, Any]:
+        now = self._monotonic()
+        wrong = [at for at in self._wrong.get(person, ()) if now - at < _WRONG_SECONDS]
+        if len(wrong) >= _MOST_WRONG:
+            raise TooMany("you have tried too many codes; wait ten minutes", _WRONG_SECONDS)
+        written = normal_code(code)
+        statement = select(DEVICES).where(DEVICES.c.code == written, DEVICES.c.state == "waiting")
+        found = None
+        if written is not None:
+            found = await self._database.run(
+                lambda connection: connection.execute(statement).mappings().first()
+            )
+        if found is None or aware(found["expires"]) <= self._clock():
+            _remember(self._wrong, person, [*wrong, now])
+            raise AccessDenied(
+                "there is no login waiting with this code, or it is over; look at the code again, "
+                "or begin again"
+            )
+        return dict(found)
+
+    def _not_too_often(self, device: str) -> None:
+        now = self._monotonic()
+        last = self._polled.get(device)
+        _remember(self._polled, device, now)
+        # A little less, since the network may bring two questions closer together.
+        if last is not None and now - last < INTERVAL * 0.8:
+            raise TooMany(f"ask every {INTERVAL:g} seconds", INTERVAL)
+
+
+def normal_code(code: str) -> str | None:
+    """A code as it is kept, ``ABCD-EFGH``, however it was typed; `None` if it is none."""
+    letters = "".join(letter for letter in code[:50].upper() if letter not in " -\t")
+    if len(letters) != 8 or any(letter not in _LETTERS for letter in letters):
+        return None
+    return f"{letters[:4]}-{letters[4:]}"
+
+
+def _new_code() -> str:
+    letters = "".join(secrets.choice(_LETTERS) for _ in range(8))
+    return f"{letters[:4]}-{letters[4:]}"
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _shown(host: str) -> str:
+    plain = "".join(letter for letter in host if letter.isprintable())[:LONGEST_HOST].strip()
+    return plain or "a computer without a name"
+
+
+def _remember(kept: OrderedDict[str, Any], name: str, value: Any) -> None:
+    kept[name] = value
+    kept.move_to_end(name)
+    while len(kept) > _KEPT:
+        kept.popitem(last=False)
+
+
+def _begin(connection: Connection, token: str, person: str, host: str, now: datetime) -> Login:
+    connection.execute(delete(LOGINS).where(LOGINS.c.ends <= naive(now)))
+    login = Login(secrets.token_hex(8), person, host, now, now + LASTS)
+    connection.execute(
+        insert(LOGINS),
+        {
+            "id": login.id,
+            "token": _digest(token),
+            "person": person,
+            "host": host,
+            "began": naive(login.began),
+            "ends": naive(login.ends),
+        },
+    )
+    older = connection.execute(
+        select(LOGINS.c.id)
+        .where(LOGINS.c.person == person)
+        .order_by(LOGINS.c.began.desc())
+        .offset(_MOST_LOGINS)
+    ).scalars()
+    connection.execute(delete(LOGINS).where(LOGINS.c.id.in_(list(older))))
+    return login
+
+
+def _login(row: Mapping[Any, Any]) -> Login:
+    return Login(
+        id=row["id"],
+        person=row["person"],
+        host=row["host"],
+        began=aware(row["began"]),
+        ends=aware(row["ends"]),
+        used=aware(row["used"]) if row["used"] else None,
+    )

@@ -1,0 +1,482 @@
+"""The register: the sessions that the service keeps itself, since no server of the hub has them.
+
+They are Dask clusters. Each has a row, in the ledger's database, so that all replicas of
+the service know the same; the row holds the ticket's digest, and never the ticket. What
+ran since the last report is added up at each one: seconds of workers, of cores, and money.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    DateTime,
+    Double,
+    Integer,
+    Select,
+    String,
+    Table,
+    case,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from panneuro_hub.service.database import Database, aware, metadata, naive
+from panneuro_hub.service.kept import Kept
+from panneuro_hub.service.months import MONTHS, Used, add, month_of, used_in
+from panneuro_hub.wire import Ticket
+
+Kind = Literal["cluster", "upload"]
+
+# A cluster that its gateway does not list is gone; one that has just begun may not be there yet.
+UNLISTED_AFTER = timedelta(seconds=120)
+# A gateway that has said nothing for so long is gone, and its clusters with it.
+SILENT_AFTER = timedelta(hours=24)
+# What ran between two reports is known for so long only: a gateway that was down for a night
+# does not put a night on the bill.
+LONGEST_GAP = timedelta(minutes=10)
+# In another replica of the service, how long an end may go unseen.
+KEEP_SECONDS = 10.0
+
+REGISTER = Table(
+    "panneuro_register",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("person", String(255), nullable=False, index=True),
+    Column("project", String(63), nullable=False, index=True),
+    Column("profile", String(63), nullable=False),
+    Column("image", String(63)),
+    Column("price_per_hour", Double, nullable=False),
+    Column("gateway", String(255), nullable=False, index=True),
+    Column("name", String(255), nullable=False, index=True),
+    Column("ticket", String(64), nullable=False),
+    Column("began", DateTime, nullable=False),
+    Column("expires", DateTime),
+    Column("ended", DateTime, index=True),
+    Column("reported", DateTime),
+    Column("workers", Integer, nullable=False),
+    Column("cores", Double, nullable=False),
+    Column("memory", BigInteger, nullable=False),
+    Column("worker_seconds", Double, nullable=False),
+    Column("core_seconds", Double, nullable=False),
+    Column("cost_usd", Double, nullable=False),
+)
+_TIMES = ("began", "expires", "ended", "reported")
+
+
+@dataclass(frozen=True)
+class Registered:
+    """One session of the register.
+
+    Parameters
+    ----------
+    id : str
+        Names it in the ledger; no secret.
+    kind : {"cluster", "upload"}
+    person, project, profile : str
+        `profile` is a worker profile.
+    image : str or None
+    price_per_hour : float
+        Of one worker, in US dollars, when it began.
+    gateway : str
+        Name of the hub's service that reports it; ``""`` for none.
+    name : str
+        What the gateway calls it; ``""`` until it is reported.
+    ticket : str
+        Digest of its ticket.
+    began : datetime
+        This and the other times are aware.
+    expires, ended, reported : datetime or None
+        When it will end by itself, when it has, and when it was last reported.
+    workers : int
+    cores : float
+    memory : int
+        Of one worker; in bytes.
+    worker_seconds, core_seconds, cost_usd : float
+        What has run, up to `reported`.
+    """
+
+    id: str
+    kind: Kind
+    person: str
+    project: str
+    profile: str
+    image: str | None
+    price_per_hour: float
+    gateway: str
+    name: str
+    ticket: str = field(repr=False)
+    began: datetime
+    expires: datetime | None = None
+    ended: datetime | None = None
+    reported: datetime | None = None
+    workers: int = 0
+    cores: float = 0.0
+    memory: int = 0
+    worker_seconds: float = 0.0
+    core_seconds: float = 0.0
+    cost_usd: float = 0.0
+
+    def runs(self, now: datetime) -> bool:
+        """Whether it has not ended, nor expired, nor been forgotten by its gateway."""
+        if self.ended is not None or (self.expires is not None and now >= self.expires):
+            return False
+        return not self.gateway or now - self.heard < SILENT_AFTER
+
+    @property
+    def heard(self) -> datetime:
+        """When anything was last heard of it."""
+        return self.reported or self.began
+
+
+@dataclass(frozen=True)
+class Running:
+    """What a gateway reports of one cluster; cores and memory (bytes) are of one worker."""
+
+    id: str
+    name: str
+    workers: int
+    cores: float
+    memory: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a report found: the listed sessions that run, and the ids of those that do not."""
+
+    running: tuple[Registered, ...]
+    ended: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Total:
+    """What one project's clusters are now (running, workers, cores), and were in all."""
+
+    running: int
+    workers: int
+    cores: float
+    worker_seconds: float
+    core_seconds: float
+    cost_usd: float
+
+
+def accrue(session: Registered, now: datetime) -> Registered:
+    """The session, with what has run since it was last heard of; no second is counted twice."""
+    gap = min(max(now - session.heard, timedelta(0)), LONGEST_GAP)
+    worked = session.workers * gap.total_seconds()
+    return replace(
+        session,
+        reported=max(session.heard, now),
+        worker_seconds=session.worker_seconds + worked,
+        core_seconds=session.core_seconds + worked * session.cores,
+        cost_usd=session.cost_usd + worked * session.price_per_hour / 3600,
+    )
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Register:
+    """The sessions in the database; each method is one transaction.
+
+    Parameters
+    ----------
+    database : Database
+    clock : callable
+        The time now (aware, UTC).
+    monotonic : callable
+        Seconds that only grow.
+
+    Raises
+    ------
+    ServiceUnavailable
+        If the database cannot be opened.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Callable[[], datetime] = _utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._sessions = Kept(self._read, KEEP_SECONDS, monotonic)
+        database.create(REGISTER, MONTHS)
+
+    async def begin(
+        self,
+        kind: Kind,
+        person: str,
+        project: str,
+        profile: str,
+        image: str | None = None,
+        *,
+        gateway: str = "",
+        price_per_hour: float = 0.0,
+        expires: datetime | None = None,
+    ) -> tuple[Registered, Ticket]:
+        """Begin a session; its ticket is kept nowhere here.
+
+        Parameters
+        ----------
+        gateway : str
+            Name of the service that will report it; such a session ends when it does not.
+        expires : datetime, optional
+            Aware; when it ends by itself.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If it could not be written.
+        """
+        ticket = Ticket.new(person, secrets.token_hex(8), "register")
+        session = Registered(
+            id=ticket.name,
+            kind=kind,
+            person=person,
+            project=project,
+            profile=profile,
+            image=image,
+            price_per_hour=price_per_hour,
+            gateway=gateway,
+            name="",
+            ticket=ticket.digest,
+            began=self._clock(),
+            expires=expires,
+        )
+        await self._database.run(lambda connection: _insert(connection, session))
+        return session, ticket
+
+    async def find(self, session_id: str) -> Registered | None:
+        """The session called `session_id`, running or not, as it was some seconds ago at most.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If it could not be read.
+        """
+        return await self._sessions.get(session_id)
+
+    async def report(self, gateway: str, clusters: Iterable[Running]) -> Report:
+        """Take in all that runs at a gateway; what it does not list has ended.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If it could not be written.
+        """
+        listed = {cluster.id: cluster for cluster in clusters}
+        now = self._clock()
+
+        def work(connection: Connection) -> tuple[list[Registered], list[str]]:
+            mine = REGISTER.c.gateway == gateway
+            known = or_(REGISTER.c.ended.is_(None), REGISTER.c.id.in_(listed))
+            running, over = [], []
+            for session in _locked(connection, select(REGISTER).where(mine, known)):
+                if session.runs(now) and session.id in listed:
+                    running.append(_take_in(connection, session, listed[session.id], now))
+                elif not session.runs(now) or now - session.began > UNLISTED_AFTER:
+                    _end(connection, session, now)
+                    over.append(session.id)
+            return running, over
+
+        running, over = await self._database.run(work)
+        self._forget(over)
+        left = listed.keys() - {session.id for session in running}
+        return Report(tuple(running), tuple(sorted(left)))
+
+    async def end(self, session_id: str, gateway: str = "") -> None:
+        """End a session, if there is such a one at that gateway and it has not ended.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If it could not be written.
+        """
+        now = self._clock()
+        statement = select(REGISTER).where(
+            REGISTER.c.id == session_id, REGISTER.c.gateway == gateway
+        )
+
+        def work(connection: Connection) -> None:
+            for session in _locked(connection, statement):
+                _end(connection, session, now)
+
+        await self._database.run(work)
+        self._forget([session_id])
+
+    async def sweep(self) -> tuple[str, ...]:
+        """End what has expired, and what gateways that are gone have left; gives their ids.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If it could not be written.
+        """
+        now = self._clock()
+
+        def work(connection: Connection) -> tuple[str, ...]:
+            open_ones = _locked(connection, select(REGISTER).where(REGISTER.c.ended.is_(None)))
+            over = [session for session in open_ones if not session.runs(now)]
+            for session in over:
+                _end(connection, session, now)
+            return tuple(session.id for session in over)
+
+        over = await self._database.run(work)
+        self._forget(over)
+        return over
+
+    async def running(self, project: str | None = None) -> list[Registered]:
+        """The clusters that run now, of one project or of all; the oldest first.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If they could not be read.
+        """
+        statement = _running_clusters().order_by(REGISTER.c.began, REGISTER.c.id)
+        if project is not None:
+            statement = statement.where(REGISTER.c.project == project)
+        return [session for session in await self._select(statement) if session.runs(self._clock())]
+
+    async def by_name(self, name: str) -> Registered | None:
+        """The running cluster that a gateway calls `name`; `None` unless there is just one.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If it could not be read.
+        """
+        found = await self._select(_running_clusters().where(REGISTER.c.name == name))
+        running = [session for session in found if session.name and session.runs(self._clock())]
+        return running[0] if len(running) == 1 else None
+
+    async def totals(self) -> dict[str, Total]:
+        """By project: what its clusters are now, and all that they ever used, up to their reports.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If they could not be read.
+        """
+        table = REGISTER.c
+
+        def now(value: Any) -> Any:
+            return func.sum(case((table.ended.is_(None), value), else_=0))
+
+        statement = (
+            select(
+                table.project,
+                now(1).label("running"),
+                now(table.workers).label("workers"),
+                now(table.workers * table.cores).label("cores"),
+                func.sum(table.worker_seconds).label("worker_seconds"),
+                func.sum(table.core_seconds).label("core_seconds"),
+                func.sum(table.cost_usd).label("cost_usd"),
+            )
+            .where(table.kind == "cluster")
+            .group_by(table.project)
+            .order_by(table.project)
+        )
+
+        def work(connection: Connection) -> dict[str, Total]:
+            rows = [dict(row) for row in connection.execute(statement).mappings()]
+            return {row.pop("project"): Total(**row) for row in rows}
+
+        return await self._database.run(work)
+
+    async def this_month(self) -> dict[str, Used]:
+        """By project: what its clusters used in this calendar month (UTC).
+
+        What ran between two reports counts for the month of the second.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If it could not be read.
+        """
+        month = month_of(self._clock())
+        return await self._database.run(lambda connection: used_in(connection, month))
+
+    def _forget(self, ended: Iterable[str]) -> None:
+        for session_id in ended:
+            self._sessions.forget(session_id)
+
+    async def _read(self, session_id: str) -> Registered | None:
+        found = await self._select(select(REGISTER).where(REGISTER.c.id == session_id))
+        return found[0] if found else None
+
+    async def _select(self, statement: Select[Any]) -> list[Registered]:
+        return await self._database.run(
+            lambda connection: [
+                _session(row) for row in connection.execute(statement).mappings().all()
+            ]
+        )
+
+
+def _running_clusters() -> Select[Any]:
+    return select(REGISTER).where(REGISTER.c.ended.is_(None), REGISTER.c.kind == "cluster")
+
+
+def _locked(connection: Connection, statement: Select[Any]) -> list[Registered]:
+    """Rows that nobody else changes until this transaction ends, in one order for all."""
+    ordered = statement.order_by(REGISTER.c.id).with_for_update()
+    return [_session(row) for row in connection.execute(ordered).mappings()]
+
+
+def _insert(connection: Connection, session: Registered) -> None:
+    connection.execute(insert(REGISTER), _row(session))
+
+
+def _take_in(
+    connection: Connection, session: Registered, cluster: Running, now: datetime
+) -> Registered:
+    after = replace(
+        accrue(session, now),
+        name=cluster.name,
+        workers=cluster.workers,
+        cores=cluster.cores,
+        memory=cluster.memory,
+    )
+    _write(connection, session, after)
+    return after
+
+
+def _end(connection: Connection, session: Registered, now: datetime) -> None:
+    if session.ended is None:
+        _write(connection, session, replace(accrue(session, now), ended=now))
+
+
+def _write(connection: Connection, before: Registered, after: Registered) -> None:
+    connection.execute(update(REGISTER).where(REGISTER.c.id == after.id), _row(after))
+    used = Used(
+        after.worker_seconds - before.worker_seconds,
+        after.core_seconds - before.core_seconds,
+        after.cost_usd - before.cost_usd,
+    )
+    add(connection, after.id, after.project, after.heard, used)
+
+
+def _row(session: Registered) -> dict[str, Any]:
+    row = asdict(session)
+    return row | {name: naive(row[name]) for name in _TIMES if row[name] is not None}
+
+
+def _session(row: Mapping[Any, Any]) -> Registered:
+    values = dict(row)
+    times = {name: aware(values[name]) for name in _TIMES if values[name] is not None}
+    return Registered(**{**values, **times})

@@ -1,0 +1,59 @@
+"""JupyterLab in a browser, in the demo: a cluster by a click, and its dashboard in the lab."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, async_playwright, expect
+from test_demo import PATIENCE, PROJECT, demo
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+MS = PATIENCE * 1000
+
+
+async def start_server(page: Page, address: str) -> None:
+    """Log in as ada, and start a server by the form."""
+    await page.goto(f"{address}/hub/oauth_login")
+    await page.fill("input[name=sub]", "ada")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(f"{address}/hub/**")
+    await page.goto(f"{address}/hub/spawn")
+    await page.locator(f"input[name=project][value={PROJECT}]").check()
+    await page.locator("[type=submit]").first.click()
+    await page.wait_for_url(f"{address}/user/ada/lab/**", timeout=MS)
+    await page.wait_for_selector(".jp-NotebookPanel", timeout=MS)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+async def test_the_panel_makes_a_cluster_and_shows_its_dashboard(tmp_path: Path) -> None:
+    with demo(tmp_path) as (_, _, address):
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(
+                executable_path=CHROMIUM, args=["--no-sandbox"] if os.geteuid() == 0 else []
+            )
+            page = await browser.new_page()
+            await start_server(page, address)
+
+            await page.locator('[data-id="dask-dashboard-launcher"]').click()
+            await page.locator(".dask-DaskClusterManager").get_by_text("New").click()
+            listed = page.locator(".dask-ClusterListingItem")
+            await expect(listed).to_contain_text("ProjectCluster 1", timeout=MS)
+            await expect(listed).to_contain_text("Maximum Workers: 4")
+
+            plot = page.get_by_role("button", name="Task Stream", exact=True)
+            await expect(plot).to_be_enabled(timeout=MS)
+            await plot.click()
+            shown = page.frame_locator(".dask-DaskDashboard-widget iframe")
+            # Bokeh draws it from what comes over its websocket.
+            await expect(shown.locator(".bk-Figure")).to_be_visible(timeout=MS)
+            (frame,) = [each for each in page.frames if each.parent_frame is page.main_frame]
+            assert re.fullmatch(
+                rf"{re.escape(address)}/services/dask-gateway/clusters/[0-9a-f]{{32}}"
+                r"/individual-task-stream",
+                frame.url,
+            )
+            await browser.close()

@@ -1,0 +1,78 @@
+"""The service's parts, put together for tests: a small hub, a real database, a maker of keys."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from small_hub import TOKEN, SmallHub
+
+from panneuro_hub.current import Current
+from panneuro_hub.service.database import Database
+from panneuro_hub.service.issue import Issuer, Refusals
+from panneuro_hub.service.ledger import Ledger
+from panneuro_hub.service.membership import Members
+from panneuro_hub.service.register import Register
+from panneuro_hub.vending import Vending
+from panneuro_hub.vending.types import Request
+from panneuro_hub.wire import Credential
+
+SECRET = "the-secret-access-key"
+
+
+class Maker:
+    """A store's STS as the issuer sees it: it makes a credential, or fails as told."""
+
+    made = 0
+    fault: Exception | None = None
+
+    def rights(self, request: Request) -> str:
+        return json.dumps([(grant.mode, grant.prefix) for grant in request.grants])
+
+    async def make(self, request: Request, rights: str) -> Credential:
+        if self.fault:
+            raise self.fault
+        self.made += 1
+        expires = datetime.now(UTC) + timedelta(minutes=30)
+        return Credential(f"ASIA{self.made}", SECRET, "the-session-token", expires, expires)
+
+    async def close(self) -> None:
+        pass
+
+
+@dataclass
+class SmallService:
+    """The issuer and what it stands on."""
+
+    issuer: Issuer
+    maker: Maker
+    hub: SmallHub
+    ledger: Ledger
+    register: Register
+    database: Database
+
+
+@asynccontextmanager
+async def small_service(
+    hub: SmallHub, folder: Path, collaboration: Path, keep: float = 0
+) -> AsyncIterator[SmallService]:
+    """A service at a hub.
+
+    Parameters
+    ----------
+    keep : float
+        Seconds that people are kept.
+    """
+    maker = Maker()
+    vending = Vending(makers={"s3": maker})
+    with closing(Database(f"sqlite:///{folder}/ledger.sqlite")) as database:
+        ledger, register = Ledger(database), Register(database)
+        members = Members(hub.url, TOKEN, keep=keep)
+        issuer = Issuer(Current(collaboration), members, register, vending, ledger, Refusals())
+        yield SmallService(issuer, maker, hub, ledger, register, database)
+        await members.close()
+        await vending.close()

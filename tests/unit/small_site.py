@@ -1,0 +1,105 @@
+"""The service's web application at a small hub, for tests that ask it over HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from jupyterhub.services.auth import HubOAuth
+from small_hub import TOKEN
+from small_service import SmallService
+from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
+from tornado.httpserver import HTTPServer
+from tornado.testing import bind_unused_port
+
+from panneuro_hub.service.app import Hub, make_app
+from panneuro_hub.service.metrics import StoreCalls
+from panneuro_hub.service.register import Registered, Running
+
+GATEWAY = "dask-gateway"
+SERVICES = "/base/services"
+PREFIX = f"{SERVICES}/panneuro"
+SCOPES = ["access:services!service=panneuro"]
+
+
+@dataclass
+class Site:
+    """The service, as a browser or a program asks it."""
+
+    url: str
+    secret: bytes
+
+    async def get(self, path: str, **headers: str) -> HTTPResponse:
+        """Ask for a path; an underscore in a header's name stands for a dash."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        request = HTTPRequest(f"{self.url}{path}", headers=named, follow_redirects=False)
+        return await AsyncHTTPClient().fetch(request, raise_error=False)
+
+    async def get_as(self, person: str, path: str) -> HTTPResponse:
+        """Ask with a token that the small hub knows."""
+        return await self.get(f"{PREFIX}{path}", Authorization=f"token token-of-{person}")
+
+
+@asynccontextmanager
+async def small_site(
+    service: SmallService, calls: StoreCalls | None = None
+) -> AsyncIterator[tuple[str, bytes]]:
+    """Serve; gives the address and the secret of the cookies."""
+    HubOAuth.clear_instance()
+    auth = HubOAuth.instance(
+        api_url=service.hub.url,
+        api_token=TOKEN,
+        base_url=f"{PREFIX}/",
+        hub_prefix="/base/hub/",
+        oauth_client_id="service-panneuro",
+        access_scopes=set(SCOPES),
+    )
+    hub = Hub(service.hub.url, TOKEN, f"{PREFIX}/", "http://127.0.0.1:0")
+    app = make_app(service.issuer, hub, [GATEWAY], calls)
+    server = HTTPServer(app)
+    socket, port = bind_unused_port()
+    server.add_socket(socket)
+    try:
+        yield f"http://127.0.0.1:{port}", app.settings["cookie_secret"]
+    finally:
+        server.stop()
+        await server.close_all_connections()
+        auth._pool.shutdown()  # a thread with an event loop, made where it is looked for
+        auth._thread_loop.close()
+        HubOAuth.clear_instance()
+
+
+async def run(
+    service: SmallService,
+    name: str,
+    *,
+    gateway: str = GATEWAY,
+    person: str = "ada",
+    project: str = "nhp-navigation",
+    workers: int = 2,
+) -> Registered:
+    """A cluster that its gateway reports, beside those that run already."""
+    register = service.register
+    session, _ = await register.begin(
+        "cluster", person, project, "standard", "neuro", gateway=gateway, price_per_hour=0.07
+    )
+    others = [
+        Running(one.id, one.name, one.workers, one.cores, one.memory)
+        for one in await register.running()
+        if one.gateway == gateway and one.id != session.id
+    ]
+    await register.report(gateway, [*others, Running(session.id, name, workers, 4.0, 1 << 34)])
+    return session
+
+
+def body(response: HTTPResponse) -> str:
+    """What was answered, as text."""
+    return response.body.decode()
+
+
+def read(response: HTTPResponse) -> Any:
+    """What was answered, as JSON."""
+    return json.loads(response.body)

@@ -1,0 +1,117 @@
+"""What a cluster may be: a worker profile and an image of its project, and nothing else."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+from collaborations import changed, collaborations, moments, people
+from hypothesis import given
+from hypothesis import strategies as st
+
+from panneuro_hub.access import ClusterChoice, Person, cluster_choice, decide
+from panneuro_hub.collaboration import Collaboration
+from panneuro_hub.errors import AccessDenied, InvalidChoice
+
+ADA = Person.of("ada", ["navigation-lab"])
+
+
+def choose(
+    collaboration: Collaboration,
+    now: datetime,
+    profile: str = "standard",
+    image: str | None = "neuro",
+    person: Person = ADA,
+    project: str = "nhp-navigation",
+) -> ClusterChoice:
+    access = decide(collaboration, person, project, now)
+    return cluster_choice(collaboration, access, profile, image)
+
+
+def test_what_the_project_offers(example: Collaboration, now: datetime) -> None:
+    assert choose(example, now) == ClusterChoice("nhp-navigation", "standard", "neuro")
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"project": "human-intracranial"}, "you have no access to 'human-intracranial': you are"),
+        ({"project": "no-such"}, "there is no project 'no-such'"),
+        ({"person": Person.of("eve", [])}, "you have no access to 'nhp-navigation'"),
+        ({"profile": "small"}, "worker profile 'small' may not be used in nhp-navigation: it off"),
+        ({"profile": ""}, "worker profile '' may not be used"),
+        ({"profile": "x" * 10_000}, "xxx…' may not be used"),
+        ({"image": "other"}, "image 'other' may not be used in nhp-navigation: it offers neuro"),
+        ({"image": ""}, "image '' may not be used"),
+        ({"image": "panneuro/notebook:2026.11"}, "may not be used"),
+    ],
+)
+def test_what_it_does_not_offer(
+    example: Collaboration, now: datetime, asked: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(AccessDenied) as denied:
+        choose(example, now, **asked)
+    assert words in str(denied.value)
+    assert len(str(denied.value)) < 400
+
+
+def test_an_image_is_chosen_where_there_are_images(example: Collaboration, now: datetime) -> None:
+    with pytest.raises(InvalidChoice, match="choose an image; nhp-navigation offers neuro"):
+        choose(example, now, image=None)
+    without = changed(example, lambda document: document.update(images={}))
+    assert choose(without, now, image=None).image is None
+    with pytest.raises(InvalidChoice, match="lists no images"):
+        choose(without, now)
+
+
+def test_a_project_without_images_or_worker_profiles(example: Collaboration, now: datetime) -> None:
+    def no_images(document: dict[str, Any]) -> None:
+        document["projects"]["nhp-navigation"]["images"] = []
+
+    with pytest.raises(AccessDenied, match="no image remains there"):
+        choose(changed(example, no_images), now)
+    with pytest.raises(AccessDenied, match="no image remains there"):
+        choose(changed(example, no_images), now, image=None)
+
+    def no_workers(document: dict[str, Any]) -> None:
+        document["projects"]["nhp-navigation"]["dask"] = {"worker_profiles": []}
+
+    with pytest.raises(AccessDenied, match="it has no worker profiles"):
+        choose(changed(example, no_workers), now)
+
+
+NAMES = st.sampled_from(["standard", "neuro", "small", "gpu", ""]) | st.text(max_size=5)
+
+
+@given(
+    collaborations(),
+    people,
+    st.sampled_from(["one", "two", "no-such"]),
+    moments,
+    NAMES,
+    st.none() | NAMES,
+)
+def test_nothing_is_chosen_that_access_does_not_offer(
+    collaboration: Collaboration,
+    person: Person,
+    project: str,
+    moment: datetime,
+    profile: str,
+    image: str | None,
+) -> None:
+    def with_workers(document: dict[str, Any]) -> None:
+        worker = {"title": "Standard", "cpu": 1, "memory": "1G"}
+        document["dask"] = {"worker_profiles": {"standard": worker}}
+
+    collaboration = changed(collaboration, with_workers)
+    access = decide(collaboration, person, project, moment)
+    try:
+        choice = cluster_choice(collaboration, access, profile, image)
+    except (AccessDenied, InvalidChoice):
+        return
+    assert access.level is not None
+    assert choice.project == project
+    assert choice.profile in access.dask.worker_profiles  # type: ignore[union-attr]
+    assert choice.image in {offer.name for offer in access.images} | {None}
+    assert (choice.image is None) <= (not collaboration.images)

@@ -1,0 +1,36 @@
+"""What a session's process is told of its gateway is what Dask Gateway's client reads."""
+
+from __future__ import annotations
+
+import dask.config
+import pytest
+
+from panneuro_hub.attach.environment import gateway_environment
+
+ADDRESS = "http://dask-proxy:8000/services/dask-gateway"
+PUBLIC = "/services/dask-gateway"
+
+
+def client_configuration(variables: dict[str, str]) -> dict[str, object]:
+    """What the client finds under ``gateway``, of a process with these variables alone."""
+    configuration = dask.config.collect(paths=[], env=variables)
+    return {
+        key: dask.config.get(f"gateway.{key}", None, config=configuration)
+        for key in ("address", "public-address", "proxy-address", "auth.type")
+    }
+
+
+@pytest.mark.parametrize("proxy", ["gateway://dask-proxy:8786", None])
+def test_the_client_reads_what_the_session_is_told(proxy: str | None) -> None:
+    variables = gateway_environment(ADDRESS, PUBLIC, proxy, "small", "neuro")
+    assert client_configuration(variables) == {
+        "address": ADDRESS,
+        "public-address": PUBLIC,
+        "proxy-address": proxy,
+        "auth.type": "jupyterhub",
+    }
+    assert (variables["PANNEURO_PROFILE"], variables["PANNEURO_IMAGE"]) == ("small", "neuro")
+
+
+def test_a_session_without_an_image_names_none() -> None:
+    assert "PANNEURO_IMAGE" not in gateway_environment(ADDRESS, PUBLIC, None, "small", None)

@@ -1,0 +1,84 @@
+"""Whatever goes wrong in the gateway, the answer is in words, and no server error."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from aiohttp.web_exceptions import NotAppKeyWarning
+from dask_gateway_server.auth import JupyterHubAuthenticator
+from dask_gateway_server.backends.base import PublicException
+
+from panneuro_hub.dask.routes import HubAuthenticator, answer_plainly, one_line
+from panneuro_hub.errors import AccessDenied
+
+Answer = tuple[int, Any]
+Failing = Callable[[Exception], Awaitable[Answer]]
+
+
+@pytest.fixture
+async def failing() -> AsyncIterator[Failing]:
+    """What a person is told when a handler fails so."""
+    errors: list[Exception] = []
+
+    async def handler(_: web.Request) -> web.Response:
+        raise errors[-1]
+
+    app = web.Application(middlewares=[answer_plainly])
+    with pytest.warns(NotAppKeyWarning):
+        app["log"] = logging.getLogger("test")
+    app.router.add_get("/api/v1/clusters/", handler)
+    async with TestServer(app) as server, aiohttp.ClientSession() as session:
+
+        async def tell(error: Exception) -> Answer:
+            errors.append(error)
+            async with session.get(server.make_url("/api/v1/clusters/")) as answer:
+                return answer.status, await answer.json()
+
+        yield tell
+
+
+async def test_foreseen(failing: Failing) -> None:
+    assert await failing(PublicException("a\r\nb")) == (422, {"error": "a b"})
+    assert await failing(AccessDenied("no")) == (422, {"error": "no"})
+    assert await failing(web.HTTPNotFound(reason="gone")) == (404, {"error": "gone"})
+    assert await failing(web.HTTPBadGateway(reason="hub")) == (409, {"error": "hub"})
+
+
+@pytest.mark.parametrize("error", [ValueError("secret"), KeyError("x"), RuntimeError("a\nb")])
+async def test_unforeseen(failing: Failing, error: Exception) -> None:
+    status, said = await failing(error)
+    assert status == 409
+    assert "the gateway could not do this now" in said["error"]
+    assert "secret" not in said["error"]
+
+
+def test_one_line() -> None:
+    assert one_line(" a\r\n\tb ") == "a b"
+    assert len(one_line("x" * 9999)) == 2001
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (web.HTTPInternalServerError(), web.HTTPUnprocessableEntity, "does not accept this token"),
+        (web.HTTPBadGateway(), web.HTTPConflict, "the hub cannot say now whose token this is"),
+    ],
+)
+async def test_what_the_hub_says_of_a_token(
+    monkeypatch: pytest.MonkeyPatch,
+    error: web.HTTPException,
+    kind: type[web.HTTPException],
+    words: str,
+) -> None:
+    async def authenticate(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(JupyterHubAuthenticator, "authenticate", authenticate)
+    with pytest.raises(kind, match=words):
+        await HubAuthenticator().authenticate(None)

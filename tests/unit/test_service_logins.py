@@ -1,0 +1,187 @@
+"""Logins: codes that cannot be guessed, tokens that are given once, and their ends."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from panneuro_hub.errors import AccessDenied
+from panneuro_hub.service import logins as module
+from panneuro_hub.service.database import Database
+from panneuro_hub.service.logins import (
+    ASKED_FOR,
+    INTERVAL,
+    LASTS,
+    Logins,
+    NoLogin,
+    TooMany,
+    normal_code,
+)
+
+BEGAN = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+class Time:
+    """Both clocks."""
+
+    def __init__(self) -> None:
+        self.passed = timedelta()
+
+    def now(self) -> datetime:
+        return BEGAN + self.passed
+
+    def steady(self) -> float:
+        return self.passed.total_seconds()
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def logins(tmp_path: Path, time: Time) -> Iterator[Logins]:
+    with closing(Database(f"sqlite:///{tmp_path}/ledger.sqlite")) as database:
+        yield Logins(database, time.now, time.steady)
+
+
+async def logged_in(logins: Logins, time: Time, person: str = "ada", host: str = "rig-3") -> str:
+    asked = await logins.ask(host)
+    await logins.decide(person, asked.user_code, allow=True)
+    made = await logins.take(asked.device_code)
+    assert made is not None
+    return made[0]
+
+
+async def test_from_the_question_to_the_token(logins: Logins, time: Time) -> None:
+    asked = await logins.ask("rig-3")
+    assert normal_code(asked.user_code) == asked.user_code
+    assert await logins.take(asked.device_code) is None
+    waiting = await logins.look_up("ada", asked.user_code.lower().replace("-", " "))
+    assert (waiting.host, waiting.user_code, waiting.began) == ("rig-3", asked.user_code, BEGAN)
+    await logins.decide("ada", asked.user_code, allow=True)
+    time.passed += timedelta(seconds=INTERVAL)
+    made = await logins.take(asked.device_code)
+    assert made is not None
+    token, login = made
+    assert (login.person, login.host, login.ends) == ("ada", "rig-3", time.now() + LASTS)
+    assert (await logins.holder(token)).id == login.id
+    assert [one.id for one in await logins.of("ada")] == [login.id]
+
+
+async def test_a_token_is_given_once(logins: Logins, time: Time) -> None:
+    asked = await logins.ask("rig-3")
+    await logins.decide("ada", asked.user_code, allow=True)
+    assert await logins.take(asked.device_code) is not None
+    time.passed += timedelta(seconds=INTERVAL)
+    with pytest.raises(AccessDenied, match="this code is over"):
+        await logins.take(asked.device_code)
+    assert len(await logins.of("ada")) == 1
+
+
+async def test_a_decision_is_final(logins: Logins, time: Time) -> None:
+    asked = await logins.ask("rig-3")
+    await logins.decide("ada", asked.user_code, allow=False)
+    with pytest.raises(AccessDenied):
+        await logins.decide("eve", asked.user_code, allow=True)
+    with pytest.raises(AccessDenied, match="denied in the browser"):
+        await logins.take(asked.device_code)
+    assert await logins.of("ada") == await logins.of("eve") == []
+
+
+async def test_codes_end(logins: Logins, time: Time) -> None:
+    asked, late = await logins.ask("rig-3"), await logins.ask("rig-4")
+    await logins.decide("ada", late.user_code, allow=True)
+    time.passed += ASKED_FOR
+    with pytest.raises(AccessDenied, match="no login waiting"):
+        await logins.decide("ada", asked.user_code, allow=True)
+    for one in (asked, late):
+        with pytest.raises(AccessDenied, match="this code is over"):
+            await logins.take(one.device_code)
+
+
+async def test_logins_end(logins: Logins, time: Time) -> None:
+    token = await logged_in(logins, time)
+    time.passed += LASTS - timedelta(seconds=1)
+    await logins.holder(token)
+    time.passed += timedelta(seconds=1)
+    with pytest.raises(NoLogin, match="has ended"):
+        await logins.holder(token)
+    assert await logins.of("ada") == []
+
+
+async def test_a_person_ends_their_own_logins_only(logins: Logins, time: Time) -> None:
+    token = await logged_in(logins, time)
+    [login] = await logins.of("ada")
+    await logins.end("eve", login.id)
+    await logins.holder(token)
+    await logins.end("ada", login.id)
+    with pytest.raises(NoLogin):
+        await logins.holder(token)
+
+
+async def test_codes_cannot_be_guessed(logins: Logins, time: Time) -> None:
+    asked = await logins.ask("rig-3")
+    for number in range(10):
+        with pytest.raises(AccessDenied):
+            await logins.look_up("eve", "BBBB-BBB" + "BCDFGHJKLM"[number])
+    with pytest.raises(TooMany):
+        await logins.look_up("eve", asked.user_code)  # not even with the right one
+    with pytest.raises(TooMany):
+        await logins.decide("eve", asked.user_code, allow=True)
+    await logins.look_up("ada", asked.user_code)
+    time.passed += timedelta(seconds=599)
+    with pytest.raises(TooMany):
+        await logins.look_up("eve", asked.user_code)
+
+
+async def test_a_machine_that_hurries_is_told(logins: Logins, time: Time) -> None:
+    asked = await logins.ask("rig-3")
+    assert await logins.take(asked.device_code) is None
+    time.passed += timedelta(seconds=1)
+    with pytest.raises(TooMany, match="every 5 seconds"):
+        await logins.take(asked.device_code)
+    time.passed += timedelta(seconds=INTERVAL)
+    assert await logins.take(asked.device_code) is None
+
+
+async def test_only_so_many_wait(
+    logins: Logins, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_MOST_WAITING", 3)
+    for _ in range(3):
+        await logins.ask("rig")
+    with pytest.raises(TooMany):
+        await logins.ask("rig")
+    time.passed += ASKED_FOR
+    await logins.ask("rig")
+
+
+async def test_no_secret_is_in_the_database(logins: Logins, time: Time, tmp_path: Path) -> None:
+    asked = await logins.ask("rig-3")
+    token = await logged_in(logins, time)
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as database:
+        text = "\n".join(database.iterdump())
+    assert "rig-3" in text
+    assert asked.device_code not in text
+    assert token not in text
+
+
+async def test_a_host_is_data(logins: Logins, time: Time) -> None:
+    await logged_in(logins, time, host="a\x00\x1b[2J\n" + "x" * 500)
+    await logged_in(logins, time, host="\n\t")
+    hosts = {login.host for login in await logins.of("ada")}
+    assert hosts == {("a[2J" + "x" * 500)[:100], "a computer without a name"}
+
+
+@given(st.text())
+def test_any_text_is_a_code_or_none(text: str) -> None:
+    code = normal_code(text)
+    assert code is None or normal_code(code) == code
