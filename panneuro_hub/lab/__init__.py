@@ -5,10 +5,12 @@ In a notebook::
     import panneuro_hub.lab as lab
 
     lab.session()  # where you are, what you may do, and why
-    lab.open_zarr("shared-stimuli/movies.zarr")
+    lab.datasets()  # what there is
+    lab.open("nhp-navigation/session-12")
+    client = lab.cluster(workers=10)  # Dask computes on the project's cluster
 
-The functions need the ``lab`` extra; the agent needs nothing but Python. So
-nothing is imported here before somebody asks for it.
+The functions need the ``lab`` extra, and `cluster` the ``cluster`` extra; the agent needs
+nothing but Python. So nothing is imported here before somebody asks for it.
 """
 
 from __future__ import annotations
@@ -17,12 +19,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from panneuro_hub.lab.clusters import cluster
     from panneuro_hub.lab.data import filesystem, open_zarr, store
+    from panneuro_hub.lab.dataset import Dataset
     from panneuro_hub.lab.here import NothingThere, Session, resolve, session
+    from panneuro_hub.lab.listings import datasets
+    from panneuro_hub.lab.objects import Changed
+    from panneuro_hub.lab.opening import Incomplete, file
+    from panneuro_hub.lab.opening import open as open  # noqa: A004
+    from panneuro_hub.lab.readers import NoReader, Unreadable
 
+# Not `open`: whoever imports everything would lose Python's own.
 __all__ = [
+    "Changed",
+    "Dataset",
+    "Incomplete",
+    "NoReader",
     "NothingThere",
     "Session",
+    "Unreadable",
+    "cluster",
+    "datasets",
+    "file",
     "filesystem",
     "open_zarr",
     "resolve",
@@ -31,9 +49,18 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Changed": "objects",
+    "Dataset": "dataset",
+    "Incomplete": "opening",
+    "NoReader": "readers",
     "NothingThere": "here",
     "Session": "here",
+    "Unreadable": "readers",
+    "cluster": "clusters",
+    "datasets": "listings",
+    "file": "opening",
     "filesystem": "data",
+    "open": "opening",
     "open_zarr": "data",
     "resolve": "here",
     "session": "here",
@@ -44,15 +71,16 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    extra = "cluster" if _HOMES[name] == "clusters" else "lab"
     try:
         home = import_module(f"{__name__}.{_HOMES[name]}")
     except ModuleNotFoundError as missing:
         raise ImportError(
             f"lab.{name} needs the package {missing.name}, which this image does not have; "
-            "it comes with panneuro-hub[lab]"
+            f"it comes with panneuro-hub[{extra}]"
         ) from missing
     return getattr(home, name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *_HOMES})

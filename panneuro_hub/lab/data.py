@@ -7,16 +7,13 @@ whenever they end.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.fsspec import FsspecStore
 from obstore.store import S3Store
 
-from panneuro_hub.errors import AccessDenied, ServiceUnavailable
-from panneuro_hub.lab.here import NothingThere, locate, session
+from panneuro_hub.lab.here import locate, session
+from panneuro_hub.lab.refusals import Place, plainly
 from panneuro_hub.names import Location
 from panneuro_hub.wire import SessionView
 
@@ -46,7 +43,7 @@ def store(path: str = "") -> S3Store:
         As for `resolve`.
     """
     view = session()
-    return _store(view, locate(view, path))
+    return store_at(view, locate(view, path))
 
 
 def filesystem() -> FsspecStore:
@@ -98,15 +95,19 @@ def open_zarr(path: str, **kwargs: Any) -> xarray.Dataset:
 
     view = session()
     place = locate(view, path)
-    with _plain_errors(view, path, place), warnings.catch_warnings():
+    with (
+        plainly(Place(path, place.uri, view.project), "Zarr group"),
+        warnings.catch_warnings(),
+    ):
         # A group without consolidated metadata opens as well; that is no news for its reader.
         warnings.filterwarnings("ignore", "Failed to open Zarr store with consolidated")
-        reader = ObjectStore(_store(view, place), read_only=True)
+        reader = ObjectStore(store_at(view, place), read_only=True)
         dataset: xarray.Dataset = xarray.open_zarr(reader, **kwargs)
     return dataset
 
 
-def _store(view: SessionView, place: Location) -> S3Store:
+def store_at(view: SessionView, place: Location) -> S3Store:
+    """A store whose root is `place`, with the keys of the session `view`."""
     return S3Store(
         place.bucket,
         prefix=place.key,
@@ -125,23 +126,3 @@ def _config(view: SessionView) -> S3Config:
 def _client_options(view: SessionView) -> ClientConfig:
     plain_http = view.endpoint_url is not None and view.endpoint_url.startswith("http://")
     return {"allow_http": True} if plain_http else {}
-
-
-@contextmanager
-def _plain_errors(view: SessionView, path: str, place: Location) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError as missing:
-        raise NothingThere(
-            f"there is no Zarr group at {path!r} ({place.uri}); "
-            f"list what is there with lab.filesystem().ls({place.uri!r})"
-        ) from missing
-    except (PermissionDeniedError, UnauthenticatedError) as refused:
-        raise AccessDenied(
-            f"the store refuses {path!r} ({place.uri}) to this session of {view.project}; "
-            "lab.session() says what it may do, and whether its keys are renewed"
-        ) from refused
-    except BaseError as failure:
-        # Its first line holds the reason, the agent's as well; the rest is for obstore's makers.
-        reason = str(failure).partition("\n")[0]
-        raise ServiceUnavailable(f"{path!r} cannot be read for now: {reason}") from failure

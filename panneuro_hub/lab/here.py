@@ -19,11 +19,12 @@ from urllib.parse import urlsplit
 
 from panneuro_hub.errors import AccessDenied, PanNeuroError, ServiceUnavailable
 from panneuro_hub.names import Location
-from panneuro_hub.wire import Grant, SessionView
+from panneuro_hub.wire import Credential, Grant, SessionView
 from panneuro_hub.wire.credential import parse_time
 
 _PATIENCE = 30.0  # seconds: longer than the agent itself waits for the service
 SCRATCH = "scratch"
+_ELSEWHERE = "start a server in"  # what a reason says where another session can read it
 
 
 class NotInSession(PanNeuroError):
@@ -79,6 +80,20 @@ def session() -> Session:
         keys_until=parse_time(expires) if isinstance(expires, str) else None,
         problem=health.get("problem"),
     )
+
+
+def credential() -> Credential:
+    """The session's keys in use, for engines that do not find the agent by themselves.
+
+    Raises
+    ------
+    NotInSession, AccessDenied, ServiceUnavailable
+        As for `session`.
+    """
+    try:
+        return Credential.from_json(_ask_agent("/credentials"))
+    except ValueError as malformed:
+        raise ServiceUnavailable(f"the session's agent gave {malformed}") from None
 
 
 def resolve(path: str = "") -> str:
@@ -171,7 +186,11 @@ def _why_unreadable(view: SessionView, project: str) -> str:
         if denial.what.startswith(("read ", "project "))
         and named.search(f"{denial.what} {denial.reason}")
     ]
-    return f"{project!r} cannot be read in this session: {_because(view, reasons)}"
+    ask = "" if any(_ELSEWHERE in reason for reason in reasons) else f"; ask who manages {project}"
+    return (
+        f"{project!r} cannot be read in this session: {_because(view, reasons)}"
+        f"{ask if reasons else ''}"
+    )
 
 
 def _because(view: SessionView, reasons: list[str]) -> str:

@@ -104,8 +104,12 @@ class Upstream:
         except (KeyError, TypeError, ValueError, AttributeError) as malformed:
             raise OutOfReach("the service's answer describes no session") from malformed
 
+    def ticket(self) -> str:
+        """The session's ticket, as `read_ticket`; asked for at each request."""
+        return read_ticket(self.ticket_file)
+
     def _get(self, path: str) -> Mapping[str, Any]:
-        ticket = read_ticket(self.ticket_file)
+        ticket = self.ticket()
         base = _address(self.service_url).path.rstrip("/")
         connection = connect(self.service_url, self.timeout)
         headers = {"Authorization": f"panneuro-ticket {ticket}", "Accept": "application/json"}

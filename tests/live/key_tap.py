@@ -7,6 +7,7 @@ import socket
 import socketserver
 import threading
 from collections import defaultdict
+from collections.abc import Callable
 
 _SIGNED = re.compile(rb"(?:GET|HEAD) /[^/]+/([^ ?]+)[ ?].*?Credential=(\w+)/", re.DOTALL)
 
@@ -14,11 +15,15 @@ _SIGNED = re.compile(rb"(?:GET|HEAD) /[^/]+/([^ ?]+)[ ?].*?Credential=(\w+)/", r
 class KeyTap:
     """Passes bytes to a store as they are; `keys` has the keys seen, by the object's folder.
 
+    `requests` and `received` count what was asked of the store, and the bytes that came back.
+
     The signature covers the address that the client was given, so the store takes it.
     """
 
     def __init__(self, store_port: int, depth: int) -> None:
         self.keys: defaultdict[str, list[str]] = defaultdict(list)
+        self.requests = 0
+        self.received = 0
         self._store = ("127.0.0.1", store_port)
         self._depth = depth
         self._lock = threading.Lock()
@@ -42,7 +47,13 @@ class KeyTap:
     def connect(self) -> socket.socket:
         return socket.create_connection(self._store)
 
+    def count(self, received: int) -> None:
+        with self._lock:
+            self.received += received
+
     def note(self, head: bytes) -> None:
+        with self._lock:
+            self.requests += 1
         signed = _SIGNED.search(head)
         if signed is None:
             return
@@ -66,7 +77,10 @@ class _Wire(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         with self.server.tap.connect() as store:
-            back = threading.Thread(target=_pass_on, args=(store, self.request), daemon=True)
+            tap = self.server.tap
+            back = threading.Thread(
+                target=_pass_on, args=(store, self.request, tap.count), daemon=True
+            )
             back.start()
             head = b""
             while piece := _receive(self.request):
@@ -78,8 +92,9 @@ class _Wire(socketserver.BaseRequestHandler):
             back.join()
 
 
-def _pass_on(source: socket.socket, target: socket.socket) -> None:
+def _pass_on(source: socket.socket, target: socket.socket, count: Callable[[int], None]) -> None:
     while piece := _receive(source):
+        count(len(piece))
         _send(target, piece)
     _finish(target)
 

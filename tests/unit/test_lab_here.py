@@ -221,19 +221,23 @@ def test_outside_a_session_it_says_where_to_go(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_names_are_there_to_be_completed() -> None:
-    assert {"session", "resolve", "store", "filesystem", "open_zarr"} <= set(dir(lab))
+    assert {"session", "resolve", "store", "filesystem", "open_zarr", "cluster"} <= set(dir(lab))
     with pytest.raises(AttributeError, match="no attribute 'sesion'"):
         lab.sesion  # noqa: B018
 
 
-def test_a_missing_package_is_named() -> None:
+@pytest.mark.parametrize(
+    ("package", "function", "extra"),
+    [("obstore", "store", "lab"), ("dask_gateway", "cluster", "cluster")],
+)
+def test_a_missing_package_is_named(package: str, function: str, extra: str) -> None:
     script = (
         "import sys\n"
-        "sys.modules['obstore'] = None\n"
+        f"sys.modules[{package!r}] = None\n"
         "import panneuro_hub.lab as lab\n"
         "lab.session, lab.resolve\n"
-        "try:\n    lab.store\nexcept ImportError as problem:\n    print(problem)\n"
+        f"try:\n    lab.{function}\nexcept ImportError as problem:\n    print(problem)\n"
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert "lab.store needs the package" in ran.stdout
-    assert "panneuro-hub[lab]" in ran.stdout
+    assert f"lab.{function} needs the package" in ran.stdout
+    assert f"panneuro-hub[{extra}]" in ran.stdout

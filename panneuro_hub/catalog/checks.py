@@ -1,0 +1,229 @@
+"""What the field's own validators say of a dataset.
+
+They run as processes of their own, with a time limit: whatever one of them does, or
+a file does to it, becomes a sentence among what was found. BIDS is judged by
+bids-validator-deno, NWB by nwbinspector, which asks pynwb's validator as well; both
+come with ``panneuro-hub[validate]``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sysconfig
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from panneuro_hub.catalog.manifest import Format
+
+Severity = Literal["error", "warning", "note"]
+
+_PATIENCE = 1800.0  # seconds
+_SHOWN = 5  # places of one finding
+_LONGEST = 400  # characters
+_MOST_WORDS = 65536  # bytes
+_ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "note": 2}
+_BIDS: dict[str, Severity] = {"error": "error", "warning": "warning"}
+_NWB: dict[str, Severity] = {
+    **dict.fromkeys(("ERROR", "PYNWB_VALIDATION", "CRITICAL"), "error"),
+    "BEST_PRACTICE_VIOLATION": "warning",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a validator said, of one place or of many.
+
+    Parameters
+    ----------
+    severity : {"error", "warning", "note"}
+    code : str
+        The validator's own name for it; ``""`` where it is about the validator.
+    message : str
+        One line.
+    places : tuple of str
+        Some of the files that it is about.
+    count : int
+        How many there are.
+    """
+
+    severity: Severity
+    code: str
+    message: str
+    places: tuple[str, ...] = ()
+    count: int = 1
+
+    def __str__(self) -> str:
+        more = self.count - len(self.places)
+        places = ", ".join(self.places) + (f" and {more} more" if more > 0 else "")
+        where = f" ({places})" if self.places else ""
+        code = f"{self.code}: " if self.code else ""
+        return f"{self.severity}: {code}{self.message}{where}"
+
+
+@dataclass(frozen=True)
+class _Said:
+    """One message, before those of one kind are put together."""
+
+    severity: Severity
+    code: str
+    message: str
+    place: str
+
+
+class _Unusable(Exception):
+    """A validator did not do its work; the text says why."""
+
+
+def check(folder: Path, kind: Format, patience: float = _PATIENCE) -> tuple[Finding, ...]:
+    """Ask the validators of a format about a dataset on this machine.
+
+    Parameters
+    ----------
+    folder : Path
+        The dataset; for NWB it may be one file.
+    kind : str
+        What `recognise` found. ``zarr`` and ``files`` have no validator.
+    patience : float
+        Seconds for the validator.
+
+    Returns
+    -------
+    tuple of Finding
+        The worst first. Nothing is raised for what a validator does: where none is
+        installed, or it fails, a finding says so.
+    """
+    validators: dict[Format, Callable[[Path, float], Iterator[_Said]]] = {
+        "bids": _ask_bids,
+        "nwb": _ask_nwb,
+    }
+    if kind not in validators:
+        return ()
+    try:
+        found = _together(validators[kind](folder.absolute(), patience))
+    except _Unusable as problem:
+        return (Finding("warning", "", str(problem)),)
+    return tuple(sorted(found, key=lambda one: (_ORDER[one.severity], one.code)))
+
+
+def _ask_bids(folder: Path, patience: float) -> Iterator[_Said]:
+    report = _run("bids-validator-deno", ["--format", "json", "--outfile"], folder, patience)
+    issues = _mapping(report.get("issues"))
+    texts = _mapping(issues.get("codeMessages"))
+    for issue in _mappings(issues.get("issues")):
+        code, sub = _line(issue.get("code")), _line(issue.get("subCode"))
+        place = _line(issue.get("location")).lstrip("/")
+        yield _Said(
+            _BIDS.get(str(issue.get("severity")), "note"),
+            code,
+            _line(texts.get(code)) or _line(issue.get("issueMessage")),
+            f"{sub} of {place}" if sub else place,
+        )
+
+
+def _ask_nwb(folder: Path, patience: float) -> Iterator[_Said]:
+    report = _run("nwbinspector", ["--json-file-path"], folder, patience)
+    for message in _mappings(report.get("messages")):
+        text = str(message.get("message") or "")
+        broken = text.startswith("Traceback")
+        path = Path(str(message.get("file_path") or ""))
+        below = path.relative_to(folder) if path.is_relative_to(folder) else path
+        where = "" if broken else _line(message.get("location"))
+        yield _Said(
+            _NWB.get(str(message.get("importance")), "note"),
+            "" if broken else _line(message.get("check_function_name")),
+            # Of a traceback the last line is for people.
+            _line(text.strip().rpartition("\n")[2] if broken else text),
+            _line(f"{below if str(below) != '.' else path.name} {where}"),
+        )
+
+
+def _run(program: str, options: list[str], folder: Path, patience: float) -> Mapping[str, Any]:
+    """A validator's report of a folder, which it writes as JSON to the file named last."""
+    found = shutil.which(program, path=_search_path())
+    if found is None:
+        raise _Unusable(
+            f"not checked: {program} is not installed; it comes with panneuro-hub[validate]"
+        )
+    with tempfile.TemporaryDirectory(prefix="panneuro-check-") as scratch:
+        report = Path(scratch, "report.json")
+        errors = Path(scratch, "errors.txt")
+        try:
+            with errors.open("wb") as said:
+                status = _patiently([found, *options, str(report), str(folder)], said, patience)
+            document = json.loads(report.read_bytes())
+        except subprocess.TimeoutExpired:
+            raise _Unusable(
+                f"not checked: {program} was not ready after {patience:g} seconds"
+            ) from None
+        except FileNotFoundError:
+            why = _last_words(errors) or f"status {status}"
+            raise _Unusable(f"not checked: {program} ended without a report ({why})") from None
+        except (OSError, ValueError, RecursionError) as problem:
+            kind = type(problem).__name__
+            raise _Unusable(f"not checked: {program} cannot be used ({kind})") from problem
+    return _mapping(document)
+
+
+def _patiently(command: list[str], said: IO[bytes], patience: float) -> int:
+    """Run a program in a folder of its own; at the end of patience it goes, with its children."""
+    process = subprocess.Popen(  # noqa: S603
+        command,
+        cwd=Path(said.name).parent,
+        env={**os.environ, "NO_COLOR": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=said,
+        start_new_session=True,
+    )
+    try:
+        return process.wait(patience)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _last_words(errors: Path) -> str:
+    """What a program said of why it failed."""
+    lines = errors.read_bytes()[-_MOST_WORDS:].decode("utf-8", "replace").splitlines()
+    named = [line for line in lines if "error:" in line.lower()]
+    return _line((named or lines or [""])[-1])
+
+
+def _search_path() -> str:
+    # The environment's own programs first: it need not be activated.
+    return os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])
+
+
+def _together(said: Iterable[_Said]) -> list[Finding]:
+    """Messages of one kind as one finding: a large dataset has thousands."""
+    places: dict[tuple[Severity, str, str], list[str]] = {}
+    for one in said:
+        places.setdefault((one.severity, one.code, one.message), []).append(one.place)
+    return [
+        Finding(*kind, tuple(place for place in at[:_SHOWN] if place), len(at))
+        for kind, at in places.items()
+    ]
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _mappings(value: object) -> list[Mapping[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _line(value: object) -> str:
+    """A text from outside as one printable line."""
+    if not isinstance(value, str):
+        return ""
+    text = " ".join("".join(c if c.isprintable() else " " for c in value).split())
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"

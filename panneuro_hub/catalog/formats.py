@@ -1,0 +1,256 @@
+"""What a dataset is, from the names of its files and a few small reads.
+
+Sources: Brain Imaging Data Structure 1.10 ("Common principles"), Zarr specifications
+2 and 3, NWB schema 2.8 (``nwb.file``), HDF5 file format 3.0 ("Format signature and
+superblock").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from panneuro_hub.catalog.keys import OWN
+from panneuro_hub.catalog.manifest import Format
+from panneuro_hub.catalog.nwb import NwbSummary, modality_of, summarise
+from panneuro_hub.catalog.reading import Malformed, parse
+
+Kind = Literal["zarr", "nwb", "hdf5", "netcdf", "nifti", "table", "json", "text", ""]
+Read = Callable[[str, int, int], bytes]
+"""Gives up to so many bytes of a file: its path, where they begin, how many."""
+
+_KINDS: dict[str, Kind] = {
+    ".nwb": "nwb",
+    **dict.fromkeys((".h5", ".hdf5", ".he5", ".hdf"), "hdf5"),
+    **dict.fromkeys((".nc", ".nc4", ".cdf"), "netcdf"),
+    **dict.fromkeys((".nii", ".nii.gz"), "nifti"),
+    **dict.fromkeys((".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet"), "table"),
+    ".json": "json",
+    **dict.fromkeys((".txt", ".md", ".rst"), "text"),
+}
+_ZARR_NODES = ("zarr.json", ".zgroup", ".zarray")
+_HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+_HDF5_STARTS = (0, 512, 1024, 2048)
+_LARGEST_JSON = 2**25  # bytes
+_MOST_SUMMARIES = 500  # files of NWB to look into
+_SUBJECT = re.compile(r"sub-[0-9A-Za-z+]+")
+_DATATYPES = frozenset(
+    (
+        *("anat", "beh", "dwi", "eeg", "emg", "fmap", "func", "ieeg", "meg", "micr"),
+        *("motion", "mrs", "nirs", "perf", "pet"),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One object of a dataset that can be opened by itself: a file, or a Zarr hierarchy.
+
+    Parameters
+    ----------
+    path : str
+        Relative to the dataset; ``""`` for a Zarr hierarchy that is all of it.
+    kind : str
+        What it seems to be by its name; ``""`` for what has no reader.
+    """
+
+    path: str
+    kind: Kind
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """What a dataset was found to be.
+
+    Parameters
+    ----------
+    format : {"bids", "nwb", "zarr", "files"}
+    subjects, modalities : tuple of str
+        In their order; of BIDS and NWB only.
+    notes : tuple of str
+        What could not be looked at, and why.
+    """
+
+    format: Format
+    subjects: tuple[str, ...] = ()
+    modalities: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def kind_of(path: str) -> Kind:
+    """What a file seems to be by the end of its name."""
+    _, *endings = path.rpartition("/")[2].lower().split(".")
+    two = ".".join(["", *endings[-2:]])
+    return _KINDS.get(two) or _KINDS.get(f".{endings[-1]}", "") if endings else ""
+
+
+def things(paths: Iterable[str]) -> tuple[Thing, ...]:
+    """What can be opened by itself, in the order of the paths.
+
+    A folder with Zarr's metadata in it is one thing, with all that is below it.
+    """
+    files = sorted(path for path in paths if path.split("/", 1)[0] != OWN)
+    nodes = {
+        folder for folder, _, name in (path.rpartition("/") for path in files) if _is_node(name)
+    }
+    found: dict[str, Kind] = {}
+    for path in files:
+        root = _zarr_root(path, nodes)
+        if root is None:
+            found[path] = kind_of(path)
+        else:
+            found[root] = "zarr"
+    return tuple(Thing(path, kind) for path, kind in found.items())
+
+
+def recognise(files: Mapping[str, int], read: Read) -> Recognised:
+    """Say what a dataset is.
+
+    Parameters
+    ----------
+    files : mapping of str to int
+        Size by path, the path relative to the dataset.
+    read : callable
+        Gives a part of a file. What it raises comes through.
+
+    Returns
+    -------
+    Recognised
+        ``files`` for what is nothing else.
+    """
+    if _is_bids(files, read):
+        return _bids(files)
+    found = things(files)
+    hierarchies = [thing for thing in found if thing.kind == "zarr"]
+    nwb_zarr = {
+        thing.path: types
+        for thing in hierarchies
+        if (types := _nwb_zarr_types(thing.path, files, read)) is not None
+    }
+    nwb_hdf5 = [thing.path for thing in found if thing.kind == "nwb" and _is_hdf5(thing, read)]
+    if nwb_zarr or nwb_hdf5:
+        return _nwb(nwb_zarr, nwb_hdf5, files, read)
+    others = [thing for thing in found if thing.kind not in ("zarr", "text", "json")]
+    whole = len(hierarchies) == 1 and all(map(is_documentation, others))
+    return Recognised("zarr" if whole else "files")
+
+
+def reader_of(folder: Path) -> Read:
+    """A `Read` of the files below a folder of this machine."""
+
+    def read(path: str, start: int, length: int) -> bytes:
+        with (folder / path).open("rb") as file:
+            file.seek(start)
+            return file.read(length)
+
+    return read
+
+
+def is_hdf5(head: bytes) -> bool:
+    """Whether a file that begins so is HDF5; some bytes more than 2048 tell."""
+    return any(head[start : start + 8] == _HDF5_MAGIC for start in _HDF5_STARTS)
+
+
+def is_documentation(thing: Thing) -> bool:
+    """Whether it is what people put beside data to explain it, by its name."""
+    name = thing.path.rpartition("/")[2].upper()
+    return name.startswith(("README", "LICENSE", "LICENCE", "CHANGES", "CITATION"))
+
+
+def _is_hdf5(thing: Thing, read: Read) -> bool:
+    return is_hdf5(read(thing.path, 0, _HDF5_STARTS[-1] + 8))
+
+
+def _is_node(name: str) -> bool:
+    return name in _ZARR_NODES
+
+
+def _zarr_root(path: str, nodes: set[str]) -> str | None:
+    """The highest folder above `path` that is a Zarr node."""
+    if not nodes:
+        return None
+    segments = path.split("/")
+    for count in range(len(segments)):
+        folder = "/".join(segments[:count])
+        if folder in nodes:
+            return folder
+    return None
+
+
+def _json(path: str, files: Mapping[str, int], read: Read) -> Mapping[str, Any]:
+    if not 0 < files.get(path, 0) <= _LARGEST_JSON:
+        return {}
+    try:
+        return parse(read(path, 0, files[path]), path)
+    except Malformed:
+        return {}
+
+
+def _is_bids(files: Mapping[str, int], read: Read) -> bool:
+    return "BIDSVersion" in _json("dataset_description.json", files, read)
+
+
+def _bids(files: Iterable[str]) -> Recognised:
+    subjects: set[str] = set()
+    modalities: set[str] = set()
+    for path in files:
+        subject, *folders = path.split("/")[:-1] or [""]
+        if _SUBJECT.fullmatch(subject):
+            subjects.add(subject)
+            datatype = folders[1:2] if folders and folders[0].startswith("ses-") else folders[:1]
+            modalities |= _DATATYPES.intersection(datatype)
+    return Recognised("bids", tuple(sorted(subjects)), tuple(sorted(modalities)))
+
+
+def _nwb_zarr_types(root: str, files: Mapping[str, int], read: Read) -> frozenset[str] | None:
+    """The neurodata types in a Zarr hierarchy, as far as its root tells; `None` if not NWB."""
+    at = f"{root}/" if root else ""
+    third = _json(f"{at}zarr.json", files, read)
+    second = _json(f"{at}.zmetadata", files, read).get("metadata", {})
+    attributes = third.get("attributes") or _json(f"{at}.zattrs", files, read)
+    if not isinstance(attributes, dict) or "nwb_version" not in attributes:
+        return None
+    found: set[str] = set()
+    _collect_types([third.get("consolidated_metadata"), second], found)
+    return frozenset(found)
+
+
+def _collect_types(documents: list[Any], found: set[str]) -> None:
+    while documents:
+        one = documents.pop()
+        if isinstance(one, dict):
+            named = one.get("neurodata_type")
+            if isinstance(named, str):
+                found.add(named)
+            documents.extend(one.values())
+        elif isinstance(one, list):
+            documents.extend(one)
+
+
+def _nwb(
+    hierarchies: Mapping[str, frozenset[str]],
+    hdf5: list[str],
+    files: Mapping[str, int],
+    read: Read,
+) -> Recognised:
+    notes = []
+    subjects: set[str] = set()
+    types = set[str]().union(*hierarchies.values())
+    for path in hdf5[:_MOST_SUMMARIES]:
+        seen = summarise(path, files[path], read)
+        if isinstance(seen, NwbSummary):
+            subjects |= seen.subjects
+            types |= seen.types
+        else:
+            notes.append(f"{path}: {seen}")
+    if len(hdf5) > _MOST_SUMMARIES:
+        notes.append(f"of {len(hdf5)} NWB files the first {_MOST_SUMMARIES} were looked into")
+    if not subjects:
+        # As DANDI lays datasets out: a folder for each subject.
+        tops = {path.split("/", 1)[0] for path in (*hierarchies, *hdf5) if "/" in path}
+        subjects = {top for top in tops if _SUBJECT.fullmatch(top)}
+    modalities = {modality for name in types if (modality := modality_of(name)) is not None}
+    return Recognised("nwb", tuple(sorted(subjects)), tuple(sorted(modalities)), tuple(notes))

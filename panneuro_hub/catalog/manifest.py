@@ -1,0 +1,442 @@
+"""What a dataset is: its manifest, and the short record that the catalog has of it.
+
+A dataset's manifest is written when all its files are there: a dataset with a
+manifest is complete, one without is visibly not. Readers ignore keys that they do
+not know, so that newer versions can add some.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, date, datetime
+from itertools import pairwise
+from typing import Any, Literal, get_args
+
+from panneuro_hub.catalog.keys import dataset_problem, path_problem
+from panneuro_hub.catalog.reading import (
+    Fields,
+    Malformed,
+    is_count,
+    is_sha256,
+    parse,
+    text_problem,
+)
+from panneuro_hub.names import is_name
+from panneuro_hub.wire.credential import format_time
+
+VERSION = 1
+Format = Literal["bids", "nwb", "zarr", "files"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+_LONGEST_LINE = 500  # characters
+_LONGEST_TEXT = 100_000  # characters
+_MOST_WORDS = 10_000  # subjects
+_FIRST_YEAR, _LAST_YEAR = 1971, 9999
+_LINES = ("title", "created_by", "license")
+_TEXTS = ("description", "readme", "citation")
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class File:
+    """One file of a dataset.
+
+    Parameters
+    ----------
+    path : str
+        Relative to the dataset, with ``/`` between its parts.
+    size : int
+        In bytes.
+    sha256 : str
+        Of its content, 64 lower-case hexadecimal digits.
+
+    Raises
+    ------
+    Malformed
+        If one of them cannot be.
+    """
+
+    path: str
+    size: int
+    sha256: str
+
+    def __post_init__(self) -> None:
+        problem = path_problem(self.path)
+        if problem is None and not is_count(self.size):
+            problem = "its size must be a whole number of bytes, 0 or more"
+        if problem is None and not is_sha256(self.sha256):
+            problem = "its sha256 must be 64 lower-case hexadecimal digits"
+        if problem is not None:
+            raise Malformed(f"the file {self.path[:200]!r}: {problem}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What people say and programs saw of a dataset.
+
+    Parameters
+    ----------
+    dataset, project : str
+        Its name in the project, such as ``2026/session-12``.
+    format : {"bids", "nwb", "zarr", "files"}
+    created : datetime
+        When it became complete; in UTC, to the second.
+    created_by : str
+        Whose upload it was.
+    title, description, readme, citation, license : str
+        As their author wrote them; ``""`` where nobody did.
+    embargo_until : date or None
+        The day from which it may be used by everybody who reads it; what the author
+        asks, while access is decided by the collaboration alone.
+    subjects, modalities : tuple of str
+
+    Raises
+    ------
+    Malformed
+        If one of them cannot be.
+    """
+
+    dataset: str
+    project: str
+    format: Format
+    created: datetime
+    created_by: str
+    title: str = ""
+    description: str = ""
+    readme: str = ""
+    citation: str = ""
+    license: str = ""
+    embargo_until: date | None = None
+    subjects: tuple[str, ...] = ()
+    modalities: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        problem = dataset_problem(self.dataset)
+        if problem is not None:
+            raise Malformed(problem)
+        whole = self._whole()
+        if not is_name(self.project):
+            raise whole.wrong("project", "must be the name of a project")
+        if self.format not in FORMATS:
+            raise whole.wrong("format", f"must be one of {', '.join(FORMATS)}")
+        object.__setattr__(self, "created", _moment(whole, "created", self.created))
+        for name in _LINES + _TEXTS:
+            self._check(name, getattr(self, name), lines=name in _TEXTS)
+        for name in ("subjects", "modalities"):
+            words = getattr(self, name)
+            if len(words) > _MOST_WORDS:
+                raise whole.wrong(name, f"has more than {_MOST_WORDS} entries")
+            for word in words:
+                self._check(name, word, lines=False)
+
+    @property
+    def name(self) -> str:
+        """The dataset with its project, as `panneuro_hub.lab.open` takes it."""
+        return f"{self.project}/{self.dataset}"
+
+    def embargoed(self, today: date) -> bool:
+        """Whether its author asks to wait."""
+        return self.embargo_until is not None and today < self.embargo_until
+
+    def _check(self, name: str, text: str, *, lines: bool) -> None:
+        problem = text_problem(text, _LONGEST_TEXT if lines else _LONGEST_LINE, lines=lines)
+        if problem is not None:
+            raise self._whole().wrong(name, problem)
+
+    def _whole(self) -> Fields:
+        return Fields({}, f"the dataset {self.dataset!r}")
+
+    def _described(self) -> dict[str, Any]:
+        """The fields of this class, as JSON."""
+        return {
+            "version": VERSION,
+            **{each.name: getattr(self, each.name) for each in fields(About)},
+            "created": format_time(self.created),
+            "embargo_until": self.embargo_until.isoformat() if self.embargo_until else None,
+            "subjects": list(self.subjects),
+            "modalities": list(self.modalities),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest(About):
+    """A complete dataset, with every file that it has.
+
+    Parameters
+    ----------
+    files : tuple of File
+        By their paths; kept in the order of these.
+
+    Raises
+    ------
+    Malformed
+        As for `About`, or if a path is there twice or all of it is too much.
+    """
+
+    files: tuple[File, ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        files = tuple(sorted(self.files))
+        for one, next_one in pairwise(files):
+            if one.path == next_one.path:
+                raise self._whole().wrong("files", f"has {one.path[:200]!r} twice")
+        if not is_count(sum(file.size for file in files)):
+            raise self._whole().wrong("files", "come to more bytes than can be counted")
+        object.__setattr__(self, "files", files)
+
+    @property
+    def size(self) -> int:
+        """How much it is, in bytes."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def sha256(self) -> str:
+        """The digest of all of it (`digest`)."""
+        return digest(self.files)
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object that `from_json` reads."""
+        return {
+            **self._described(),
+            "bytes": self.size,
+            "files_count": len(self.files),
+            "sha256": self.sha256,
+            "files": [
+                {"path": file.path, "size": file.size, "sha256": file.sha256} for file in self.files
+            ],
+        }
+
+    def encode(self) -> bytes:
+        """The manifest as it lies in the store."""
+        return encode(self.to_json())
+
+    @classmethod
+    def decode(cls, data: bytes | str) -> Manifest:
+        """Read what `encode` wrote; `Malformed` as for `from_json`."""
+        return cls.from_json(parse(data, "the manifest"))
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Manifest:
+        """Read what `to_json` wrote; keys of newer versions are ignored.
+
+        Raises
+        ------
+        Malformed
+            If it is not a manifest, or its sums are not those of its files.
+        """
+        read = Fields(document, _named("the manifest", document))
+        read.version(VERSION)
+        files = tuple(_file(one, read) for one in read.objects("files"))
+        manifest = cls(**_about(read), files=files)
+        for name, sum_of_files in (
+            ("bytes", manifest.size),
+            ("files_count", len(files)),
+            ("sha256", manifest.sha256),
+        ):
+            if document.get(name) != sum_of_files:
+                raise read.wrong(name, "is not what its files come to; it has been damaged")
+        return manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record(About):
+    """A complete dataset as the catalog lists it.
+
+    Parameters
+    ----------
+    size, files_count : int
+        In bytes; how many files.
+    sha256 : str
+        The digest of all files (`digest`).
+    manifest_sha256 : str
+        Of the manifest that it was made from.
+
+    Raises
+    ------
+    Malformed
+        As for `About`.
+    """
+
+    size: int
+    files_count: int
+    sha256: str
+    manifest_sha256: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("sha256", "manifest_sha256"):
+            if not is_sha256(getattr(self, name)):
+                raise self._whole().wrong(name, "must be 64 lower-case hexadecimal digits")
+
+    @classmethod
+    def of(cls, manifest: Manifest, encoded: bytes | None = None) -> Record:
+        """The record of a manifest, which lies in the store as `encoded`."""
+        if encoded is None:
+            encoded = manifest.encode()
+        return cls(
+            **{each.name: getattr(manifest, each.name) for each in fields(About)},
+            size=manifest.size,
+            files_count=len(manifest.files),
+            sha256=manifest.sha256,
+            manifest_sha256=hashlib.sha256(encoded).hexdigest(),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object that `from_json` reads."""
+        return {
+            **self._described(),
+            "bytes": self.size,
+            "files_count": self.files_count,
+            "sha256": self.sha256,
+            "manifest_sha256": self.manifest_sha256,
+        }
+
+    def encode(self) -> bytes:
+        """The record as it lies in the store."""
+        return encode(self.to_json())
+
+    @classmethod
+    def decode(cls, data: bytes | str) -> Record:
+        """Read what `encode` wrote; `Malformed` as for `from_json`."""
+        return cls.from_json(parse(data, "the record"))
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Record:
+        """Read what `to_json` wrote; keys of newer versions are ignored.
+
+        Raises
+        ------
+        Malformed
+            If it is not a record.
+        """
+        read = Fields(document, _named("the record", document))
+        read.version(VERSION)
+        return cls(
+            **_about(read),
+            size=read.number("bytes"),
+            files_count=read.number("files_count"),
+            sha256=read.text("sha256"),
+            manifest_sha256=read.text("manifest_sha256"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload:
+    """An upload under way, as others see it.
+
+    Parameters
+    ----------
+    dataset : str
+    by : str
+        Whose it is.
+    began : datetime
+        With a time zone.
+    files_count, size : int
+        What is to be there in the end; the size in bytes.
+
+    Raises
+    ------
+    Malformed
+        If one of them cannot be.
+    """
+
+    dataset: str
+    by: str
+    began: datetime
+    files_count: int
+    size: int
+
+    def __post_init__(self) -> None:
+        read = Fields({}, f"the upload into {self.dataset[:200]!r}")
+        problem = dataset_problem(self.dataset)
+        if problem is not None:
+            raise Malformed(problem)
+        problem = text_problem(self.by, _LONGEST_LINE)
+        if problem is not None:
+            raise read.wrong("by", problem)
+        object.__setattr__(self, "began", _moment(read, "began", self.began))
+
+    def encode(self) -> bytes:
+        """The note as it lies in the store."""
+        return encode(
+            {
+                "version": VERSION,
+                "dataset": self.dataset,
+                "by": self.by,
+                "began": format_time(self.began),
+                "files_count": self.files_count,
+                "bytes": self.size,
+            }
+        )
+
+    @classmethod
+    def decode(cls, data: bytes | str) -> Upload:
+        """Read what `encode` wrote; keys of newer versions are ignored.
+
+        Raises
+        ------
+        Malformed
+            If it is no such note.
+        """
+        read = Fields(parse(data, "the upload's note"), "the upload's note")
+        read.version(VERSION)
+        return cls(
+            dataset=read.text("dataset"),
+            by=read.text("by"),
+            began=read.time("began"),
+            files_count=read.number("files_count"),
+            size=read.number("bytes"),
+        )
+
+
+def digest(files: Iterable[File]) -> str:
+    """One SHA-256 for all of a dataset's content.
+
+    It is what ``sha256sum`` says of its own output for all files, sorted by bytes
+    (``LC_ALL=C sort``): anybody can make it again without this package.
+    """
+    lines = sorted(f"{file.sha256}  {file.path}\n".encode() for file in files)
+    return hashlib.sha256(b"".join(lines)).hexdigest()
+
+
+def encode(document: Mapping[str, Any]) -> bytes:
+    """`document` as JSON, the same bytes each time."""
+    return json.dumps(document, ensure_ascii=False, indent=1).encode()
+
+
+def _file(document: Any, read: Fields) -> File:
+    if not isinstance(document, dict):
+        raise read.wrong("files", "must be a list of objects")
+    one = Fields(document, f"{read.what}: a file")
+    return File(one.text("path"), one.number("size"), one.text("sha256"))
+
+
+def _about(read: Fields) -> dict[str, Any]:
+    return {
+        "dataset": read.text("dataset"),
+        "project": read.text("project"),
+        "format": read.text("format"),
+        "created": read.time("created"),
+        "created_by": read.text("created_by"),
+        **{name: read.text(name, "") for name in ("title", "license", *_TEXTS)},
+        "embargo_until": read.day("embargo_until"),
+        "subjects": read.texts("subjects"),
+        "modalities": read.texts("modalities"),
+    }
+
+
+def _moment(read: Fields, name: str, moment: datetime) -> datetime:
+    """`moment` as it is written: in UTC, to the second."""
+    if moment.tzinfo is None:
+        raise read.wrong(name, "must have a time zone")
+    if not _FIRST_YEAR <= moment.year < _LAST_YEAR:
+        raise read.wrong(name, f"must be a time from {_FIRST_YEAR} to {_LAST_YEAR}")
+    return moment.astimezone(UTC).replace(microsecond=0)
+
+
+def _named(what: str, document: Mapping[str, Any]) -> str:
+    dataset = document.get("dataset")
+    return f"{what} of {dataset[:200]!r}" if isinstance(dataset, str) else what

@@ -1,0 +1,113 @@
+"""One object of the store as a file to seek in; nothing of it goes to disk."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from obstore.exceptions import PreconditionError
+
+from panneuro_hub.catalog.blocks import BlockFile
+from panneuro_hub.errors import PanNeuroError
+from panneuro_hub.lab.refusals import Place, plainly
+
+if TYPE_CHECKING:
+    from obstore import GetOptions
+    from obstore.store import S3Store
+
+_PART = 2**23  # bytes: a longer read is cut into such parts, which come side by side
+_AT_ONCE = 8
+
+
+class Changed(PanNeuroError, OSError):
+    """An object was replaced by another one while it was read."""
+
+
+class ObjectFile(BlockFile):
+    """An object as a file: seeks, reads what is asked for, and keeps the last blocks.
+
+    It is of one version: where the object is replaced, reading on raises `Changed`. May be
+    pickled and sent to Dask workers, where it reads with their session's keys.
+
+    Parameters
+    ----------
+    store : S3Store
+        Rooted at the prefix of a project.
+    place : Place
+        Of the object, for the texts of errors.
+    key : str
+        Of the object, below the store's root.
+    size : int
+        In bytes.
+    tag : str or None
+        The version's tag, as the store said it.
+    """
+
+    mode = "rb"
+
+    def __init__(self, store: S3Store, place: Place, key: str, size: int, tag: str | None) -> None:
+        super().__init__(self._range, size)
+        self._opened = (store, place, key, size, tag)
+        self.name = place.uri
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return type(self), self._opened
+
+    def __repr__(self) -> str:
+        return f"<{self.name}, {self._opened[3]} bytes>"
+
+    def whole(self) -> memoryview:
+        """All of it, in memory."""
+        return self._range(0, self._opened[3])
+
+    def _range(self, start: int, end: int) -> memoryview:
+        if end - start <= _PART:
+            return self._part(start, end)
+        # Of the system's, which needs not be cleared first.
+        whole = memoryview(mmap.mmap(-1, end - start))
+
+        def fill(first: int) -> None:
+            last = min(first + _PART, end)
+            whole[first - start : last - start] = self._part(first, last)
+
+        with ThreadPoolExecutor(_AT_ONCE, "panneuro-read") as pool:
+            list(pool.map(fill, range(start, end, _PART)))
+        return whole
+
+    def _part(self, start: int, end: int) -> memoryview:
+        if start == end:
+            return memoryview(b"")
+        store, place, key, _, tag = self._opened
+        with plainly(place):
+            try:
+                data = memoryview(store.get(key, options=_options(start, end, tag)).bytes())
+            except PreconditionError as replaced:
+                raise Changed(
+                    f"{place.path!r} was replaced by another version while it was read; "
+                    "open it again"
+                ) from replaced
+        if len(data) != end - start:
+            raise Changed(f"{place.path!r} is shorter than it was; open it again")
+        return data
+
+
+def _options(start: int, end: int, tag: str | None) -> GetOptions:
+    options: GetOptions = {"range": (start, end)}
+    if tag is not None:
+        options["if_match"] = tag
+    return options
+
+
+def object_file(store: S3Store, place: Place, key: str) -> ObjectFile:
+    """Open an object; nothing of its content is read.
+
+    Raises
+    ------
+    NothingThere, AccessDenied, ServiceUnavailable
+        As for `plainly`.
+    """
+    with plainly(place):
+        about = store.head(key)
+    return ObjectFile(store, place, key, about["size"], about["e_tag"])

@@ -1,0 +1,239 @@
+"""Opening one thing as what it is: arrays, recordings, volumes, tables.
+
+Each reader takes what it needs from the store when it is used; only tables, JSON and
+text come whole. The packages are asked for when they are needed.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from panneuro_hub.catalog.formats import Kind, is_hdf5
+from panneuro_hub.errors import PanNeuroError
+from panneuro_hub.lab.objects import ObjectFile
+from panneuro_hub.lab.refusals import Place, plainly
+
+if TYPE_CHECKING:
+    from obstore.store import S3Store
+
+_HEAD = 4096  # bytes
+_GZIP = b"\x1f\x8b"
+_BUFFER = 2**17  # bytes: less than a block, so that reading on in order gets more at once
+# Zarr asks for ten chunks at once where nobody says how many. That is for a disk: a store
+# answers more of them in the same time. Who has set another number keeps it.
+_ZARR_DEFAULT = 10
+_AT_ONCE = 64
+_NIFTI = {348: "Nifti1Image", 540: "Nifti2Image"}  # by the size of the header
+_IN_PIECES = {"nrows", "chunksize", "iterator"}
+
+
+class NoReader(PanNeuroError):
+    """Nothing here opens what lies there; the text says what to do."""
+
+
+class Unreadable(PanNeuroError):
+    """A file is not what its name says, or is damaged."""
+
+
+def read_zarr(store: S3Store, place: Place, **kwargs: Any) -> Any:
+    """A Zarr hierarchy: an xarray data set or tree, an NWB file, or for one array `zarr.Array`.
+
+    Parameters
+    ----------
+    store : S3Store
+        Whose root is the hierarchy.
+    place : Place
+    **kwargs
+        For `xarray.open_zarr` or `xarray.open_datatree`.
+    """
+    with needing("xarray", "zarr"):
+        import xarray
+        import zarr
+        from zarr.storage import ObjectStore
+
+    if zarr.config.get("async.concurrency") == _ZARR_DEFAULT:
+        zarr.config.set({"async.concurrency": _AT_ONCE})
+    with plainly(place, "Zarr group"), _as_named(place, "Zarr"), warnings.catch_warnings():
+        # A group without consolidated metadata opens as well; that is no news for its reader.
+        warnings.filterwarnings("ignore", "Failed to open Zarr store with consolidated")
+        warnings.filterwarnings("ignore", "Object at .* is not recognized as a component")
+        reader = ObjectStore(store, read_only=True)
+        node = zarr.open(reader, mode="r")
+        if isinstance(node, zarr.Array):
+            return node
+        if "nwb_version" in node.attrs:
+            return _nwb_on_zarr(reader, place)
+        found = xarray.open_zarr(reader, **kwargs)
+        if found.variables or "group" in kwargs or not any(node.group_keys()):
+            return found
+        return xarray.open_datatree(reader, engine="zarr", **kwargs)  # type: ignore[arg-type]
+
+
+def read_file(file: ObjectFile, kind: Kind, place: Place, **kwargs: Any) -> Any:
+    """A file, as what its name or, where that says nothing, its beginning says.
+
+    Raises
+    ------
+    NoReader
+        If it is none of the formats known here.
+    Unreadable
+        If it is not what its name says.
+    ImportError
+        If a package is missing; the text says which.
+    """
+    found = kind or _sniffed(file)
+    if found not in _READERS:
+        raise NoReader(
+            f"{place.path!r} is of no format that lab.open knows; lab.file({place.path!r}) gives "
+            "it as a file that any library can read from, with nothing copied to disk"
+        )
+    with _as_named(place, _NAMES.get(found, found)):
+        return _READERS[found](file, place, kwargs)
+
+
+@contextmanager
+def needing(*packages: str) -> Iterator[None]:
+    """Say which package is missing, and where it comes from."""
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        raise ImportError(
+            f"opening this needs {' and '.join(packages)}, and {missing.name} is not installed "
+            "here; it comes with panneuro-hub[lab,formats]"
+        ) from missing
+
+
+@contextmanager
+def _as_named(place: Place, format_name: str) -> Iterator[None]:
+    """Translate what the formats' own libraries raise for damaged files."""
+    try:
+        yield
+    except (PanNeuroError, FileNotFoundError, ImportError):
+        raise
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError) as problem:
+        # h5py and others put their own error around that of the store.
+        if isinstance(problem.__context__, PanNeuroError):
+            raise problem.__context__ from None
+        reason = " ".join(str(problem).split())[:300]
+        raise Unreadable(f"{place.path!r} cannot be opened as {format_name}: {reason}") from problem
+
+
+def _sniffed(file: ObjectFile) -> Kind:
+    file.seek(0)
+    head = file.read(_HEAD) or b""
+    file.seek(0)
+    if is_hdf5(head):
+        return "hdf5"
+    return "netcdf" if head.startswith(b"CDF") else ""
+
+
+def _hdf5(file: ObjectFile, place: Place, kwargs: dict[str, Any]) -> Any:
+    with needing("h5py", "h5netcdf", "xarray"):
+        import h5netcdf  # noqa: F401
+        import h5py
+        import xarray
+
+    with h5py.File(file, "r") as root:
+        if "nwb_version" in root.attrs:
+            return _nwb(file, place, kwargs)
+        nested = all(isinstance(root.get(name), h5py.Group) for name in root) and len(root) > 0
+    # Plain HDF5 has no names for dimensions; who reads NetCDF gets those that it has.
+    given = {"engine": "h5netcdf", "phony_dims": "access", **kwargs}
+    if nested and "group" not in kwargs:
+        return xarray.open_datatree(file, **given)
+    return xarray.open_dataset(file, **given)
+
+
+def _netcdf(file: ObjectFile, place: Place, kwargs: dict[str, Any]) -> Any:
+    if is_hdf5(file.read(_HEAD) or b""):
+        return _hdf5(file, place, kwargs)
+    with needing("xarray", "scipy"):
+        import scipy.io  # noqa: F401
+        import xarray
+
+    # The old format has no chunks, and its reader takes all of a file.
+    return xarray.open_dataset(io.BytesIO(file.whole()), engine="scipy", **kwargs)
+
+
+def _nwb(file: ObjectFile, place: Place, kwargs: dict[str, Any]) -> Any:
+    with needing("pynwb", "h5py"):
+        import h5py
+        from pynwb import NWBHDF5IO
+
+    source = h5py.File(file, "r")
+    # The file's own object keeps its reader, and with it the source, open.
+    return NWBHDF5IO(file=source, mode="r", load_namespaces=True, **kwargs).read()
+
+
+def _nwb_on_zarr(reader: Any, place: Place) -> Any:
+    try:
+        from hdmf_zarr.nwb import NWBZarrIO
+    except ImportError as missing:
+        raise ImportError(
+            f"{place.path!r} is NWB on Zarr, and reading that beside Zarr 3 needs hdmf-zarr 0.14, "
+            "which needs Python 3.12 or newer; it comes with panneuro-hub[formats]. Single arrays "
+            f"of it open here too, such as lab.open('{place.path}/units/spike_times')"
+        ) from missing
+    return NWBZarrIO(reader, mode="r", load_namespaces=True).read()
+
+
+def _nifti(file: ObjectFile, place: Place, kwargs: dict[str, Any]) -> Any:
+    with needing("nibabel"):
+        import nibabel
+
+    packed = file.read(2) == _GZIP
+    file.seek(0)
+    source: Any = gzip.GzipFile(fileobj=io.BufferedReader(file, _BUFFER)) if packed else file
+    head = source.read(4)
+    source.seek(0)
+    sizes = {int.from_bytes(head, "little"), int.from_bytes(head, "big")}
+    name = next((_NIFTI[size] for size in sizes if size in _NIFTI), None)
+    if name is None:
+        raise Unreadable(f"{place.path!r} does not begin as NIfTI does")
+    image = getattr(nibabel, name)
+    holders = image.make_file_map({"header": source, "image": source})
+    return image.from_file_map(holders, **kwargs)
+
+
+def _table(file: ObjectFile, place: Place, kwargs: dict[str, Any]) -> Any:
+    with needing("pandas"):
+        import pandas
+
+    name = place.path.lower()
+    if name.endswith(".parquet"):
+        with needing("pandas", "pyarrow"):
+            return pandas.read_parquet(file, **kwargs)
+    given = {
+        "sep": "\t" if name.endswith((".tsv", ".tsv.gz")) else ",",
+        "compression": "gzip" if name.endswith(".gz") else None,
+        **kwargs,
+    }
+    in_pieces = any(kwargs.get(key) for key in _IN_PIECES)
+    source = io.BufferedReader(file, _BUFFER) if in_pieces else io.BytesIO(file.whole())
+    return pandas.read_csv(source, **given)
+
+
+def _json(file: ObjectFile, place: Place, kwargs: dict[str, Any]) -> Any:
+    return json.loads(bytes(file.whole()), **kwargs)
+
+
+def _text(file: ObjectFile, place: Place, kwargs: dict[str, Any]) -> str:
+    return bytes(file.whole()).decode(**{"encoding": "utf-8", "errors": "replace", **kwargs})
+
+
+_READERS: dict[Kind, Callable[[ObjectFile, Place, dict[str, Any]], Any]] = {
+    "hdf5": _hdf5,
+    "json": _json,
+    "netcdf": _netcdf,
+    "nifti": _nifti,
+    "nwb": _nwb,
+    "table": _table,
+    "text": _text,
+}
+_NAMES = {"hdf5": "HDF5", "netcdf": "NetCDF", "nifti": "NIfTI", "nwb": "NWB", "table": "a table"}

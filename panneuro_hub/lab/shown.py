@@ -1,0 +1,53 @@
+"""Small tables, as text and as HTML; what stands in them may come from anybody."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+
+_LONGEST = 60  # characters of a cell
+_UNITS = ("kB", "MB", "GB", "TB", "PB")
+
+Row = Mapping[str, str]
+
+
+def plain(text: str) -> str:
+    """`text` as one printable line, shortened where it is long."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+
+
+def size_of(count: int) -> str:
+    """A number of bytes for people: ``346 kB``."""
+    if count < 1000:
+        return f"{count} B"
+    number, unit = count / 1000, 0
+    while number >= 999.5 and unit < len(_UNITS) - 1:
+        number, unit = number / 1000, unit + 1
+    return f"{number:.1f} {_UNITS[unit]}" if number < 9.95 else f"{number:.0f} {_UNITS[unit]}"
+
+
+def table(rows: Sequence[Row], indent: int = 0) -> list[str]:
+    """Lines of text, in columns; nothing where there are no rows."""
+    if not rows:
+        return []
+    names = list(rows[0])
+    cells = [names, *([plain(row[name]) for name in names] for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
+    return [
+        " " * indent
+        + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in cells
+    ]
+
+
+def table_html(rows: Sequence[Row]) -> str:
+    """An HTML table; whatever stands in the cells is text."""
+    if not rows:
+        return ""
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in rows[0])
+    body = "".join(
+        f"<tr>{''.join(f'<td>{html.escape(plain(cell))}</td>' for cell in row.values())}</tr>"
+        for row in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -1,0 +1,115 @@
+"""What a listing shows is text, whoever wrote it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from panneuro_hub.catalog import File, Manifest, Record
+from panneuro_hub.lab.listings import Datasets, Found
+from panneuro_hub.lab.shown import plain, size_of, table, table_html
+
+RECORD = Record.of(
+    Manifest(
+        dataset="day-1",
+        project="nav",
+        format="nwb",
+        created=datetime(2026, 11, 2, tzinfo=UTC),
+        created_by="ada",
+        title="Day 1",
+        subjects=("a", "b", "c", "d", "e"),
+        files=(File("x.nwb", 2_500_000, "0" * 64),),
+    )
+)
+
+
+def found(record: Record | None, name: str = "nav/day-1") -> Found:
+    return Found(name, "nav", record, None, frozen=False)
+
+
+class Tags(HTMLParser):
+    """Which tags a page has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+        self.attributes: list[object] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.add(tag)
+        self.attributes += attrs
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (9949, "9.9 kB"),
+        (9950, "10 kB"),
+        (999_499, "999 kB"),
+        (999_500, "1.0 MB"),
+        (346_000, "346 kB"),
+        (2 * 10**15, "2.0 PB"),
+        (5 * 10**18, "5000 PB"),
+    ],
+)
+def test_sizes_are_for_people(count: int, text: str) -> None:
+    assert size_of(count) == text
+
+
+@given(st.lists(st.fixed_dictionaries({"a": st.text(), "b": st.text()}), max_size=4))
+def test_no_text_comes_alive(rows: list[dict[str, str]]) -> None:
+    tags = Tags()
+    tags.feed(table_html(rows))
+    assert tags.seen <= {"table", "thead", "tbody", "tr", "th", "td"}
+    assert tags.attributes == []
+    lines = table(rows)
+    assert len(lines) == (len(rows) + 1 if rows else 0)
+    assert all(line.isprintable() for line in lines)
+
+
+@given(st.text())
+def test_a_cell_is_one_short_printable_line(text: str) -> None:
+    assert plain(text).isprintable()
+    assert len(plain(text)) <= 60
+
+
+def test_a_hostile_title_stays_text() -> None:
+    hostile = replace(RECORD, title="<img src=x onerror=alert(1)>", subjects=("<b>",))
+    page = Datasets([found(hostile)], ["<script>x</script>"])._repr_html_()
+    tags = Tags()
+    tags.feed(page)
+    assert not tags.seen & {"img", "b", "script"}
+
+
+def test_columns_that_say_nothing_are_left_out() -> None:
+    assert repr(Datasets([found(RECORD)])) == (
+        "dataset    title  who  when        size    format  subjects\n"
+        "nav/day-1  Day 1  ada  2026-11-02  2.5 MB  nwb     a, b, c and 2 more"
+    )
+    assert repr(Datasets([])) == "no datasets"
+
+
+def test_a_listing_is_a_sequence_by_number_and_by_name() -> None:
+    listed = Datasets([found(RECORD, "nav/b"), found(RECORD, "nav/a")])
+    assert [one.name for one in listed] == ["nav/a", "nav/b"]
+    assert listed[0] is listed["nav/a"]
+    assert [one.name for one in listed[1:]] == ["nav/b"]
+    assert len(listed.find("DAY nwb")) == 2
+    assert len(listed.find("day zarr")) == 0
+    with pytest.raises(KeyError):
+        listed["nav/c"]
+
+
+def test_an_embargo_is_shown_until_its_day() -> None:
+    assert found(replace(RECORD, embargo_until=date(2999, 1, 1))).state == (
+        "embargo until 2999-01-01"
+    )
+    assert found(replace(RECORD, embargo_until=date(2020, 1, 1))).state == ""
