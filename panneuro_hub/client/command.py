@@ -1,0 +1,121 @@
+"""``panneuro``: data in and out of a project, from any machine."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from panneuro_hub.client.errors import WrongName
+from panneuro_hub.errors import AccessDenied, PanNeuroError, ServiceUnavailable
+
+FAILED = 1
+USAGE = 2
+DENIED = 3
+LATER = 4
+INTERRUPTED = 130
+
+COMMANDS = {
+    "login": "panneuro_hub.client.commands.login:login",
+    "logout": "panneuro_hub.client.commands.login:logout",
+    "whoami": "panneuro_hub.client.commands.login:whoami",
+    "upload": "panneuro_hub.client.commands.upload:upload",
+    "download": "panneuro_hub.client.commands.download:download",
+    "ls": "panneuro_hub.client.commands.ls:ls",
+}
+
+
+class Commands(click.Group):
+    """Imports a command when it is asked for: ``--help`` needs no engine."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands."""
+        return [*COMMANDS, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name, or `None` if there is none."""
+        if cmd_name not in COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done; 1 not all of it, with the reason; 2 a wrong command line; "
+    "3 access denied; 4 something is out of reach for now, so the same command later helps.",
+)
+@click.version_option(package_name="panneuro-hub", prog_name="panneuro")
+def main() -> None:
+    """Bring data into a project of the hub, find it, and fetch it.
+
+    In a server of the hub this works at once. On another machine log in first:
+    panneuro login https://ADDRESS-OF-THE-HUB
+    """
+
+
+@contextmanager
+def plain_errors(wants_json: bool) -> Iterator[None]:
+    """End the command with one or two sentences and the right exit code, whatever is wrong."""
+    try:
+        yield
+    except PanNeuroError as problem:
+        _say(problem, wants_json)
+        raise click.exceptions.Exit(code_of(problem)) from None
+    except KeyboardInterrupt:
+        click.echo(
+            "stopped; the same command goes on where this one was, and sends nothing twice",
+            err=True,
+        )
+        sys.stdout.flush()
+        # Not in order: requests under way may take minutes, and nobody needs their answers.
+        os._exit(INTERRUPTED)
+
+
+def code_of(problem: PanNeuroError) -> int:
+    """The exit code for a problem."""
+    if isinstance(problem, AccessDenied):
+        return DENIED
+    if isinstance(problem, WrongName):
+        return USAGE
+    later = isinstance(problem, ServiceUnavailable) or getattr(problem, "kind", "") == "again"
+    return LATER if later else FAILED
+
+
+def as_json(document: Any) -> None:
+    """Print a JSON document, in ASCII."""
+    click.echo(json.dumps(document, indent=2))
+
+
+def rows(table: list[tuple[str, ...]]) -> None:
+    """Print rows with aligned columns."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)][:-1]
+    for *head, last in table:
+        cells = [cell.ljust(width) for cell, width in zip(head, widths, strict=True)]
+        click.echo("  ".join([*cells, last]).rstrip())
+
+
+def printable(text: str) -> str:
+    """Text whose control characters, except line ends, are written out as escapes."""
+    return "".join(
+        letter
+        if letter.isprintable() or letter == "\n"
+        else letter.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for letter in text
+    )
+
+
+def _say(problem: PanNeuroError, wants_json: bool) -> None:
+    if wants_json:
+        inner = getattr(problem, "problems", ())
+        as_json({"error": str(problem), "problems": [str(one) for one in inner]})
+    else:
+        click.echo(printable(f"panneuro: {problem}"), err=True)

@@ -1,0 +1,99 @@
+"""``panneuro login``, ``logout`` and ``whoami``."""
+
+from __future__ import annotations
+
+import threading
+import webbrowser
+from typing import Any
+
+import click
+
+from panneuro_hub.client.command import as_json, plain_errors, printable
+from panneuro_hub.errors import PanNeuroError
+
+_json = click.option("--json", "wants_json", is_flag=True, help="Print JSON.")
+
+
+@click.command
+@click.argument("hub")
+@click.option("--no-browser", is_flag=True, help="Only print the page's address.")
+@_json
+def login(hub: str, no_browser: bool, wants_json: bool) -> None:
+    """Log in at HUB, https://…, through a browser here or anywhere.
+
+    The page asks whether it was you, and shows a code, which must be the one printed
+    here. The login ends after 30 days, or with panneuro logout.
+    """
+    from panneuro_hub.client import account
+
+    def show(url: str, code: str) -> None:
+        click.echo(f"Open {printable(url)}\nand allow the code {printable(code)}", err=True)
+        if not no_browser:
+            webbrowser.open(url)
+
+    with plain_errors(wants_json):
+        made = account.log_in(account.service_of(hub), show, threading.Event())
+        path = made.write()
+        if wants_json:
+            as_json({"user": made.user, "hub": made.hub, "expires": made.expires.isoformat()})
+        else:
+            click.echo(f"You are {made.user} at {made.hub} until {made.expires:%Y-%m-%d} ({path}).")
+
+
+@click.command
+@_json
+def logout(wants_json: bool) -> None:
+    """End the login of this machine, here and at the hub."""
+    from panneuro_hub.client import account
+
+    with plain_errors(wants_json):
+        kept = account.Login.read()
+        try:
+            kept.call("DELETE", "/api/login")
+        except account.NotLoggedIn:
+            pass  # ended there already
+        finally:
+            account.login_file().unlink(missing_ok=True)
+        if wants_json:
+            as_json({"user": None})
+        else:
+            click.echo(f"Logged out of {kept.hub}.")
+
+
+@click.command
+@_json
+def whoami(wants_json: bool) -> None:
+    """Say who you are here, and in which projects you may do what."""
+    from panneuro_hub.client.connection import in_session
+
+    with plain_errors(wants_json):
+        document = _of_session() if in_session() else _of_login()
+        if wants_json:
+            as_json(document)
+            return
+        click.echo(f"{document['user']} ({document['how']})")
+        for name, project in document["projects"].items():
+            click.echo(
+                printable(f"  {name}: {project['level'] or 'no access'}, {project['title']}")
+            )
+
+
+def _of_session() -> dict[str, Any]:
+    from panneuro_hub.lab import here
+
+    view = here.session()
+    own = {"level": view.level, "title": view.title}
+    others = {name: {"level": "read", "title": view.prefixes[name]} for name in view.prefixes}
+    projects = {**others, view.project: own}
+    return {"user": view.user, "how": f"a session in {view.project}", "projects": projects}
+
+
+def _of_login() -> dict[str, Any]:
+    from panneuro_hub.client.account import Login
+
+    kept = Login.read()
+    answer = kept.call("GET", "/api/login")
+    if not isinstance(answer.get("projects"), dict):
+        raise PanNeuroError("the hub's answer names no projects; is it a newer one?")
+    how = f"logged in at {kept.hub} until {kept.expires:%Y-%m-%d}"
+    return {"user": kept.user, "how": how, "projects": answer["projects"]}

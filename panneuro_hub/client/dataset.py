@@ -1,0 +1,455 @@
+"""A whole dataset into the store, or out of it, with what says that all of it is there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from panneuro_hub.catalog import File, Malformed, Manifest, Upload, records
+from panneuro_hub.catalog.checks import check
+from panneuro_hub.catalog.formats import Recognised, reader_of, recognise
+from panneuro_hub.catalog.keys import OWN, enclosing
+from panneuro_hub.catalog.reading import text_problem
+from panneuro_hub.client.connection import Connection
+from panneuro_hub.client.crew import Patience
+from panneuro_hub.client.download import Downloader
+from panneuro_hub.client.errors import Conflict, FileProblem, NotComplete, StoreError, Unfinished
+from panneuro_hub.client.files import Found, find, shown
+from panneuro_hub.client.objects import Objects
+from panneuro_hub.client.places import Name, frozen_inside, project_place, why_not_write
+from panneuro_hub.client.progress import Progress
+from panneuro_hub.client.upload import Uploader
+from panneuro_hub.errors import AccessDenied, PanNeuroError
+from panneuro_hub.names import Location
+
+T = TypeVar("T")
+
+_READMES = ("README", "README.md", "README.rst", "README.txt")
+_LONGEST_README = 100_000  # characters
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a person says of a dataset; `None` for what they do not."""
+
+    title: str | None = None
+    description: str | None = None
+    citation: str | None = None
+    license: str | None = None
+    embargo_until: date | None = None
+
+    def given(self) -> dict[str, Any]:
+        """What was said, by the manifest's names."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a transfer came to.
+
+    Parameters
+    ----------
+    dataset : str
+        With its project.
+    uri : str
+        Where it lies.
+    files, size : int
+        In all, in bytes.
+    moved_files, moved_size : int
+        What went over the wire; of a dry run, what would.
+    format : str
+    sha256 : str or None
+        The dataset's digest; `None` where it did not become complete.
+    findings : tuple of str
+        What the format's validator says.
+    notes : tuple of str
+    """
+
+    dataset: str
+    uri: str
+    files: int
+    size: int
+    moved_files: int
+    moved_size: int
+    format: str
+    sha256: str | None
+    findings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Transfer:
+    """One dataset, and the connection through which it is reached.
+
+    Parameters
+    ----------
+    connection : Connection
+    name : Name
+    progress : Progress
+    patience : Patience
+
+    Raises
+    ------
+    AccessDenied
+        If the project cannot be read.
+    """
+
+    def __init__(
+        self, connection: Connection, name: Name, progress: Progress, patience: Patience
+    ) -> None:
+        self.name = name
+        self._view = connection.view
+        self._progress = progress
+        self._patience = patience
+        self._project = project_place(connection.view, name.project)
+        self.place = Location(
+            self._project.bucket, f"{self._project.key}{name.dataset}/".replace("//", "/")
+        )
+        self._objects = Objects(connection.view, connection.keys, self._project)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._objects.close()
+
+    def upload(
+        self, source: Path, said: Said, *, update: bool, dry: bool = False, checked: bool = True
+    ) -> Outcome:
+        """Send a folder, or a file, and make the dataset complete.
+
+        Parameters
+        ----------
+        source : Path
+        said : Said
+        update : bool
+            Whether what is there is replaced or added to; nothing is removed.
+        dry : bool
+            Only find out what would be done.
+        checked : bool
+            Whether the format's validator is asked.
+
+        Raises
+        ------
+        AccessDenied
+            If nothing can be written there, with the reason.
+        Conflict, FileProblem, Unfinished
+            If the dataset did not become complete.
+        StoreError
+            If the store refuses.
+        """
+        self._may_write()
+        found = self._found(source)
+        root = source if source.is_dir() else source.parent
+        sizes = {file.path: file.size for file in found.files}
+        known = recognise(sizes, reader_of(root))
+        findings = tuple(str(one) for one in check(source, known.format)) if checked else ()
+        try:
+            before = self._before(found, update)
+            sent = self._send(found, before, update=update, dry=dry)
+        except StoreError as failure:
+            raise self._why(failure) from failure
+        manifest = None if dry else self._publish(sent, before, update, known, root, said)
+        return Outcome(
+            dataset=str(self.name),
+            uri=self.place.uri,
+            files=len(found.files),
+            size=found.size,
+            moved_files=self._progress.moved_files,
+            moved_size=self._progress.moved,
+            format=known.format,
+            sha256=manifest.sha256 if manifest else None,
+            findings=findings,
+            notes=(*known.notes, *_of_empty(found)),
+        )
+
+    def download(self, target: Path, *, update: bool) -> Outcome:
+        """Fetch all of it into a folder.
+
+        Raises
+        ------
+        NotComplete
+            If there is no such dataset, or its upload is under way.
+        Conflict, FileProblem, Unfinished
+            If not all of it could be fetched.
+        StoreError
+            If the store refuses.
+        """
+        manifest = self.manifest()
+        downloader = Downloader(
+            self._objects,
+            f"{self.name.dataset}/",
+            target.absolute(),
+            replace=update,
+            progress=self._progress,
+            patience=self._patience,
+        )
+        self._progress.expect(len(manifest.files), manifest.size)
+        problems = downloader.check(manifest.files)
+        if problems:
+            raise Unfinished("nothing was fetched:", problems)
+        problems = downloader.fetch(manifest.files)
+        if problems:
+            raise Unfinished(
+                f"{len(problems)} of {len(manifest.files)} files could not be fetched:", problems
+            )
+        return Outcome(
+            dataset=str(self.name),
+            uri=self.place.uri,
+            files=len(manifest.files),
+            size=manifest.size,
+            moved_files=self._progress.moved_files,
+            moved_size=self._progress.moved,
+            format=manifest.format,
+            sha256=manifest.sha256,
+        )
+
+    def manifest(self) -> Manifest:
+        """What the dataset holds.
+
+        Raises
+        ------
+        NotComplete
+            If there is no such dataset, or its upload is under way.
+        """
+        dataset = self.name.dataset
+        manifest = self._ask(lambda: records.read_manifest(self._objects.store, dataset))
+        note = self._ask(lambda: records.read_upload(self._objects.store, dataset))
+        if note is not None:
+            raise NotComplete(
+                f"{self.name} is not complete: {note.by} began to upload it on "
+                f"{note.began:%Y-%m-%d at %H:%M} UTC, and has not finished"
+            )
+        if manifest is None:
+            raise NotComplete(
+                f"there is no dataset {self.name}; panneuro ls {self.name.project} says which "
+                "there are"
+            )
+        return manifest
+
+    def catalog(self) -> records.Listing:
+        """All datasets of the project."""
+        return self._ask(lambda: records.listing(self._objects.store))
+
+    def _may_write(self) -> None:
+        reason = why_not_write(self._view, self.place)
+        if reason is not None:
+            raise AccessDenied(f"nothing can be written to {self.name}: {reason}")
+
+    def _why(self, failure: StoreError) -> Exception:
+        if failure.kind != "denied":
+            return failure
+        return AccessDenied(
+            f"{failure}, though this session may write there; its rights may have changed just "
+            "now, or the store's own policy is narrower"
+        )
+
+    def _found(self, source: Path) -> Found:
+        found = find(source, f"{self._project.key}{self.name.dataset}/")
+        for grant in frozen_inside(self._view, self.place):
+            below = grant.prefix.removeprefix(self.place.uri)
+            shut = [file.path for file in found.files if file.path.startswith(below)]
+            if shut:
+                raise AccessDenied(f"{shown(shut[0])} cannot be written: {grant.reason}")
+        if found.problems:
+            raise Unfinished("nothing was sent, since these cannot be:", found.problems)
+        if not found.files:
+            raise FileProblem(f"{shown(str(source))}: there is no file in it")
+        self._progress.expect(len(found.files), found.size)
+        return found
+
+    def _before(self, found: Found, update: bool) -> Manifest | None:
+        """The dataset as it is now, if it is complete."""
+        store = self._objects.store
+        for outer in enclosing(self.name.dataset):
+            inside = outer != self.name.dataset
+            if inside and self._ask(lambda outer=outer: records.read_manifest(store, outer)):  # type: ignore[misc]
+                raise Conflict(
+                    f"{self.name} would lie inside the dataset {outer}; choose another name"
+                )
+        try:
+            before = self._ask(lambda: records.read_manifest(store, self.name.dataset))
+        except Malformed as problem:
+            if update:
+                return None
+            raise Conflict(f"{self.name}: {problem}; --update replaces it") from problem
+        if before is not None and not update:
+            known = {file.path for file in before.files}
+            new = [file.path for file in found.files if file.path not in known]
+            if new:
+                raise Conflict(
+                    f"{self.name} is complete, and {shown(new[0])} is not in it; --update adds "
+                    f"what is new ({len(new)} files)"
+                )
+        return before
+
+    def _send(
+        self, found: Found, before: Manifest | None, *, update: bool, dry: bool
+    ) -> list[File]:
+        uploader = Uploader(
+            self._objects,
+            f"{self.name.dataset}/",
+            replace=update,
+            progress=self._progress,
+            patience=self._patience,
+            dry=dry,
+        )
+        there = uploader.look()
+        foreign = [path for path in there if not path.startswith(f"{OWN}/")]
+        conflicts = uploader.conflicts(found.files)
+        if conflicts:
+            raise Unfinished("nothing was sent:", conflicts)
+        if not dry and (before is None or update):
+            self._begin(found)
+        sent = uploader.send(found.files)
+        if sent.problems:
+            raise Unfinished(self._how_far(found, sent.problems, before, update), sent.problems)
+        self._tell_of_others(foreign, found, before)
+        return sent.files
+
+    def _how_far(
+        self, found: Found, problems: list[PanNeuroError], before: Manifest | None, update: bool
+    ) -> str:
+        if before is not None and not update:
+            return f"{self.name} is complete, and stays as it is:"
+        there = len(found.files) - len(problems)
+        return (
+            f"{self.name} is not complete; {there} of {len(found.files)} files are there, and are "
+            "not sent again. These are not:"
+        )
+
+    def _begin(self, found: Found) -> None:
+        dataset = self.name.dataset
+        note = self._ask(lambda: records.read_upload(self._objects.store, dataset))
+        if note is not None and note.by != self._view.user:
+            self._progress.tell(
+                f"{note.by} began to upload {self.name} on {note.began:%Y-%m-%d at %H:%M} UTC and "
+                "has not finished; this goes on with it"
+            )
+        upload = Upload(
+            dataset=dataset,
+            by=self._view.user,
+            began=datetime.now(UTC),
+            files_count=len(found.files),
+            size=found.size,
+        )
+        self._ask(lambda: records.begin(self._objects.store, upload))
+
+    def _tell_of_others(self, there: list[str], found: Found, before: Manifest | None) -> None:
+        known = {file.path for file in found.files}
+        if before is not None:
+            known.update(file.path for file in before.files)
+        others = [path for path in there if path not in known]
+        if others:
+            self._progress.tell(
+                f"{len(others)} objects lie there that are not of this dataset, such as "
+                f"{shown(others[0])}"
+            )
+
+    def _publish(
+        self,
+        sent: list[File],
+        before: Manifest | None,
+        update: bool,
+        known: Recognised,
+        root: Path,
+        said: Said,
+    ) -> Manifest:
+        """Say that the dataset is complete, as it now is."""
+        store = self._objects.store
+        if before is not None and not update:
+            if replace(before, **said.given()) != before:
+                raise Conflict(
+                    f"{self.name} is complete, and other things are said of it now; --update "
+                    "changes it"
+                )
+            note = self._ask(lambda: records.read_upload(store, self.name.dataset))
+            if note is None:
+                return before
+            manifest = before  # what broke off was the end of an upload
+        else:
+            manifest = self._manifest(sent, before, known, _words(root, known, said, before))
+        self._ask(lambda: records.publish(store, manifest))
+        return manifest
+
+    def _manifest(
+        self,
+        sent: list[File],
+        before: Manifest | None,
+        known: Recognised,
+        words: Mapping[str, Any],
+    ) -> Manifest:
+        new = {file.path for file in sent}
+        kept = tuple(file for file in before.files if file.path not in new) if before else ()
+        if before is not None and kept:
+            # A piece of a dataset does not tell what the whole is.
+            known = Recognised(
+                before.format,
+                tuple(sorted({*before.subjects, *known.subjects})),
+                tuple(sorted({*before.modalities, *known.modalities})),
+            )
+        return Manifest(
+            dataset=self.name.dataset,
+            project=self.name.project,
+            format=known.format,
+            created=datetime.now(UTC),
+            created_by=self._view.user,
+            files=(*sent, *kept),
+            subjects=known.subjects,
+            modalities=known.modalities,
+            **words,
+        )
+
+    def _ask(self, call: Callable[[], T]) -> T:
+        guarded = partial(self._objects.guarded, f"the catalog of {self.name.project}", call)
+        return self._patience.keep_trying(guarded)
+
+
+def _words(root: Path, known: Recognised, said: Said, before: Manifest | None) -> dict[str, Any]:
+    """What is told of a dataset: by the person, by the dataset itself, or before."""
+    words: dict[str, Any] = {}
+    if before is not None:
+        words = {name: getattr(before, name) for name in ("readme", *vars(Said()))}
+    own = _of_bids(root) if known.format == "bids" else {}
+    return {**words, **own, **_readme(root), **said.given()}
+
+
+def _readme(root: Path) -> dict[str, str]:
+    for name in _READMES:
+        try:
+            text = (root / name).read_text("utf-8")
+        except (OSError, ValueError):
+            continue
+        if text_problem(text, _LONGEST_README, lines=True) is None:
+            return {"readme": text}
+    return {}
+
+
+def _of_bids(root: Path) -> dict[str, str]:
+    """What ``dataset_description.json`` says.
+
+    Source: Brain Imaging Data Structure, "Modality agnostic files".
+    """
+    try:
+        described = json.loads((root / "dataset_description.json").read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    named = {"title": "Name", "license": "License", "citation": "HowToAcknowledge"}
+    return {
+        name: described[key]
+        for name, key in named.items()
+        if isinstance(described, dict)
+        and isinstance(described.get(key), str)
+        and text_problem(described[key], 500, lines=False) is None
+    }
+
+
+def _of_empty(found: Found) -> tuple[str, ...]:
+    if not found.empty_folders:
+        return ()
+    count, first = len(found.empty_folders), shown(found.empty_folders[0])
+    if count == 1:
+        return (f"the empty folder {first} is not kept",)
+    return (f"{count} empty folders are not kept, such as {first}",)

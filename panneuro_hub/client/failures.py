@@ -1,0 +1,141 @@
+"""What the two engines raise, said in our words; each is translated here and nowhere else."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    NotFoundError,
+    PermissionDeniedError,
+    PreconditionError,
+    UnauthenticatedError,
+)
+
+from panneuro_hub.client.errors import Kind, StoreError
+
+ENGINE_ERRORS = (BaseError, BotoCoreError, ClientError, FileNotFoundError)
+"""Everything that obstore and botocore raise of their own accord."""
+
+_CODE = re.compile(r"<Code>(\w{1,64})</Code>")
+_STATUS = re.compile(r"status code: ([1-5][0-9]{2})\b")
+
+# Source: Amazon S3 API Reference, "Error responses"; SeaweedFS and Ceph use the same words.
+_KINDS: dict[str, Kind] = {
+    "AccessDenied": "denied",
+    "BadDigest": "damaged",
+    "ExpiredToken": "keys",
+    "IncompleteBody": "again",
+    "InvalidAccessKeyId": "keys",
+    "InvalidDigest": "damaged",
+    "InvalidToken": "keys",
+    "NoSuchKey": "missing",
+    "NoSuchUpload": "missing",
+    "OperationAborted": "again",
+    "PreconditionFailed": "exists",
+    "ConditionalRequestConflict": "again",
+    "RequestTimeTooSkewed": "clock",
+    "RequestTimeout": "again",
+    "SignatureDoesNotMatch": "damaged",
+    "SlowDown": "again",
+    "TokenRefreshRequired": "keys",
+    "XAmzContentChecksumMismatch": "damaged",
+    "XAmzContentSHA256Mismatch": "damaged",
+}
+_STATUSES: dict[int, Kind] = {
+    401: "denied",
+    403: "denied",
+    404: "missing",
+    409: "again",
+    412: "exists",
+}
+_CLASSES: tuple[tuple[type[Exception], Kind], ...] = (
+    (AlreadyExistsError, "exists"),
+    (PreconditionError, "exists"),
+    (NotFoundError, "missing"),
+    (FileNotFoundError, "missing"),
+    (PermissionDeniedError, "denied"),
+    (UnauthenticatedError, "denied"),
+)
+
+
+def translate(error: Exception, what: str) -> StoreError:
+    """Say what `error` means.
+
+    Parameters
+    ----------
+    error : Exception
+        One of `ENGINE_ERRORS`.
+    what : str
+        What was being done, such as ``sending a.bin``.
+    """
+    if isinstance(error, ClientError):
+        return _of_botocore(error, what)
+    if isinstance(error, HTTPClientError):
+        return StoreError("again", f"{what}: the store cannot be reached; its network or this one")
+    if isinstance(error, BotoCoreError):
+        return StoreError("again", f"{what}: {error}")
+    return _of_obstore(error, what)
+
+
+def kind_of(code: str, status: int | None) -> Kind | None:
+    """What a store's word and HTTP status ask for; `None` where they do not tell."""
+    known = _KINDS.get(code)
+    if known is not None or status is None:
+        return known
+    if status >= 500 or status in (408, 429):
+        return "again"
+    return _STATUSES.get(status)
+
+
+def _of_botocore(error: ClientError, what: str) -> StoreError:
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    meta = error.response.get("ResponseMetadata", {})
+    kind = kind_of(code, meta.get("HTTPStatusCode"))
+    if kind == "clock":
+        return StoreError(kind, _skew(meta.get("HTTPHeaders", {}).get("date")), code)
+    said = error.response.get("Error", {}).get("Message") or code
+    return StoreError(kind or "other", _sentence(kind, what, f"{code}: {said}"), code)
+
+
+def _of_obstore(error: Exception, what: str) -> StoreError:
+    text = str(error)
+    found = _CODE.search(text)
+    code = found[1] if found else ""
+    status = _STATUS.search(text)
+    kind = kind_of(code, int(status[1]) if status else None)
+    if kind is None:
+        kind = next((kind for kind_, kind in _CLASSES if isinstance(error, kind_)), None)
+    if kind == "clock":
+        return StoreError(kind, _skew(None), code)
+    if kind is None and status is None:
+        # No answer at all: a connection that was refused, reset or cut off.
+        kind = "again"
+        return StoreError(kind, f"{what}: the store cannot be reached; its network or this one")
+    first = code or text.partition("\n")[0][:300]
+    return StoreError(kind or "other", _sentence(kind, what, first), code)
+
+
+def _sentence(kind: Kind | None, what: str, said: str) -> str:
+    if kind == "denied":
+        return f"{what}: the store refuses it"
+    if kind == "keys":
+        return f"{what}: the store does not take the keys any more"
+    if kind == "damaged":
+        return f"{what}: it arrived otherwise than it was sent; something on the way damages data"
+    return f"{what}: the store says {said}"
+
+
+def _skew(date: str | None) -> str:
+    advice = "set it right (NTP does it by itself) and try again"
+    try:
+        behind = parsedate_to_datetime(date or "") - datetime.now(UTC)
+    except (ValueError, TypeError):
+        return f"the clock of this machine is wrong, and the store refuses what it signs; {advice}"
+    minutes = round(abs(behind.total_seconds()) / 60)
+    side = "behind" if behind.total_seconds() > 0 else "ahead of"
+    return f"the clock of this machine is {minutes} minutes {side} the store's; {advice}"

@@ -1,0 +1,56 @@
+"""Keys for a transfer, asked for whenever an engine wants some; they are never stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from panneuro_hub.client.errors import StoreError
+from panneuro_hub.errors import AccessDenied, PanNeuroError, ServiceUnavailable
+from panneuro_hub.wire import Credential
+
+
+class Keys:
+    """Where engines get keys, and what is known when they do not come.
+
+    Parameters
+    ----------
+    ask : callable
+        Gives the keys in use, at once, or raises `AccessDenied` or `ServiceUnavailable`.
+    """
+
+    def __init__(self, ask: Callable[[], Credential]) -> None:
+        self._ask = ask
+        self._problem: PanNeuroError | None = None
+
+    def current(self) -> Credential:
+        """The keys in use.
+
+        Raises
+        ------
+        AccessDenied, ServiceUnavailable
+            If there are none; the reason is kept for `explain`.
+        """
+        try:
+            made = self._ask()
+        except PanNeuroError as problem:
+            # The engines wrap it in words of their own, or lose it.
+            self._problem = problem.with_traceback(None)
+            raise
+        self._problem = None
+        return made
+
+    def explain(self, failure: StoreError) -> None:
+        """Raise the real reason, where `failure` is one of keys that did not come.
+
+        Raises
+        ------
+        AccessDenied
+            If the service refuses this session.
+        StoreError
+            If there are no keys for now.
+        """
+        problem = self._problem
+        if isinstance(problem, AccessDenied):
+            raise AccessDenied(str(problem))
+        if isinstance(problem, ServiceUnavailable):
+            raise StoreError("again", str(problem)) from failure

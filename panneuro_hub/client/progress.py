@@ -1,0 +1,165 @@
+"""How far a transfer is, for the person who waits: one line that changes, or plain lines."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+_LOOK = 0.5  # seconds between two looks on a terminal
+_PLAIN = 15.0  # seconds between two plain lines
+_WINDOW = 15.0  # seconds that the rate is taken over
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+class Progress:
+    """Counts what is done; any thread may tell it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._moves: deque[tuple[float, int]] = deque()
+        self._news: deque[str] = deque(maxlen=20)
+        self._waiting = ""
+        self.files = self.size = 0
+        self.done_files = self.moved = self.spared = 0
+        self.moved_files = 0
+
+    def expect(self, files: int, size: int) -> None:
+        """Say how much there is, in bytes."""
+        with self._lock:
+            self.files, self.size = files, size
+
+    def move(self, size: int) -> None:
+        """So many bytes went over the wire, and arrived."""
+        now = time.monotonic()
+        with self._lock:
+            self.moved += size
+            self._waiting = ""
+            self._moves.append((now, size))
+            while self._moves and now - self._moves[0][0] > _WINDOW:
+                self._moves.popleft()
+
+    def spare(self, size: int) -> None:
+        """So many bytes were there already."""
+        with self._lock:
+            self.spared += size
+
+    def done(self, *, moved: bool) -> None:
+        """One file is whole; whether any of it went over the wire."""
+        with self._lock:
+            self.done_files += 1
+            self.moved_files += moved
+
+    def wait(self, reason: str) -> None:
+        """Nothing moves for now, and this is why."""
+        with self._lock:
+            self._waiting = _plain(reason)
+
+    def tell(self, news: str) -> None:
+        """Say a sentence above the line."""
+        with self._lock:
+            self._news.append(_plain(news))
+
+    def news(self) -> list[str]:
+        """What is to be said, once."""
+        with self._lock:
+            told = list(self._news)
+            self._news.clear()
+        return told
+
+    def line(self) -> str:
+        """How far it is, in one line."""
+        with self._lock:
+            rate = self._rate(time.monotonic())
+            done = self.moved + self.spared
+            share = f"{100 * done // self.size:3d} %" if self.size else "    "
+            parts = [
+                f"{share} {size_text(done)} of {size_text(self.size)}",
+                f"{self.done_files} of {self.files} files",
+            ]
+            if self._waiting:
+                parts.append(f"waiting: {self._waiting}")
+            elif rate:
+                left = max(self.size - done, 0) / rate
+                parts += [f"{size_text(rate)}/s", f"{duration_text(left)} left"]
+        return " · ".join(parts)
+
+    def _rate(self, now: float) -> float:
+        if not self._moves:
+            return 0.0
+        began = self._moves[0][0]
+        return sum(size for _, size in self._moves) / max(now - began, 1.0)
+
+
+@contextmanager
+def shown(progress: Progress, out: TextIO | None = None, *, quiet: bool = False) -> Iterator[None]:
+    """Show `progress` on standard error until the end of the block.
+
+    Parameters
+    ----------
+    quiet : bool
+        Show nothing, for programs that read the outcome.
+    """
+    target = sys.stderr if out is None else out
+    if quiet:
+        yield
+        return
+    over = threading.Event()
+    show = _on_terminal if target.isatty() else _in_plain_lines
+    thread = threading.Thread(target=show, args=(progress, target, over), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        for news in progress.news():
+            print(news, file=target)
+
+
+def size_text(size: float) -> str:
+    """A number of bytes for people, in powers of 1000 as disks have it."""
+    for unit in _UNITS:
+        if size < 999.5 or unit == _UNITS[-1]:
+            break
+        size /= 1000
+    return f"{size:.0f} {unit}" if unit == "B" or size >= 99.95 else f"{size:.1f} {unit}"
+
+
+def duration_text(seconds: float) -> str:
+    """A duration for people: ``0:42``, ``1:02:03`` or ``3 days``."""
+    whole = int(min(seconds, 1e9))
+    if whole >= 2 * 86_400:
+        return f"{whole // 86_400} days"
+    minutes, second = divmod(whole, 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
+
+
+def _plain(text: str) -> str:
+    """Text in one line, in which nothing is alive in a terminal."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def _on_terminal(progress: Progress, out: TextIO, over: threading.Event) -> None:
+    while True:
+        last = over.wait(_LOOK)
+        out.writelines(f"\r\x1b[K{news}\n" for news in progress.news())
+        out.write(f"\r\x1b[K{progress.line()[: shutil.get_terminal_size().columns - 1]}")
+        out.flush()
+        if last:
+            out.write("\r\x1b[K")
+            out.flush()
+            return
+
+
+def _in_plain_lines(progress: Progress, out: TextIO, over: threading.Event) -> None:
+    while not over.wait(_PLAIN):
+        for news in progress.news():
+            print(news, file=out, flush=True)
+        print(progress.line(), file=out, flush=True)

@@ -1,0 +1,230 @@
+"""Sending a folder into a dataset: what is there already is not sent again.
+
+Nothing is remembered on this machine. What has arrived is what the store says: an
+object with the right size and checksum is there, and an upload in parts is continued
+with those parts whose checksums are those of the file's own bytes.
+
+The content that is on its way takes `crew.MEMORY` bytes (256 MiB) at most, or one part,
+where that is more: 525 MiB for a file of 5 TiB.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+from panneuro_hub.catalog import File
+from panneuro_hub.client.crew import Crew, Patience
+from panneuro_hub.client.errors import Conflict, FileProblem, StoreError
+from panneuro_hub.client.files import Local, read_whole, shown, still, unchanged
+from panneuro_hub.client.large import Work, digest, find_begun
+from panneuro_hub.client.objects import Meta, Objects, digests, same_whole
+from panneuro_hub.client.parts import PART, Cut, cut
+from panneuro_hub.client.progress import Progress
+from panneuro_hub.errors import PanNeuroError
+
+T = TypeVar("T")
+
+
+@dataclass
+class Sent:
+    """What an upload came to.
+
+    Parameters
+    ----------
+    files : list of File
+        That are there, whole; none where nothing was to be sent.
+    problems : list of PanNeuroError
+        Of the others.
+    """
+
+    files: list[File] = field(default_factory=list)
+    problems: list[PanNeuroError] = field(default_factory=list)
+
+
+class Uploader:
+    """Sends files below one place of the store.
+
+    Parameters
+    ----------
+    objects : Objects
+    folder : str
+        Of the dataset, seen from the objects' root; ends in ``/``.
+    replace : bool
+        Whether an object with other content is replaced.
+    progress : Progress
+    patience : Patience
+    dry : bool
+        Only find out what would be sent.
+    """
+
+    def __init__(
+        self,
+        objects: Objects,
+        folder: str,
+        *,
+        replace: bool,
+        progress: Progress,
+        patience: Patience,
+        dry: bool = False,
+    ) -> None:
+        self._objects = objects
+        self._folder = folder
+        self._replace = replace
+        self._progress = progress
+        self._patience = patience
+        self._dry = dry
+        self._work = Work(objects, Crew(patience.stop), patience, progress)
+        self._there: dict[str, Meta] = {}
+        self._unfinished: dict[str, list[str]] = {}
+        self._sent = Sent()
+        self._lock = threading.Lock()
+
+    def look(self) -> dict[str, Meta]:
+        """See what is there already; gives it, by the path in the dataset."""
+        # This first: with botocore we hear the store's clock, should ours be wrong.
+        unfinished = self._try(partial(self._objects.unfinished, self._folder))
+        there = self._try(partial(self._objects.listing, self._folder))
+        self._unfinished = {key.removeprefix(self._folder): ids for key, ids in unfinished.items()}
+        self._there = {key.removeprefix(self._folder): meta for key, meta in there.items()}
+        return self._there
+
+    def conflicts(self, files: list[Local]) -> list[Conflict]:
+        """Files in whose place something else is, as the sizes say already."""
+        if self._replace:
+            return []
+        return [
+            _conflict(file)
+            for file in files
+            if file.path in self._there and self._there[file.path].size != file.size
+        ]
+
+    def send(self, files: list[Local]) -> Sent:
+        """Send what is not there; `look` comes before.
+
+        Raises
+        ------
+        AccessDenied, StoreError
+            Where it concerns all files.
+        """
+        with self._work.crew.at_work() as crew:
+            for file in files:
+                if file.size > PART:
+                    crew.large(partial(self._large, file))
+            for file in files:
+                if file.size <= PART:
+                    crew.small(file.size, partial(self._small, file))
+        self._sent.problems = crew.problems or self._changed_since(files)
+        return self._sent
+
+    def _changed_since(self, files: list[Local]) -> list[PanNeuroError]:
+        """Files that were sent whole, and are others by now."""
+        return [problem for file in files if (problem := still(file)) is not None]
+
+    def _small(self, file: Local) -> None:
+        with unchanged(file) as opened:
+            data = read_whole(opened, file, file.size)
+        sha256, md5 = digests(data)
+        there = self._there.get(file.path)
+        if there is not None and self._same(file, there, sha256, md5):
+            self._is_there(file, sha256)
+            return
+        if there is not None and not self._replace:
+            raise _conflict(file)
+        if not self._dry:
+            self._put(file, data, sha256, md5)
+        self._progress.move(file.size)
+        self._keep(file, sha256, moved=True)
+
+    def _put(self, file: Local, data: bytes, sha256: str, md5: bytes) -> None:
+        path = self._folder + file.path
+        try:
+            self._try(partial(self._objects.put, path, data, replace=self._replace))
+        except StoreError as failure:
+            if failure.kind != "exists":
+                raise
+            # Ours, where the answer to a request was lost and it was sent again.
+            there = self._try(partial(self._objects.look, path))
+            if there is None or not self._same(file, there, sha256, md5):
+                raise _conflict(file) from failure
+
+    def _same(self, file: Local, there: Meta, sha256: str, md5: bytes) -> bool:
+        if there.size != file.size:
+            return False
+        if same_whole(there, file.size, md5):
+            return True
+        # An encrypting store has ETags of its own, and keeps the checksum that we sent.
+        return self._try(partial(self._objects.sha256, self._folder + file.path)) == sha256
+
+    def _large(self, file: Local) -> None:
+        plan = cut(file.size)
+        if sha256 := self._sha256_if_there(file, plan, self._there.get(file.path)):
+            self._is_there(file, sha256)
+        elif file.path in self._there and not self._replace:
+            raise _conflict(file)
+        elif self._dry:
+            self._progress.move(file.size)
+            self._keep(file, "", moved=True)
+        else:
+            self._send_large(file, plan)
+
+    def _sha256_if_there(self, file: Local, plan: Cut, there: Meta | None) -> str | None:
+        """The SHA-256 of a file that is known to be there; `None` where it is not."""
+        if there is None or there.size != file.size:
+            return None
+        found = digest(self._work, file, plan)
+        return found.sha256 if found.are_of(there) else None
+
+    def _send_large(self, file: Local, plan: Cut) -> None:
+        try:
+            self._send_parts(file, plan, self._unfinished.get(file.path, []))
+        except StoreError as failure:
+            if failure.code != "NoSuchUpload":
+                raise
+            # Given up by somebody else meanwhile; from the beginning, once.
+            self._send_parts(file, plan, [])
+
+    def _send_parts(self, file: Local, plan: Cut, begun: list[str]) -> None:
+        parts = find_begun(self._work, self._folder + file.path, begun, plan)
+        try:
+            sha256 = parts.send(file, plan)
+            self._try(partial(parts.complete, replace=self._replace))
+        except FileProblem:
+            # Parts of what the file was are worth nothing.
+            self._try(parts.abort)
+            raise
+        except StoreError as failure:
+            if failure.kind not in ("exists", "missing"):
+                raise
+            # Finished by somebody else; or by us, and the answer was lost.
+            there = self._try(partial(self._objects.look, self._folder + file.path))
+            found = self._sha256_if_there(file, plan, there)
+            if found is None and failure.kind == "exists":
+                self._try(parts.abort)
+                raise _conflict(file) from failure
+            if found is None:
+                raise
+            sha256 = found
+        self._keep(file, sha256, moved=parts.sent > 0)
+
+    def _is_there(self, file: Local, sha256: str) -> None:
+        self._progress.spare(file.size)
+        self._keep(file, sha256, moved=False)
+
+    def _keep(self, file: Local, sha256: str, *, moved: bool) -> None:
+        self._progress.done(moved=moved)
+        if not self._dry:
+            with self._lock:
+                self._sent.files.append(File(file.path, file.size, sha256))
+
+    def _try(self, request: Callable[[], T]) -> T:
+        return self._patience.keep_trying(request)
+
+
+def _conflict(file: Local) -> Conflict:
+    return Conflict(
+        f"{shown(file.path)}: something else is there under this name; --update replaces it"
+    )

@@ -1,0 +1,179 @@
+"""What tests of uploads share: a session with a wire to its store, and the command."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from attacker import Keys, client
+from short_service import ShortService
+from short_sessions import lab_store
+from wire_faults import Wire
+
+from panneuro_hub.demo.seaweedfs import SeaweedFS
+from panneuro_hub.vending import Request
+from panneuro_hub.wire import Denial, Grant, SessionView, Ticket
+
+PROJECT = "upload-tests"
+FROZEN = "frozen in upload-tests: nobody writes there any more"
+GRANTS = (
+    Grant(f"s3://lab/{PROJECT}/", "write", "you are in navigation-lab", PROJECT),
+    Grant(f"s3://lab/{PROJECT}/release/", "read", f"{FROZEN}; and you read", PROJECT),
+    Grant("s3://lab/stimuli/", "read", "upload-tests reads stimuli", "stimuli"),
+)
+MIB = 1 << 20
+
+
+@dataclass
+class Bench:
+    """A session whose store is behind a wire."""
+
+    wire: Wire
+    service: ShortService
+    admin: Any
+    environment: dict[str, str]
+
+    def command(self, *arguments: object) -> list[str]:
+        return [sys.executable, "-m", "panneuro_hub.client", *map(str, arguments)]
+
+    def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        """`panneuro`, to its end."""
+        return subprocess.run(
+            self.command(*arguments),
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+    def json(self, *arguments: object) -> dict[str, Any]:
+        """`panneuro … --json`, which must end well."""
+        done = self.run(*arguments, "--json")
+        assert done.returncode == 0, (done.stdout, done.stderr)
+        document: dict[str, Any] = json.loads(done.stdout)
+        return document
+
+    @contextmanager
+    def running(self, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+        """`panneuro`, while it runs; killed at the end of the block."""
+        process = subprocess.Popen(
+            self.command(*arguments),
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+
+    def objects(self, dataset: str) -> dict[str, int]:
+        """Sizes by path."""
+        prefix = f"{PROJECT}/{dataset}/"
+        pages = self.admin.get_paginator("list_objects_v2").paginate(Bucket="lab", Prefix=prefix)
+        return {
+            one["Key"].removeprefix(prefix): one["Size"]
+            for page in pages
+            for one in page.get("Contents", [])
+        }
+
+    def parts(self, dataset: str) -> dict[tuple[str, int], int]:
+        """Sizes of the parts that have arrived, by upload and number."""
+        prefix = f"{PROJECT}/{dataset}/"
+        found = {}
+        for upload in self.admin.list_multipart_uploads(Bucket="lab", Prefix=prefix).get(
+            "Uploads", []
+        ):
+            listed = self.admin.list_parts(
+                Bucket="lab", Key=upload["Key"], UploadId=upload["UploadId"]
+            )
+            for part in listed.get("Parts", []):
+                found[upload["UploadId"], part["PartNumber"]] = part["Size"]
+        return found
+
+    def catalog(self) -> set[str]:
+        """The names of everything in the project's catalog."""
+        found = self.admin.list_objects_v2(Bucket="lab", Prefix=f"{PROJECT}/.panneuro/")
+        return {one["Key"].rpartition("/")[2] for one in found.get("Contents", [])}
+
+    def read(self, key: str) -> bytes:
+        content: bytes = self.admin.get_object(Bucket="lab", Key=f"{PROJECT}/{key}")["Body"].read()
+        return content
+
+
+@contextmanager
+def made_bench(
+    seaweedfs: SeaweedFS, folder: Path, lifetime: timedelta = timedelta(minutes=10)
+) -> Iterator[Bench]:
+    """A person's session, in which `panneuro` finds its ticket."""
+    ticket = Ticket.new("ada", "").encode()
+    (folder / "ticket").write_text(ticket)
+    request = Request("ada/", "ada", PROJECT, lab_store(seaweedfs), GRANTS)
+    with ExitStack() as stack:
+        assert seaweedfs.ports is not None
+        wire = stack.enter_context(Wire(seaweedfs.ports.s3))
+        view = SessionView(
+            user="ada",
+            project=PROJECT,
+            title="Uploads",
+            level="write",
+            prefix=f"s3://lab/{PROJECT}/",
+            scratch=None,
+            endpoint_url=wire.url,
+            region=seaweedfs.region,
+            prefixes={PROJECT: f"s3://lab/{PROJECT}/", "stimuli": "s3://lab/stimuli/"},
+            grants=GRANTS,
+            denied=(
+                Denial(f"write s3://lab/{PROJECT}/release/", FROZEN),
+                Denial("read s3://lab/human/", "human is not open to you: no team of yours"),
+            ),
+        )
+        service = stack.enter_context(ShortService(seaweedfs, request, view, ticket, lifetime))
+        admin = stack.enter_context(client(Keys(*seaweedfs.admin), seaweedfs.endpoint_url))
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("AWS_", "PANNEURO_"))
+        }
+        environment |= {
+            "PANNEURO_SERVICE_URL": service.url,
+            "PANNEURO_TICKET_FILE": str(folder / "ticket"),
+            "XDG_CONFIG_HOME": str(folder / "config"),
+        }
+        yield Bench(wire, service, admin, environment)
+
+
+def fill(folder: Path, sizes: dict[str, int], seed: int = 0) -> Path:
+    """Files with random content."""
+    chance = random.Random(seed)
+    for path, size in sizes.items():
+        place = folder / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(chance.randbytes(size))
+    return folder
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether two folders hold the same files."""
+    return _content(one) == _content(other)
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    return {
+        str(place.relative_to(folder)): place.read_bytes()
+        for place in folder.rglob("*")
+        if place.is_file()
+    }

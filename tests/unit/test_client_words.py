@@ -1,0 +1,297 @@
+"""What the command says: of failures, names, places, sizes and progress."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from obstore.exceptions import AlreadyExistsError, GenericError, PermissionDeniedError
+
+from panneuro_hub.client.account import Login, NotLoggedIn, service_of
+from panneuro_hub.client.command import code_of, main, printable
+from panneuro_hub.client.errors import (
+    Conflict,
+    FileProblem,
+    StoreError,
+    Unfinished,
+    WrongName,
+)
+from panneuro_hub.client.failures import kind_of, translate
+from panneuro_hub.client.places import Name, frozen_inside, project_place, why_not_write
+from panneuro_hub.client.progress import Progress, duration_text, shown, size_text
+from panneuro_hub.errors import AccessDenied, PanNeuroError, ServiceUnavailable
+from panneuro_hub.names import Location
+from panneuro_hub.wire import Denial, Grant, SessionView
+
+VIEW = SessionView(
+    user="ada",
+    project="nav",
+    title="Navigation",
+    level="write",
+    prefix="s3://lab/nav/",
+    scratch=None,
+    endpoint_url=None,
+    region="us-east-1",
+    prefixes={"nav": "s3://lab/nav/", "stimuli": "s3://lab/stimuli/"},
+    grants=(
+        Grant("s3://lab/nav/", "write", "you are in navigation-lab", "nav"),
+        Grant("s3://lab/nav/paper/2026/", "read", "frozen; you are in navigation-lab", "nav"),
+        Grant("s3://lab/stimuli/", "read", "nav reads stimuli", "stimuli"),
+    ),
+    denied=(Denial("write s3://lab/nav/paper/2026/", "frozen in nav"),),
+)
+
+
+def refused(code: str, status: int, **headers: str) -> ClientError:
+    return ClientError(
+        {
+            "Error": {"Code": code, "Message": "the store's own words"},
+            "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": headers},
+        },
+        "PutObject",
+    )
+
+
+def answered(code: str, status: str) -> str:
+    """As obstore tells of an answer."""
+    return (
+        f"Generic S3 error: Error performing PUT http://s/b in 1ms - Server returned non-2xx "
+        f"status code: {status}: <?xml version='1.0'?><Error><Code>{code}</Code></Error>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (refused("BadDigest", 400), "damaged"),
+        (refused("ExpiredToken", 400), "keys"),
+        (refused("InvalidAccessKeyId", 403), "keys"),
+        (refused("AccessDenied", 403), "denied"),
+        (refused("403", 403), "denied"),
+        (refused("SlowDown", 503), "again"),
+        (refused("", 500), "again"),
+        (refused("NoSuchUpload", 404), "missing"),
+        (refused("PreconditionFailed", 412), "exists"),
+        (refused("EntityTooLarge", 400), "other"),
+        (EndpointConnectionError(endpoint_url="http://s"), "again"),
+        (GenericError(answered("BadDigest", "400 Bad Request")), "damaged"),
+        (GenericError(answered("ExpiredToken", "400 Bad Request")), "keys"),
+        (PermissionDeniedError(answered("InvalidAccessKeyId", "403 Forbidden")), "keys"),
+        (PermissionDeniedError(answered("AccessDenied", "403 Forbidden")), "denied"),
+        (GenericError(answered("InternalError", "500 Internal Server Error")), "again"),
+        (AlreadyExistsError("Object at location a already exists"), "exists"),
+        (GenericError("error sending request for url (http://s): connection refused"), "again"),
+        (FileNotFoundError("Object at location a not found"), "missing"),
+    ],
+)
+def test_what_a_failure_asks_for(error: Exception, kind: str) -> None:
+    assert translate(error, "sending a").kind == kind
+
+
+def test_a_wrong_clock_is_said_with_the_difference() -> None:
+    date = format_datetime(datetime.now(UTC) + timedelta(hours=1))
+    said = str(translate(refused("RequestTimeTooSkewed", 403, date=date), "listing"))
+    assert "the clock of this machine is 60 minutes behind the store's" in said
+    for date in ("", "nonsense"):
+        said = str(translate(refused("RequestTimeTooSkewed", 403, date=date), "listing"))
+        assert "the clock of this machine is wrong" in said
+
+
+@given(st.text(), st.none() | st.integers(100, 599))
+def test_any_answer_has_a_kind_or_none(code: str, status: int | None) -> None:
+    kind_of(code, status)
+
+
+@pytest.mark.parametrize("text", ["nav", "nav/a", "nav/2026/a_b.c"])
+def test_names_that_are_read(text: str) -> None:
+    assert str(Name.parse(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "/", "Nav/a", "nav/", "nav//a", "nav/.x", "nav/../b", "nav/a b", "s3://b/k", "nav\n/a"],
+)
+def test_names_that_are_not(text: str) -> None:
+    with pytest.raises(WrongName):
+        Name.parse(text)
+
+
+@given(st.text())
+def test_any_name_is_read_or_refused_in_words(text: str) -> None:
+    try:
+        assert str(Name.parse(text)) == text
+    except WrongName as refusal:
+        said = str(refusal)
+        assert said.isprintable()
+
+
+def test_where_may_be_written_and_why_not() -> None:
+    def why(key: str) -> str | None:
+        return why_not_write(VIEW, Location("lab", key))
+
+    assert why("nav/session-1/") is None
+    assert why("nav/paper/2026/x/") == "frozen in nav"
+    assert why("stimuli/x/") == "nav reads stimuli"
+    assert why("elsewhere/x/") == "it is no place of nav's"
+    assert [grant.prefix for grant in frozen_inside(VIEW, Location("lab", "nav/paper/"))] == [
+        "s3://lab/nav/paper/2026/"
+    ]
+    with pytest.raises(AccessDenied, match="human cannot be read: this session is one of nav"):
+        project_place(VIEW, "human")
+
+
+@pytest.mark.parametrize(
+    ("address", "service"),
+    [
+        ("https://hub.example.org", "https://hub.example.org/services/panneuro"),
+        ("https://hub.example.org/", "https://hub.example.org/services/panneuro"),
+        ("https://hub.example.org/jupyter/hub/home", "https://hub.example.org/jupyter/services/panneuro"),
+        ("https://hub.example.org/services/other/", "https://hub.example.org/services/other"),
+        ("http://127.0.0.1:8000/hub/", "http://127.0.0.1:8000/services/panneuro"),
+    ],
+)  # fmt: skip
+def test_the_service_of_a_hub(address: str, service: str) -> None:
+    assert service_of(address) == service
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("http://hub.example.org", "not encrypted"),
+        ("hub.example.org", "no address"),
+        ("ftp://hub.example.org", "no address"),
+        ("https://me:secret@hub.example.org", "no address"),
+        ("https://hub.example.org:port", "no address"),
+    ],
+)
+def test_addresses_that_no_token_goes_to(address: str, reason: str) -> None:
+    with pytest.raises(PanNeuroError, match=reason):
+        service_of(address)
+
+
+def test_a_login_is_kept_for_this_account_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setattr("panneuro_hub.client.account.login_file", lambda: tmp_path / "p" / "l.json")
+    with pytest.raises(NotLoggedIn, match="panneuro login"):
+        Login.read()
+    made = Login("https://h/services/panneuro", "ada", datetime(2100, 1, 1, tzinfo=UTC), "secret")
+    path = made.write()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert Login.read() == made
+    assert "secret" not in repr(made)
+    Login(made.service, "ada", datetime(2020, 1, 1, tzinfo=UTC), "secret").write()
+    with pytest.raises(NotLoggedIn, match="ended on 2020-01-01; panneuro login https://h"):
+        Login.read()
+    path.write_text("[]")
+    with pytest.raises(NotLoggedIn):
+        Login.read()
+
+
+@pytest.mark.parametrize(
+    ("problem", "code"),
+    [
+        (FileProblem("a"), 1),
+        (Conflict("a"), 1),
+        (Unfinished("a", []), 1),
+        (StoreError("clock", "a"), 1),
+        (WrongName("a"), 2),
+        (AccessDenied("a"), 3),
+        (NotLoggedIn("a"), 3),
+        (ServiceUnavailable("a"), 4),
+        (StoreError("again", "a"), 4),
+    ],
+)
+def test_exit_codes(problem: PanNeuroError, code: int) -> None:
+    assert code_of(problem) == code
+
+
+def test_many_problems_are_told_of_in_a_few_lines() -> None:
+    said = str(Unfinished("nothing was sent:", [FileProblem(f"{n}: gone") for n in range(500)]))
+    assert said.count("\n") == 11
+    assert said.endswith("and 490 more")
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (99_949, "99.9 kB"), (123_456, "123 kB"),
+     (999_999, "1.0 MB"), (5 * 2**40, "5.5 TB"), (10**19, "10000 PB")],
+)  # fmt: skip
+def test_sizes_for_people(size: int, text: str) -> None:
+    assert size_text(size) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0:00"), (42.9, "0:42"), (3723, "1:02:03"), (200_000, "2 days"), (1e99, "11574 days")],
+)  # fmt: skip
+def test_durations_for_people(seconds: float, text: str) -> None:
+    assert duration_text(seconds) == text
+
+
+def test_progress_in_a_line() -> None:
+    progress = Progress()
+    progress.expect(10, 1000)
+    progress.spare(250)
+    progress.done(moved=False)
+    assert progress.line() == " 25 % 250 B of 1.0 kB · 1 of 10 files"
+    progress.move(250)
+    assert progress.line() == " 50 % 500 B of 1.0 kB · 1 of 10 files · 250 B/s · 0:02 left"
+    progress.wait("the store cannot be reached")
+    assert progress.line().endswith("1 of 10 files · waiting: the store cannot be reached")
+
+
+def test_what_is_waited_for_is_one_plain_line() -> None:
+    progress = Progress()
+    progress.wait("a\x1b[2J\nb")
+    assert progress.line().endswith("waiting: a [2J b")
+
+
+def test_news_are_told_where_nobody_looks() -> None:
+    progress, out = Progress(), io.StringIO()
+    with shown(progress, out):
+        progress.tell("somebody else was here")
+    assert out.getvalue() == "somebody else was here\n"
+    out = io.StringIO()
+    with shown(progress, out, quiet=True):
+        progress.tell("x")
+    assert out.getvalue() == ""
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_has_one_line_that_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    progress, out = Progress(), Terminal()
+    progress.expect(2, 10)
+    progress.wait("x" * 500)
+    with shown(progress, out):
+        progress.tell("somebody else was here")
+    drawn = out.getvalue().split("\r\x1b[K")
+    assert "somebody else was here\n" in drawn
+    assert drawn[-1] == ""  # nothing is left of it
+    assert max(map(len, drawn)) < 60
+    assert any(line.startswith("  0 % 0 B of 10 B · 0 of 2 files · waiting: xxx") for line in drawn)
+
+
+def test_nothing_from_outside_is_alive_in_a_terminal() -> None:
+    assert printable("a\x1b[2Jb\nc\x07") == "a\\x1b[2Jb\nc\\x07"
+
+
+def test_the_command_explains_itself() -> None:
+    for command in ([], ["login"], ["upload"], ["download"], ["ls"], ["logout"], ["whoami"]):
+        done = CliRunner().invoke(main, [*command, "--help"])
+        assert done.exit_code == 0, done.output
+        assert "Usage" in done.output
