@@ -14,7 +14,7 @@ from jupyterhub.spawner import Spawner, SpawnException
 from traitlets import Unicode, default
 
 from panneuro_hub.access import Access, Person, decide_all
-from panneuro_hub.attach.environment import environment
+from panneuro_hub.attach.environment import environment, gateway_environment
 from panneuro_hub.collaboration import Collaboration, S3Store
 from panneuro_hub.errors import AccessDenied, InvalidChoice
 from panneuro_hub.hub import live
@@ -53,6 +53,24 @@ class SessionMixin(Spawner):
     )
     service_url = Unicode(
         config=True, help="URL of the PanNeuro service, as a session's agent reaches it."
+    )
+    gateway_url = Unicode(
+        config=True,
+        help="URL of the Dask gateway, as sessions reach it; without one there are no clusters.",
+    )
+    gateway_proxy_address = Unicode(
+        config=True,
+        help="""
+        Where sessions' connections to schedulers go, such as gateway://host:8786; by
+        default the host and port of gateway_url.
+        """,
+    )
+    gateway_public_url = Unicode(
+        config=True,
+        help="""
+        URL or path of the Dask gateway, as browsers reach it; by default its path as a
+        service of this hub, dask-gateway.
+        """,
     )
 
     session: Session | None = None
@@ -169,7 +187,18 @@ class SessionMixin(Spawner):
                 self.log.warning("%s is not passed to %s", name, self._log_name)
         if self.session is not None:
             env |= environment(self.store(), self.session.project, self.service_url)
+            if self.gateway_url:
+                env |= self._gateway_environment(self.session, env["JUPYTERHUB_BASE_URL"])
         return env
+
+    def _gateway_environment(self, session: Session, base_url: str) -> dict[str, str]:
+        return gateway_environment(
+            self.gateway_url,
+            self.gateway_public_url or f"{base_url}services/dask-gateway",
+            self.gateway_proxy_address or None,
+            session.profile,
+            session.image,
+        )
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         """What was decided, line by line, and then what the spawner itself tells."""

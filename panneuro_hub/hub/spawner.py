@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from jupyterhub.spawner import SpawnException
 from jupyterhub.utils import maybe_future
 from kubernetes_asyncio.client import ApiException, V1Container, V1Volume, V1VolumeMount
-from kubespawner import KubeSpawner
 from kubespawner.objects import make_owner_reference
 from kubespawner.utils import get_k8s_model
 from traitlets import Unicode, default
@@ -16,15 +14,17 @@ from traitlets import Unicode, default
 from panneuro_hub.attach import pods
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.errors import PanNeuroError
+from panneuro_hub.hub import reasons
 from panneuro_hub.hub.choice import Choice
 from panneuro_hub.hub.sessions import SessionMixin
+from panneuro_hub.hub.watched import WatchedSpawner, cannot_start
 from panneuro_hub.wire import Ticket
 
 # What a profile sets on the spawner; an admin's own values are what it is set upon.
 _PLACED = ("image", "node_selector", "tolerations", "extra_resource_limits")
 
 
-class PanNeuroSpawner(SessionMixin, KubeSpawner):
+class PanNeuroSpawner(SessionMixin, WatchedSpawner):
     """A pod whose agent is a sidecar, so that any image gets keys that renew."""
 
     after_pod_created_hook: Any  # KubeSpawner's trait, which has no type of its own
@@ -132,6 +132,23 @@ class PanNeuroSpawner(SessionMixin, KubeSpawner):
         ]
         return pod
 
+    async def _make_create_pod_request(self, pod: Any, request_timeout: float) -> bool:
+        # The kubelet wants the Secret at once, or tries again after half a second; the Secret
+        # wants the pod's uid, and KubeSpawner looks for that with growing pauses: it is to find
+        # it at the first look. It is private to KubeSpawner: should it not be called, a start
+        # takes a little longer.
+        made: bool = await super()._make_create_pod_request(pod, request_timeout)
+        if made:
+            await self._until_noticed(f"{self.namespace}/{self.pod_name}")
+        return made
+
+    async def _until_noticed(self, pod: str) -> None:
+        """Wait until the pod has shown among those that are watched, or half a second."""
+        for _ in range(50):
+            if self.pod_has_uid(self.pod_reflector.pods.get(pod)):
+                return
+            await asyncio.sleep(0.01)
+
     async def _after_pod_created(self, _spawner: Any, pod: dict[str, Any]) -> None:
         await self._create_secret(pod)
         if self._admins_hook is not None:
@@ -157,6 +174,7 @@ class PanNeuroSpawner(SessionMixin, KubeSpawner):
             status = getattr(error, "status", None) or "no answer in time"
             message = (
                 f"the session's ticket could not be stored in namespace {self.namespace} "
-                f"({status}); the hub's service account needs to create Secrets there"
+                f"({status}): the hub's service account needs to create Secrets there. "
+                f"{reasons.ASK}"
             )
-            raise SpawnException(message, reason="ticket", status_code=503) from error
+            raise cannot_start(reasons.Trouble("ticket", message, reasons.Hope.NONE)) from error

@@ -12,7 +12,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jupyterhub import orm, roles
+from jupyterhub.user import User, UserDict
 from oauthenticator.oauth2 import OAuthenticator
+from sqlalchemy.orm import lazyload
 from tornado import web
 from tornado.ioloop import PeriodicCallback
 from traitlets import Integer, Unicode, default
@@ -24,9 +26,11 @@ from panneuro_hub.access import (
     team_prefixes,
     teams_from_groups,
 )
+from panneuro_hub.access.wording import shorten
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.hub import live
+from panneuro_hub.hub.accounts import account_problem
 from panneuro_hub.wire.credential import format_time, parse_time
 
 AUTH_STATE_KEY = "panneuro"
@@ -60,15 +64,18 @@ def write_group_properties(db: Any, collaboration: Collaboration, now: datetime)
 
     Only the key ``prefixes`` is ours; what else an admin put there stays.
     """
+    # All at once, and without what belongs to them: each brings all that was shared with it.
+    bare = db.query(orm.Group).options(lazyload("*"))
+    named = bare.filter(orm.Group.name.in_(list(collaboration.teams)))
+    groups = {group.name: group for group in named}
     for team in collaboration.teams:
-        group = orm.Group.find(db, team)
-        if group is None:
-            group = orm.Group(name=team)
-            db.add(group)
+        if team not in groups:
+            groups[team] = orm.Group(name=team)
+            db.add(groups[team])
         prefixes = _prefixes(collaboration, team, now)
-        properties = dict(group.properties or {})
+        properties = dict(groups[team].properties or {})
         if properties.get("prefixes") != prefixes:
-            group.properties = {**properties, "prefixes": prefixes}
+            groups[team].properties = {**properties, "prefixes": prefixes}
     db.commit()
 
 
@@ -83,6 +90,15 @@ def _prefixes(collaboration: Collaboration, team: str, now: datetime) -> list[di
         }
         for prefix in team_prefixes(collaboration, team, now)
     ]
+
+
+def at_work(users: UserDict, since: datetime) -> list[User]:
+    """Everybody who has a server running, or has been active since a time (aware)."""
+    moment = since.astimezone(UTC).replace(tzinfo=None)  # as JupyterHub keeps it
+    # Who has no server need not be among those whom the hub has at hand.
+    lately = users.db.query(orm.User).filter(orm.User.last_activity >= moment).all()
+    active = {user.id: user for user in users.values() if user.active}
+    return list((active | {found.id: users[found] for found in lately}).values())
 
 
 class TeamsMixin(OAuthenticator):
@@ -107,7 +123,17 @@ class TeamsMixin(OAuthenticator):
         config=True,
         help="""
         Seconds after which the identity provider is asked again about everybody who has a
-        server running, whatever they do themselves.
+        server running, or was active lately, whatever they do themselves.
+        """,
+    )
+    membership_active = Integer(
+        3600,
+        min=1,
+        config=True,
+        help="""
+        Seconds since their last activity in which somebody without a server counts as
+        active. The service tells the hub of the activity of who has only a Dask cluster
+        running, every five minutes at most, and whenever it gives out keys.
         """,
     )
     # Whether a refresh asks the provider; some only decode what the login brought.
@@ -138,14 +164,17 @@ class TeamsMixin(OAuthenticator):
         """The login pages; JupyterHub asks once, when it starts, and so do we from then on."""
         # A person's own requests refresh them, and who wants to stay makes none.
         self._confirming = PeriodicCallback(
-            lambda: self.confirm_running(app.users), self.membership_interval * 1000
+            lambda: self.confirm(self._at_work(app.users)), self.membership_interval * 1000
         )
         self._confirming.start()
         return super().get_handlers(app)
 
-    async def confirm_running(self, users: Mapping[int, Any]) -> None:
-        """Ask the provider about everybody in `users` who has a server running."""
-        for user in [user for user in users.values() if user.active]:
+    def _at_work(self, users: UserDict) -> list[User]:
+        return at_work(users, datetime.now(UTC) - timedelta(seconds=self.membership_active))
+
+    async def confirm(self, people: Iterable[User]) -> None:
+        """Ask the provider about people, one after the other."""
+        for user in people:
             answer = await self.refresh_user(user)
             if isinstance(answer, dict):
                 self._keep(user, answer["groups"], answer.get("admin"))
@@ -173,7 +202,16 @@ class TeamsMixin(OAuthenticator):
     async def authenticate(self, handler: Any, data: Any = None, **kwargs: Any) -> Any:
         """Log a person in, with their teams."""
         model = await super().authenticate(handler, data, **kwargs)
-        return self._with_teams(model) if model else model
+        if not model:
+            return model
+        problem = account_problem(self.normalize_username(model["name"]))
+        if problem:
+            raise web.HTTPError(
+                403,
+                f"The identity provider calls you {shorten(model['name'])}, which can be nobody's "
+                f"name on this hub: {problem}. Ask the person who runs the hub.",
+            )
+        return self._with_teams(model)
 
     async def check_allowed(self, username: str, auth_model: dict[str, Any] | None) -> bool:
         """Let in who is in a team, and whom the admin's own settings let in."""

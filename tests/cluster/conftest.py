@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
+from deployment import Deployment
 from kube import Cluster, is_of_this_machine, own_namespace
+from surroundings import World, world_at
+
+from panneuro_hub.demo.visitor import Visitor, visit
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,6 +56,46 @@ def images() -> dict[str, str]:
     tags = dict(line.split() for line in _said(ROOT / "images" / "build", "--tags").splitlines())
     postgres = _said(Path(__file__).with_name("postgres") / "build", "--tag")
     return {**tags, "postgres": postgres.strip()}
+
+
+@pytest.fixture(scope="session")
+def around(host_address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """What a deployed hub needs around it."""
+    with world_at(host_address, tmp_path_factory.mktemp("world")) as world:
+        yield world
+
+
+@pytest.fixture(scope="session")
+def hub(
+    kubeconfig: str,
+    around: World,
+    images: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Deployment]:
+    """A hub in a namespace of its own, with choices in it that cannot work."""
+    collaboration = around.collaboration(
+        images,
+        {
+            "lost": "localhost/panneuro/no-such-image:1",
+            "wrong": "localhost/Not-An-Image:1",
+            "bare": images["postgres"],
+        },
+        vast={"cpu": 64, "cpu_guarantee": 64, "memory": "900G"},
+        tiny={"cpu": 2, "cpu_guarantee": 0.01, "memory": "256M"},
+    )
+    with own_namespace(kubeconfig) as place:
+        plan = around.plan(place, images, collaboration)
+        with Deployment(place, plan, tmp_path_factory.mktemp("overlay") / "kustomize") as made:
+            yield made
+
+
+@pytest_asyncio.fixture
+async def ada(hub: Deployment) -> AsyncIterator[Visitor]:
+    """Ada, logged in; her server is gone at the end."""
+    async with visit(hub.url, patience=300) as visitor:
+        await visitor.log_in("ada")
+        yield visitor
+        await visitor.stop()
 
 
 def _said(*command: str | Path) -> str:

@@ -253,7 +253,7 @@ def _kustomization(plan: Plan, namespace: str, has_storage: bool) -> Object:
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "namespace": namespace,
-        "resources": ["../base", "../postgres"],
+        "resources": ["../base", "../nodes", "../postgres"],
         "images": [_image("panneuro/hub", plan.hub), _image("postgres", plan.postgres)],
         "configMapGenerator": [
             {"name": "panneuro", "files": ["collaboration.yaml"], "options": without_hash},

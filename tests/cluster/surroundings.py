@@ -23,21 +23,33 @@ from panneuro_hub.demo.stack import BUCKET, load
 
 # Seconds that keys live: long enough for a slow machine, short enough to be waited for.
 LIFETIME = 60
+# Seconds that a start goes on that can hardly end well; an autoscaler would want more.
+HOPELESS_AFTER = 20
 
-# People whom a hub must keep apart, however their names are written.
-AWKWARD = tuple(
-    DemoPerson(name, name, ("u19-circuits:navigation",), "")
-    for name in (
-        "case",
-        "CASE2",
-        "a.b@uni.example",
-        "a-b-uni.example",
-        "ünïcödé ✓",
-        "-dash-",
-        "x" * 70,
-        "quote'\"<b>&",
-    )
+
+def _people(*names: str) -> tuple[DemoPerson, ...]:
+    return tuple(DemoPerson(name, name, ("u19-circuits:navigation",), "") for name in names)
+
+
+# Whom a hub must keep apart, however their names are written: several come to the same, once
+# what a label cannot hold is left out.
+AWKWARD = _people(
+    "a.b@uni.example",
+    "a-b-uni.example",
+    "a_b@uni_example",
+    "ünïcödé ✓",
+    "n\N{COMBINING TILDE}oor %2F? #&=+",
+    "-dash-",
+    "{username}",
+    "x`) || Method(`GET",
+    "quote'\"<b>&",
+    "x" * 70,
+    "x" * 71,
 )
+SAME_BUT_FOR_CASE = _people("Case", "case")
+MANY = _people(*(f"many-{number}" for number in range(1, 51)))
+# Names that no account of a hub can have.
+UNUSABLE = _people("ada/admin", "y" * 300, "nul\0", "line\nbreak")
 
 
 @dataclass(frozen=True)
@@ -49,11 +61,18 @@ class World:
     provider: Provider
     folder: Path
 
-    def collaboration(self, images: Mapping[str, str], **profiles: Mapping[str, Any]) -> str:
+    def collaboration(
+        self,
+        images: Mapping[str, str],
+        more_images: Mapping[str, str] | None = None,
+        **profiles: Mapping[str, Any],
+    ) -> str:
         """The demo's collaboration for this store, with small profiles and these images.
 
         Parameters
         ----------
+        more_images : mapping of str to str, optional
+            More images that can be chosen, by name.
         profiles : mapping
             More profiles, by name, or other settings of those that there are.
         """
@@ -65,6 +84,8 @@ class World:
         document = yaml.load(path.read_text())
         document["stores"]["main"]["sts_endpoint_url"] = self.sts.url
         document["images"]["neuro"]["image"] = images["notebook"]
+        for name, image in (more_images or {}).items():
+            document["images"][name] = {"title": name, "image": image}
         small = {"cpu": 2, "cpu_guarantee": 0.05, "memory": "512M"}
         document["profiles"]["small"].update(small)
         for name, changes in profiles.items():
@@ -86,8 +107,15 @@ class World:
             settings={
                 "JupyterHub": {"authenticator_class": "panneuro-oidc"},
                 "GenericOAuthenticator": settings(self.provider.url, hub_url),
-                "PanNeuroSpawner": {"agent_image": images["agent"]},
-                "KubeSpawner": {"image_pull_policy": "IfNotPresent", "start_timeout": 180},
+                "PanNeuroSpawner": {
+                    "agent_image": images["agent"],
+                    "hopeless_after": HOPELESS_AFTER,
+                },
+                "KubeSpawner": {
+                    "image_pull_policy": "IfNotPresent",
+                    "start_timeout": 600,
+                    "http_timeout": 600,  # fifty servers on two cores take their time
+                },
             },
             service_environment={
                 "AWS_ACCESS_KEY_ID": access_key,
@@ -104,7 +132,11 @@ def world_at(address: str, folder: Path) -> Iterator[World]:
     with store, ShortSts(store, LIFETIME) as sts, Processes() as processes:
         load(store)
         provider = start_provider(
-            processes, (*PEOPLE, *AWKWARD), free_port(), folder / "provider.log", address
+            processes,
+            (*PEOPLE, *AWKWARD, *SAME_BUT_FOR_CASE, *UNUSABLE, *MANY),
+            free_port(),
+            folder / "provider.log",
+            address,
         )
         provider.wait_ready()
         yield World(store, sts, provider, folder)

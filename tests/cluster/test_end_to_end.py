@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
 
-import pytest
-import pytest_asyncio
 from deployment import Deployment
-from kube import Cluster, own_namespace
-from surroundings import AWKWARD, World, world_at
+from started import PROJECT, said, servers, start, tickets, until
+from surroundings import World
 
-from panneuro_hub.demo.errors import DemoError
-from panneuro_hub.demo.kernel import Kernel, kernel
-from panneuro_hub.demo.visitor import Visitor, visit
+from panneuro_hub.demo.kernel import kernel
+from panneuro_hub.demo.visitor import Visitor
 
-PROJECT = "nhp-navigation"
 RECORDING = "nhp-navigation/grasshopper-receptor.zarr"
-LABELS = "hub.jupyter.org/username"
 
 READ = f"""
 import panneuro_hub.lab as lab
@@ -43,76 +35,6 @@ print([name for name in os.environ if "SECRET" in name or "TICKET" in name])
 print(pathlib.Path("/run/panneuro-ticket").exists(),
       pathlib.Path("/var/run/secrets/kubernetes.io").exists(), os.getuid())
 """
-
-
-@pytest.fixture(scope="module")
-def place(kubeconfig: str) -> Iterator[Cluster]:
-    with own_namespace(kubeconfig) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def around(host_address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world_at(host_address, tmp_path_factory.mktemp("world")) as world:
-        yield world
-
-
-@pytest.fixture(scope="module")
-def hub(
-    place: Cluster,
-    around: World,
-    images: dict[str, str],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Deployment]:
-    collaboration = around.collaboration(
-        images,
-        vast={"cpu": 64, "cpu_guarantee": 64, "memory": "900G"},
-    ).replace(
-        "default: true}\nprofiles",
-        "default: true}\n  lost: {title: Lost, image: "
-        '"localhost/panneuro/no-such-image:1"}\nprofiles',
-    )
-    plan = around.plan(place, images, collaboration)
-    with Deployment(place, plan, tmp_path_factory.mktemp("overlay") / "kustomize") as made:
-        yield made
-
-
-@pytest_asyncio.fixture
-async def ada(hub: Deployment) -> AsyncIterator[Visitor]:
-    async with visit(hub.url, patience=300) as visitor:
-        await visitor.log_in("ada")
-        yield visitor
-        await visitor.stop()
-
-
-async def start(visitor: Visitor, profile: str = "small", **more: str) -> list[str]:
-    return await visitor.start({"project": PROJECT, f"profile--{PROJECT}": profile, **more})
-
-
-async def said(python: Kernel, source: str) -> str:
-    return (await python.run(source)).text.strip()
-
-
-def objects(cluster: Cluster, kind: str, selector: str = "") -> list[dict[str, Any]]:
-    words = ["get", kind, "--output", "json", *(["--selector", selector] if selector else [])]
-    return list(json.loads(cluster.kubectl(*words))["items"])
-
-
-def servers(cluster: Cluster) -> list[dict[str, Any]]:
-    return objects(cluster, "pods", "component=singleuser-server")
-
-
-def tickets(cluster: Cluster) -> list[str]:
-    names = [secret["metadata"]["name"] for secret in objects(cluster, "secrets")]
-    return [name for name in names if name.startswith("panneuro-ticket-")]
-
-
-def until(what: Callable[[], object], patience: float = 120.0) -> None:
-    """Wait for what the cluster tells nobody of."""
-    end = time.monotonic() + patience
-    while not what():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.5)
 
 
 async def test_the_main_job(hub: Deployment, around: World, ada: Visitor) -> None:
@@ -178,38 +100,3 @@ async def test_a_session_outlives_hub_and_service(
         assert await said(python, READ) == "929 spikes"
     [after] = servers(hub.cluster)
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
-
-
-async def test_an_image_that_is_not_there(hub: Deployment, ada: Visitor) -> None:
-    with pytest.raises(DemoError, match=r"did not start: .*(image|Image|pull)"):
-        await start(ada, **{f"image--{PROJECT}": "lost"})
-    until(lambda: not servers(hub.cluster) and not tickets(hub.cluster))
-
-
-async def test_a_profile_larger_than_any_node(hub: Deployment, ada: Visitor) -> None:
-    with pytest.raises(DemoError, match=r"did not start: .*(nsufficient|node|fit)"):
-        await start(ada, profile="vast")
-    until(lambda: not servers(hub.cluster) and not tickets(hub.cluster))
-
-
-async def test_names_of_every_kind(hub: Deployment) -> None:
-    """Every one starts, or is told why not; no two share a pod, a ticket or a place."""
-    owners = {}
-    for person in AWKWARD:
-        async with visit(hub.url, patience=300) as visitor:
-            page = await visitor.try_log_in(person.name)
-            if page.status >= 400:
-                assert page.status < 500, page.text
-                assert person.name[:8].lower() in page.text.lower() or "username" in page.text
-                continue
-            await visitor.log_in(person.name)
-            await start(visitor)
-            mine = [
-                pod["metadata"]["labels"]["panneuro.org/owner"]
-                for pod in servers(hub.cluster)
-                if pod["metadata"]["labels"]["panneuro.org/owner"] not in owners
-            ]
-            assert len(mine) == 1, person.name
-            owners[mine[0]] = person.name
-            await visitor.stop()
-    assert len(owners) >= 4, owners

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from postgresql import postgresql
 from world import World, made_world
 
 from panneuro_hub.demo.seaweedfs import SeaweedFS
@@ -20,3 +21,10 @@ def world(seaweedfs: SeaweedFS) -> Iterator[World]:
     """Several teams' data in the bucket, and sessions' keys."""
     with made_world(seaweedfs) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """One PostgreSQL for all live tests; tests that cannot have it are skipped."""
+    with postgresql() as url:
+        yield url

@@ -103,6 +103,11 @@ def test_check_does_the_whole_main_job() -> None:
         "929 spikes: 6.30 ms before a spike",
         "the store says: 403 Forbidden",
         "keys renewed",
+        "a Dask cluster is started from the notebook: 2 workers for nhp-navigation",
+        "10 chunks were read by 2 workers",
+        "a worker is refused where it is not theirs",
+        "keys renewed on 2 of 2 workers",
+        "the cluster is closed",
         "everything is stopped",
     ):
         assert step in done.stdout

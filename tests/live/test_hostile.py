@@ -279,7 +279,7 @@ BUCKET = {
     "get-acl": call("writer", "get_bucket_acl"),
     "get-versioning": call("writer", "get_bucket_versioning"),
     "get-lifecycle": call("writer", "get_bucket_lifecycle_configuration"),
-    "get-location": call("writer", "get_bucket_location"),
+    "get-location-of-others": call("writer", "get_bucket_location", Bucket="seen"),
     "get-cors": call("writer", "get_bucket_cors"),
     "get-encryption": call("writer", "get_bucket_encryption"),
     "policy": call("writer", "put_bucket_policy", Policy=EVERYONE),
@@ -317,6 +317,11 @@ def test_cannot_touch_the_bucket(world: World, attack: Attack) -> None:
     with unchanged(world):
         assert_refused(attack(world))
     assert world.settings() == before
+
+
+@pytest.mark.parametrize("who", ["writer", "reader"])
+def test_the_region_of_its_own_bucket_is_no_secret(world: World, who: str) -> None:
+    assert world.call(who, "get_bucket_location").status == 200
 
 
 def test_sees_no_buckets(world: World) -> None:

@@ -1,21 +1,21 @@
-"""The ledger in a real PostgreSQL, which larger hubs and several replicas need."""
+"""Ledger and register in a real PostgreSQL, which larger hubs and several replicas need."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import shutil
-import subprocess
+import signal
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, text, update
 
-from panneuro_hub.demo.processes import free_port
 from panneuro_hub.errors import ServiceUnavailable
+from panneuro_hub.service.database import Database, make_engine
 from panneuro_hub.service.ledger import Entry, Ledger
+from panneuro_hub.service.register import REGISTER, Register, Running
 
 MOMENT = datetime(2026, 11, 22, 12, tzinfo=UTC)
 ENTRY = Entry(
@@ -31,65 +31,144 @@ ENTRY = Entry(
 )
 
 
-def program(name: str) -> str | None:
-    """A PostgreSQL program; Debian keeps them out of PATH."""
-    versions = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)
-    return shutil.which(name) or (str(versions[0]) if versions else None)
+@pytest.fixture
+def database(postgresql_url: str) -> Iterator[Database]:
+    with closing(Database(postgresql_url)) as database:
+        yield database
 
 
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    initdb, postgres = program("initdb"), program("postgres")
-    if not initdb or not postgres:
-        pytest.skip("no PostgreSQL on this machine; Debian's package is postgresql")
-    # PostgreSQL refuses to run as root: its own user does it then.
-    folder = tmp_path_factory.mktemp("postgresql")
-    user = "postgres" if os.geteuid() == 0 else None
-    if user:
-        for each in (folder, *folder.parents[:2]):
-            each.chmod(0o755)
-        shutil.chown(folder, user)
-    options = ["--auth=trust", "--username=ledger", "--no-sync", "--encoding=UTF8"]
-    subprocess.run([initdb, "-D", folder / "data", *options], user=user, check=True, cwd=folder)
-    port = free_port()
-    settings = [f"port={port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={folder}"]
-    arguments = [part for setting in (*settings, "fsync=off") for part in ("-c", setting)]
-    server = subprocess.Popen(
-        [postgres, "-D", folder / "data", *arguments],
-        user=user,
-        cwd=folder,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert server.stderr is not None
-    for line in server.stderr:
-        if "ready to accept connections" in line:
-            break
-    yield f"postgresql+psycopg://ledger@127.0.0.1:{port}/postgres"
-    server.terminate()
-    server.communicate(timeout=30)
+@pytest.fixture
+def replicas(postgresql_url: str) -> Iterator[list[Database]]:
+    """Two services' connections."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(closing(Database(postgresql_url))) for _ in range(2)]
 
 
-async def test_rows_come_back_as_they_went_in(url: str) -> None:
-    with closing(Ledger(url)) as ledger:
-        await ledger.record(ENTRY)
-        assert await ledger.entries(project="nhp-navigation") == [ENTRY]
+async def test_rows_come_back_as_they_went_in(database: Database) -> None:
+    ledger = Ledger(database)
+    await ledger.record(ENTRY)
+    assert (await ledger.entries(project="nhp-navigation"))[0] == ENTRY
 
 
-async def test_two_replicas_write_one_ledger(url: str) -> None:
+async def test_two_replicas_write_one_ledger(replicas: list[Database]) -> None:
     """Both make the table if it is not there, and no row of either is lost."""
-    with closing(Ledger(url)) as one, closing(Ledger(url)) as other:
-        before = len(await one.entries())
-        await asyncio.gather(*(ledger.record(ENTRY) for ledger in (one, other) for _ in range(20)))
-        assert len(await one.entries()) == before + 40
+    one, other = (Ledger(database) for database in replicas)
+    before = len(await one.entries())
+    await asyncio.gather(*(ledger.record(ENTRY) for ledger in (one, other) for _ in range(20)))
+    assert len(await one.entries()) == before + 40
 
 
-async def test_a_ledger_that_went_away_says_so(url: str) -> None:
-    with closing(Ledger(url)) as ledger:
-        with ledger._engine.begin() as connection:
-            connection.exec_driver_sql("alter table panneuro_ledger rename to elsewhere")
-        with pytest.raises(ServiceUnavailable, match="nothing is issued without a record"):
-            await ledger.record(ENTRY)
-        with ledger._engine.begin() as connection:
-            connection.exec_driver_sql("alter table elsewhere rename to panneuro_ledger")
+async def test_replicas_that_start_at_once_make_the_tables_together(postgresql_url: str) -> None:
+    def start() -> None:
+        with closing(Database(postgresql_url)) as database:
+            Register(database)
+            Ledger(database)
+
+    engine = make_engine(postgresql_url)
+    for _ in range(5):
+        with engine.begin() as connection:
+            connection.exec_driver_sql("drop table if exists panneuro_register, panneuro_ledger")
+        await asyncio.gather(*(asyncio.to_thread(start) for _ in range(4)))
+    engine.dispose()
+
+
+async def test_a_ledger_that_went_away_says_so(database: Database) -> None:
+    ledger = Ledger(database)
+    with database._engine.begin() as connection:
+        connection.exec_driver_sql("alter table panneuro_ledger rename to elsewhere")
+    with pytest.raises(ServiceUnavailable, match="nothing is issued without a record"):
         await ledger.record(ENTRY)
+    with database._engine.begin() as connection:
+        connection.exec_driver_sql("alter table elsewhere rename to panneuro_ledger")
+    await ledger.record(ENTRY)
+
+
+async def test_a_server_that_hangs_makes_nobody_wait_for_ever(postgresql_url: str) -> None:
+    """Nothing but its own clock tells a client that the other side does not go on."""
+    with closing(Database(postgresql_url, wait=0.5)) as database:
+        ledger = Ledger(database)
+        pid = await database.run(
+            lambda connection: connection.execute(text("select pg_backend_pid()")).scalar_one()
+        )
+        with stopped(pid), pytest.raises(ServiceUnavailable, match="TimeoutError"):
+            await ledger.record(ENTRY)
+        while True:  # what is under way comes to its end now, and then it is as before
+            try:
+                await ledger.record(ENTRY)
+            except ServiceUnavailable:
+                continue
+            break
+
+
+async def test_a_row_that_somebody_holds_is_not_waited_for_for_ever(
+    replicas: list[Database],
+) -> None:
+    register = Register(replicas[0])
+    session, _ = await register.begin("cluster", "ada", "p", "standard", gateway="held")
+    with replicas[1]._engine.begin() as other:
+        other.exec_driver_sql("set local idle_in_transaction_session_timeout = 0")
+        other.exec_driver_sql("select * from panneuro_register for update")
+        with pytest.raises(ServiceUnavailable, match="OperationalError"):
+            await register.end(session.id, "held")
+    await register.end(session.id, "held")
+    assert (await register.find(session.id)).ended is not None  # type: ignore[union-attr]
+
+
+async def test_a_report_does_not_undo_an_end_that_came_between(replicas: list[Database]) -> None:
+    """What was read before the end must not be written back over it."""
+    register = Register(replicas[0])
+    session, _ = await register.begin("cluster", "ada", "p-end", "standard", gateway="between")
+    listed = [Running(session.id, "c", 1, 1.0, 1 << 30)]
+    with replicas[1]._engine.connect() as other:
+        ended = update(REGISTER).where(REGISTER.c.id == session.id)
+        other.execute(ended.values(ended=datetime.now(UTC).replace(tzinfo=None)))
+        reporting = asyncio.create_task(register.report("between", listed))
+        async with asyncio.timeout(60):
+            while not await asyncio.to_thread(somebody_waits, other):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        other.commit()
+    assert (await reporting).ended == (session.id,)
+    assert await register.running("p-end") == []
+
+
+def somebody_waits(connection: Connection) -> bool:
+    query = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+    return bool(connection.execute(text(query)).scalar_one())
+
+
+async def test_two_replicas_keep_one_register(replicas: list[Database]) -> None:
+    """Whoever takes a report, each second is counted once, and an end is an end."""
+    now = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    both = [Register(database, lambda: now) for database in replicas]
+    sessions = [
+        (await both[number % 2].begin("cluster", "ada", "p-two", "standard", gateway="two"))[0]
+        for number in range(10)
+    ]
+    listed = [Running(session.id, f"c-{session.id}", 3, 2.0, 1 << 40) for session in sessions]
+    for _ in range(5):
+        now += timedelta(minutes=1)
+        reports = (register.report("two", listed) for register in both for _ in range(4))
+        for report in await asyncio.gather(*reports):
+            assert len(report.running) == 10
+    total = (await both[1].totals())["p-two"]
+    assert (total.running, total.workers, total.cores) == (10, 30, 60)
+    assert total.worker_seconds == pytest.approx(10 * 3 * 4 * 60)
+    assert (await both[0].running("p-two"))[0].memory == 1 << 40
+
+    now += timedelta(minutes=1)
+    ends = (register.end(session.id, "two") for register in both for session in sessions)
+    await asyncio.gather(*ends, both[0].report("two", listed), both[1].sweep())
+    assert await both[0].running("p-two") == []
+    total = (await both[0].totals())["p-two"]
+    assert total.worker_seconds == pytest.approx(10 * 3 * 5 * 60)
+    assert (total.running, total.workers) == (0, 0)
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """A process that hangs for a while."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 # Folders with objects in them; an overlay has more files beside them, which are none.
-FOLDERS = ("base", "service", "postgres", "example")
+FOLDERS = ("base", "nodes", "service", "postgres", "example")
 _NO_OBJECTS = ("kustomization.yaml", "example/hub.yaml", "example/dask.yaml")
 
 Object = dict[str, Any]
@@ -34,10 +34,12 @@ def written() -> list[Object]:
     ]
 
 
-def rendered(folder: Path, overlay: str) -> list[Object]:
+def rendered(folder: Path, overlay: str, namespace: str = "panneuro") -> list[Object]:
     """What kustomize makes of a copy of ``kustomize/example`` or ``helm``."""
     shutil.copytree(DEPLOY, folder)
     place = folder / overlay
+    file = place / "kustomization.yaml"
+    file.write_text(file.read_text().replace("namespace: panneuro\n", f"namespace: {namespace}\n"))
     shutil.copy(ROOT / "examples" / "collaboration.yaml", place)
     subprocess.run([folder / "secrets", place], check=True, stdout=subprocess.DEVNULL)
     done = subprocess.run(["kubectl", "kustomize", place], capture_output=True, text=True)

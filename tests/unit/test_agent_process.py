@@ -17,7 +17,7 @@ from fake_service import FakeService, said
 
 from panneuro_hub.lab import agent as agent_module
 from panneuro_hub.lab.agent import Agent, Settings
-from panneuro_hub.lab.singleuser import use_agent
+from panneuro_hub.lab.own import use_agent
 from panneuro_hub.lab.upstream import SettingsError
 from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.keys import FOREIGN_KEYS

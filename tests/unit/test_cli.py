@@ -144,10 +144,22 @@ def test_explain_as_json(run: Run) -> None:
         "max_workers": 50,
         "max_cores": 200.0,
         "max_memory": 800 * 1024**3,
+        "per_person": {"max_workers": None, "max_cores": None, "max_memory": None},
         "worker_profiles": ["standard"],
         "idle_timeout": 1800.0,
         "reason": "the limits of learning-circuits, shared by all clusters of human-intracranial",
     }
+
+
+def test_explain_says_what_each_person_may_have(tmp_path: Path, example_file: Path) -> None:
+    file = tmp_path / "collaboration.yaml"
+    limit = "  per_person: {max_workers: 20, max_memory: 320G}\n  idle_timeout"
+    file.write_text(example_file.read_text().replace("  idle_timeout", limit))
+    asked = ["explain", str(file), "--user", "ann", "--teams", "theory-lab", *NAVIGATION]
+    assert (
+        "  50 workers, 200 cores, 800G memory, of which each person 20 workers and 320G memory "
+        "at most, idle for 30m at most"
+    ) in CliRunner().invoke(main, asked).output
 
 
 def test_explain_denied_is_exit_code_3(run: Run) -> None:

@@ -52,8 +52,9 @@ def test_the_service_s_role_may_change_nothing(example_file: Path) -> None:
     configure(c, example_file)
     [role] = [role for role in c.JupyterHub.load_roles if role["name"] == "panneuro-service"]
     assert [scope for scope in role["scopes"] if not scope.startswith("read:")] == [
-        "admin:server_state"
-    ], "JupyterHub has no scope that only reads a server's state"
+        "admin:server_state",  # JupyterHub has no scope that only reads a server's state
+        "users:activity",  # and this says when somebody was at work, and nothing else
+    ]
 
 
 def test_the_platform_s_keys_go_to_the_service_alone(example_file: Path) -> None:
@@ -94,6 +95,54 @@ def test_a_service_of_its_own_is_not_started(
     assert service["api_token"] == "t" * 32
     assert "command" not in service
     assert c.SessionMixin.service_url == "http://panneuro:10143/services/panneuro"
+
+
+def roles_of(c: Config) -> dict[str, list[str]]:
+    return {role["name"]: role["scopes"] for role in c.JupyterHub.load_roles}
+
+
+def test_a_gateway_of_its_own_is_known_to_the_hub(
+    example_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PANNEURO_DASK_GATEWAY_URL", "http://dask-proxy:8000/")
+    monkeypatch.setenv("PANNEURO_DASK_GATEWAY_TOKEN", "t" * 32)
+    monkeypatch.setenv("PANNEURO_DASK_PROXY_ADDRESS", "gateway://dask-proxy:8786")
+    c = Config()
+    configure(c, example_file)
+    services = {service["name"]: service for service in c.JupyterHub.services}
+    assert services["dask-gateway"]["url"] == "http://dask-proxy:8000/"
+    assert services["dask-gateway"]["api_token"] == "t" * 32
+    assert "command" not in services["dask-gateway"]
+    assert c.SessionMixin.gateway_url == "http://dask-proxy:8000/services/dask-gateway"
+    assert c.SessionMixin.gateway_proxy_address == "gateway://dask-proxy:8786"
+    use = "access:services!service=dask-gateway"
+    assert roles_of(c)["user"] == ["self", use, "access:services!service=panneuro"]
+    assert roles_of(c)["server"] == ["users:activity!user", "access:servers!server", use]
+    assert not [scope for scopes in roles_of(c).values() for scope in scopes if scope == "inherit"]
+
+
+def test_a_gateway_that_the_hub_starts(example_file: Path) -> None:
+    c = Config()
+    c.JupyterHub.load_roles = [{"name": "server", "scopes": ["users:activity!user"]}]
+    command = ("dask-gateway-server", "-f", "gateway.py")
+    configure(c, example_file, dask_gateway_url="http://127.0.0.1:9", dask_gateway_command=command)
+    [gateway] = [each for each in c.JupyterHub.services if each["name"] == "dask-gateway"]
+    assert gateway["command"] == list(command)
+    assert "api_token" not in gateway
+    assert roles_of(c)["server"] == ["users:activity!user", "access:services!service=dask-gateway"]
+    assert "gateway_proxy_address" not in c.SessionMixin
+
+
+def test_without_a_gateway_nobody_is_told_of_one(example_file: Path) -> None:
+    c = Config()
+    configure(c, example_file)
+    assert "dask" not in repr(c)
+    assert "server" not in roles_of(c)
+
+
+def test_a_gateway_without_a_token_is_an_error_in_words(example_file: Path) -> None:
+    with pytest.raises(PanNeuroError, match="set PANNEURO_DASK_GATEWAY_TOKEN"):
+        configure(Config(), example_file, dask_gateway_url="http://127.0.0.1:9")
 
 
 def test_a_broken_file_stops_it_with_every_error(tmp_path: Path, example_file: Path) -> None:

@@ -18,13 +18,21 @@ from panneuro_hub.demo.check import judge_ledger
 from panneuro_hub.demo.console import Console
 from panneuro_hub.demo.errors import DemoError
 from panneuro_hub.demo.kernel import CellRun, code_cells
-from panneuro_hub.demo.settings import HubSettings
-from panneuro_hub.demo.stack import notebook, prepare_folder
+from panneuro_hub.demo.settings import GatewaySettings, HubSettings
+from panneuro_hub.demo.stack import (
+    CLUSTER_NOTEBOOK,
+    NOTEBOOK,
+    NOTEBOOKS,
+    gateway_settings,
+    notebook,
+    prepare_folder,
+)
 from panneuro_hub.service.ledger import Entry
 
 GOOD = "929 spikes: 6.30 ms before a spike the sound is +5.88 dB from its mean; chance gives -0.35"
 GOOD += " to +0.32 dB\n"
 REFUSED = "lab says: 'human-intracranial' cannot be read\nthe store says: 403 Forbidden\n"
+SPECTRUM = "10 seconds: half of the changes are slower than 102 Hz, and 100.0% slower than 200 Hz"
 RENEWED = "keys renewed: until 10:00:00, then until 10:01:00 UTC\n9 reads, none failed\n"
 
 
@@ -48,6 +56,15 @@ def test_average_of_the_recording() -> None:
         (confirm.refused, ran("lab says: no\n"), "'the store says' and a refusal"),
         (confirm.refused, ran(REFUSED.replace("403", "200")), "expected 403 of the store"),
         (confirm.renewal, ran(RENEWED.replace("renewed", "not renewed")), "expected renewed keys"),
+        (confirm.cluster, ran("1 workers for nhp-navigation"), "expected 2 workers"),
+        (confirm.spectrum, ran("nothing", "image/png"), "printed no spectrum"),
+        (confirm.spectrum, ran(SPECTRUM.replace("102", "99"), "image/png"), "found .10, 99"),
+        (confirm.spectrum, ran(SPECTRUM.replace("10 sec", "9 sec"), "image/png"), "found .9, 102"),
+        (confirm.spectrum, ran(SPECTRUM), "plotted nothing"),
+        (confirm.over_chunks, ran("10 chunks were read by 1 workers; 76 dB"), "by 2 workers"),
+        (confirm.refused_to_workers, ran(REFUSED.replace("403", "200")), "expected 403"),
+        (confirm.workers_renewal, ran("keys renewed on 1 of 2 workers"), "on 2 workers"),
+        (confirm.closed, ran("the cluster is running"), "the end of the cluster"),
     ],
 )
 def test_what_did_not_happen_is_told(
@@ -60,15 +77,26 @@ def test_what_did_not_happen_is_told(
 def test_what_happened_is_told() -> None:
     assert confirm.session(ran("nhp-navigation: Navigation\nmore")).endswith("Navigation")
     assert "403 Forbidden" in confirm.refused(ran(REFUSED))
+    assert confirm.cluster(ran("2 workers for nhp-navigation\n<Client>")).endswith("navigation")
+    assert confirm.spectrum(ran(SPECTRUM, "image/png")) == f"{SPECTRUM}; plotted"
+    assert "2 workers" in confirm.over_chunks(ran("10 chunks were read by 2 workers; 76 dB"))
+    assert "403 Forbidden" in confirm.refused_to_workers(ran(REFUSED))
+    assert "8 reads" in confirm.workers_renewal(ran("keys renewed on 2 of 2 workers; 8 reads"))
+    assert confirm.closed(ran("the cluster is closed\n")) == "the cluster is closed"
     assert confirm.renewal(ran(RENEWED)) == "; ".join(RENEWED.splitlines())
 
 
-def issue(key: str, prefix: str = "s3://b/nhp-navigation/", person: str = "ada") -> Entry:
+def issue(
+    key: str,
+    prefix: str = "s3://b/nhp-navigation/",
+    person: str = "ada",
+    session: str = "server",
+) -> Entry:
     return Entry(
         "issue",
         person,
         "nhp-navigation",
-        "session",
+        session,
         "you are in navigation-lab",
         grants=(("write", prefix),),
         access_key_id=key,
@@ -76,9 +104,12 @@ def issue(key: str, prefix: str = "s3://b/nhp-navigation/", person: str = "ada")
     )
 
 
-def test_ledger_has_both_keys_and_why() -> None:
-    assert judge_ledger([issue("B"), issue("A"), issue("A")]).splitlines() == [
-        "the ledger has 2 keys of ada: you are in navigation-lab",
+CLUSTERS = [issue("C", session="cluster"), issue("D", session="cluster")]
+
+
+def test_ledger_has_all_keys_and_why() -> None:
+    assert judge_ledger([issue("B"), issue("A"), issue("A"), *CLUSTERS]).splitlines() == [
+        "the ledger has 4 keys of ada, for a server and a cluster: you are in navigation-lab",
         "write s3://b/nhp-navigation/",
     ]
 
@@ -86,9 +117,14 @@ def test_ledger_has_both_keys_and_why() -> None:
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ([issue("A"), issue("A")], "saw 1"),
-        ([issue("A"), issue("B", person="grace")], "saw 1"),
-        ([issue("A"), issue("B", "s3://b/human-intracranial/")], "a grant of human-intracranial"),
+        ([], "of a server and of a cluster in the ledger, but saw 0"),
+        ([issue("A"), issue("B")], "of a server and of a cluster in the ledger, but saw 1"),
+        ([issue("A"), issue("A"), *CLUSTERS], "a renewed key in the ledger, but saw 1"),
+        ([issue("A"), issue("B", person="grace"), *CLUSTERS], "but saw 1"),
+        (
+            [issue("A"), issue("B", "s3://b/human-intracranial/"), *CLUSTERS],
+            "a grant of human-intracranial",
+        ),
     ],
 )
 def test_ledger_that_lacks_keys_or_has_too_much(entries: list[Entry], message: str) -> None:
@@ -96,8 +132,9 @@ def test_ledger_that_lacks_keys_or_has_too_much(entries: list[Entry], message: s
         judge_ledger(entries)
 
 
-def test_notebook_is_valid_and_empty_of_results() -> None:
-    content = nbformat.reads(notebook(), as_version=4)
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_notebook_is_valid_and_empty_of_results(name: str) -> None:
+    content = nbformat.reads(notebook(name), as_version=4)
 
     nbformat.validate(content)
     assert content.metadata.kernelspec.name == "python3"
@@ -107,15 +144,22 @@ def test_notebook_is_valid_and_empty_of_results() -> None:
             compile(cell.source, cell.id, "exec")
 
 
-def test_notebook_has_each_tag_that_the_check_wants_once() -> None:
-    tags = [tag for cell in code_cells(notebook()) for tag in cell.tags]
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [(NOTEBOOK, confirm.CONFIRMATIONS), (CLUSTER_NOTEBOOK, confirm.CLUSTER_CONFIRMATIONS)],
+)
+def test_notebook_has_each_tag_that_the_check_wants_once(
+    name: str, wanted: confirm.Confirmations
+) -> None:
+    tags = [tag for cell in code_cells(notebook(name)) for tag in cell.tags]
 
-    assert sorted(tags) == sorted(confirm.CONFIRMATIONS)
+    assert sorted(tags) == sorted(wanted)
 
 
-def test_notebook_holds_no_address_and_no_key() -> None:
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_notebook_holds_no_address_and_no_key(name: str) -> None:
     for word in ("AWS_", "access_key", "http://", "127.0.0.1", "secret"):
-        assert word not in notebook()
+        assert word not in notebook(name)
 
 
 @given(st.recursive(st.none() | st.text(max_size=5), lambda inner: st.lists(inner, max_size=3)))
@@ -152,10 +196,12 @@ def hub_settings(folder: str) -> HubSettings:
         hub_port=2,
         service_port=3,
         proxy_api_port=4,
+        gateway_port=6,
         authenticator={"client_secret": "a secret"},
         service_environment={"AWS_SECRET_ACCESS_KEY": "a secret"},
         renew_after_seconds=5,
         notebook="a.ipynb",
+        gateway_command=["dask-gateway-server"],
     )
 
 
@@ -170,6 +216,22 @@ def test_settings_come_back_and_are_private(tmp_path: Path) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
     assert "a secret" not in repr(hub_settings("/hub"))
     assert hub_settings("/hub").ledger_url == "sqlite:////hub/ledger.sqlite"
+
+
+def test_the_gateway_is_told_where_it_is_and_no_secret(tmp_path: Path) -> None:
+    gateway = gateway_settings(hub_settings("/demo/hub"), 7)
+
+    gateway.write(tmp_path / "gateway.json")
+
+    assert GatewaySettings.read(tmp_path / "gateway.json") == gateway
+    assert gateway == GatewaySettings(
+        folder="/demo/gateway",
+        collaboration="/collaboration.yaml",
+        service_url="http://127.0.0.1:3/services/panneuro",
+        port=6,
+        api_port=7,
+    )
+    assert "a secret" not in (tmp_path / "gateway.json").read_text()
 
 
 def test_homes_outlive_a_demo_and_the_rest_does_not(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import shutil
+from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
@@ -243,9 +244,24 @@ def test_nobody_else_has_any() -> None:
     assert [ident(one) for one in WRITTEN if "rbac" in one["apiVersion"]] == [
         "Role-hub",
         "RoleBinding-hub",
+        "ClusterRole-panneuro-hub-nodes",
+        "ClusterRoleBinding-panneuro-hub-nodes",
     ]
     (binding,) = of_kind(WRITTEN, "RoleBinding")
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "hub"}]
+
+
+def test_outside_its_namespace_the_hub_may_only_count_nodes() -> None:
+    (role,) = of_kind(WRITTEN, "ClusterRole")
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]}]
+    (binding,) = of_kind(WRITTEN, "ClusterRoleBinding")
+    assert [one["name"] for one in binding["subjects"]] == ["hub"]
+
+
+def test_it_is_the_hub_of_the_overlays_own_namespace(kubectl: None, tmp_path: Path) -> None:
+    made = rendered(tmp_path / "deploy", "kustomize/example", namespace="elsewhere")
+    (binding,) = of_kind(made, "ClusterRoleBinding")
+    assert [one["namespace"] for one in binding["subjects"]] == ["elsewhere"]
 
 
 def test_no_secret_is_in_the_files() -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from jupyterhub.spawner import SpawnException
 from kubernetes_asyncio.client import ApiClient
 from kubespawner import KubeSpawner
+from spawners import config_of, new_spawner
 from traitlets.config import Config
 
 from panneuro_hub.attach import pods
@@ -20,53 +23,14 @@ from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.state import Session
 
 
-class Group:
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-
-class OrmSpawner:
-    server = None
-    name = ""
-    user_options: dict[str, Any] | None = None
-
-
-class User:
-    id = "1"
-    url = "/user/ada/"
-    groups = [Group("navigation-lab"), Group("theory-lab")]
-    escaped_name = "ada"
-
-    def __init__(self, name: str = "Ada.Monkman@uni.example") -> None:
-        self.name = name
-
-
 @pytest.fixture
 def config(example_file: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
-    # KubeSpawner looks for a cluster when it is made; nothing here talks to one.
-    monkeypatch.setattr("kubespawner.spawner.load_config", lambda **_: None)
-    monkeypatch.setattr("kubespawner.spawner.shared_client", lambda *_: None)
-    c = Config()
-    c.SessionMixin.collaboration_file = str(example_file)
-    c.SessionMixin.service_url = "http://panneuro:10143/services/panneuro"
-    c.PanNeuroSpawner.agent_image = "panneuro/agent:test"
-    c.KubeSpawner.namespace = "hub"
-    c.KubeSpawner.cmd = ["jupyterhub-singleuser"]
-    return c
+    return config_of(example_file, monkeypatch)
 
 
 @pytest.fixture
 def spawner(config: Config) -> PanNeuroSpawner:
     return new_spawner(config)
-
-
-def new_spawner(config: Config, **kwargs: Any) -> PanNeuroSpawner:
-    spawner = PanNeuroSpawner(
-        config=config, _mock=True, user=User(), orm_spawner=OrmSpawner(), **kwargs
-    )
-    spawner.api_token = "the-api-token"
-    spawner.oauth_client_id = "client"
-    return spawner
 
 
 async def manifest(spawner: PanNeuroSpawner, **options: str) -> dict[str, Any]:
@@ -139,6 +103,22 @@ async def test_what_the_admin_set_stays(config: Config) -> None:
     environment = {entry["name"] for entry in pod["spec"]["containers"][0]["env"]}
     assert "THEIRS" in environment
     assert "AWS_ACCESS_KEY_ID" not in environment, "the platform's keys would win"
+
+
+async def test_a_session_is_told_where_the_gateway_is_if_there_is_one(config: Config) -> None:
+    plain = await manifest(new_spawner(config))
+    assert "DASK" not in json.dumps(plain)
+    config.SessionMixin.gateway_url = "http://dask-proxy:8000/services/dask-gateway"
+    config.SessionMixin.gateway_proxy_address = "gateway://dask-proxy:8786"
+    pod = await manifest(new_spawner(config))
+    variables = {entry["name"]: entry["value"] for entry in pod["spec"]["containers"][0]["env"]}
+    assert variables["DASK_GATEWAY__ADDRESS"] == config.SessionMixin.gateway_url
+    assert variables["DASK_GATEWAY__PROXY_ADDRESS"] == "gateway://dask-proxy:8786"
+    assert variables["DASK_GATEWAY__PUBLIC_ADDRESS"].endswith("services/dask-gateway")
+    assert (variables["PANNEURO_PROFILE"], variables["PANNEURO_IMAGE"]) == ("small", "neuro")
+    config.SessionMixin.gateway_public_url = "https://hub.example/services/dask-gateway"
+    pod = await manifest(new_spawner(config))
+    assert "https://hub.example/services/dask-gateway" in json.dumps(pod)
 
 
 async def test_what_an_admins_hook_sets_at_a_start_stays_too(spawner: PanNeuroSpawner) -> None:
@@ -233,3 +213,23 @@ def test_the_secret_goes_with_its_pod() -> None:
     secret = pods.ticket_secret("panneuro-ticket-1", ticket, {"a": "b"}, owner)
     assert secret["metadata"]["ownerReferences"] == [owner]
     assert Ticket.decode(secret["stringData"]["ticket"]) == ticket
+
+
+async def test_a_new_pod_is_noticed_before_its_ticket_is_asked_for(
+    spawner: PanNeuroSpawner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr(KubeSpawner, "pod_reflector", SimpleNamespace(pods=seen))
+    key = f"{spawner.namespace}/{spawner.pod_name}"
+
+    async def request(_self: KubeSpawner, pod: SimpleNamespace, _timeout: float) -> bool:
+        if pod.made:
+            loop = asyncio.get_running_loop()
+            loop.call_later(0.03, seen.__setitem__, key, {"metadata": {"uid": "1"}})
+        return bool(pod.made)
+
+    monkeypatch.setattr(KubeSpawner, "_make_create_pod_request", request)
+    assert not await spawner._make_create_pod_request(SimpleNamespace(made=False), 1)
+    assert not seen
+    assert await spawner._make_create_pod_request(SimpleNamespace(made=True), 1)
+    assert key in seen

@@ -107,6 +107,17 @@ def test_nothing_about_buckets_acls_or_other_services(action: str) -> None:
         assert not allows(TEAM_A, Request(action, resource, "teamA/"))
 
 
+def test_of_a_bucket_with_a_grant_the_region_is_known() -> None:
+    def locates(policy: str, bucket: str) -> bool:
+        return allows(policy, Request("s3:GetBucketLocation", f"arn:aws:s3:::{bucket}", None))
+
+    policy = session_policy([write("s3://one/a/"), read("s3://two/b/")])
+    assert locates(policy, "one")
+    assert locates(policy, "two")
+    assert not locates(policy, "three")
+    assert not locates(session_policy([]), "one")
+
+
 def test_every_action_is_spelt_out() -> None:
     for statement in json.loads(TEAM_A)["Statement"]:
         actions = statement["Action"]

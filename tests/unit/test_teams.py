@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from jupyterhub import orm
+from jupyterhub.user import User as HubUser
+from jupyterhub.user import UserDict
 from oauthenticator.oauth2 import OAuthenticator
 from tornado import web
 from traitlets.config import Config
@@ -15,7 +17,7 @@ from traitlets.config import Config
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.hub import authenticators
-from panneuro_hub.hub.teams import TeamsMixin, whole_groups, write_group_properties
+from panneuro_hub.hub.teams import TeamsMixin, at_work, whole_groups, write_group_properties
 from panneuro_hub.wire.credential import format_time
 
 
@@ -164,7 +166,6 @@ class Db:
 class User:
     name = "ada"
     admin = False
-    active = True
     orm_user = None
 
     def __init__(self, confirmed: timedelta | None) -> None:
@@ -216,15 +217,41 @@ async def test_who_is_in_no_team_any_more_is_logged_out(config: Config) -> None:
 async def test_who_makes_no_request_is_asked_about_too(config: Config) -> None:
     teams = Teams(config=config)
     teams.answer = model("theory-lab")
-    running, idle, gone = User(MINUTE), User(MINUTE), User(MINUTE)
-    idle.active = False
-    await teams.confirm_running({1: running, 2: idle})
+    running, gone = User(MINUTE), User(MINUTE)
+    await teams.confirm([running])
     assert running.groups == ["theory-lab"]
     assert running.state["panneuro"]["teams"] == ["theory-lab"]
-    assert idle.groups == ["navigation-lab"]
     teams.answer = model()
-    await teams.confirm_running({3: gone})
+    await teams.confirm([gone])
     assert gone.groups == []
+
+
+def test_who_has_a_server_or_was_active_lately_is_at_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In a real database of the hub, whoever of them its process has at hand."""
+    monkeypatch.setattr(HubUser, "active", property(lambda user: user.name == "running"))
+    session = orm.new_session_factory("sqlite://")()
+    now = datetime.now(UTC)
+    times = {"lately": 59 * MINUTE, "long-ago": 61 * MINUTE, "never": None, "running": DAY}
+    for name, ago in times.items():
+        last = (now - ago).replace(tzinfo=None) if ago else None
+        session.add(orm.User(name=name, last_activity=last))
+    session.commit()
+    users = UserDict(lambda: session, {})
+    try:
+        assert [user.name for user in at_work(users, now - 60 * MINUTE)] == ["lately"]
+        assert users["running"].active
+        names = [user.name for user in at_work(users, now - 60 * MINUTE)]
+        assert names == ["running", "lately"], "each of them once"
+        assert [user.name for user in at_work(users, now - 2 * DAY)] == [
+            "running",
+            "lately",
+            "long-ago",
+        ]
+    finally:
+        session.close()
+        session.get_bind().dispose()
 
 
 async def test_a_hub_admin_is_one_no_longer_than_the_team_says(
@@ -237,7 +264,7 @@ async def test_a_hub_admin_is_one_no_longer_than_the_team_says(
     teams = Teams(config=config)
     pat = User(MINUTE)
     teams.answer = model("administrative-core")
-    await teams.confirm_running({1: pat})
+    await teams.confirm([pat])
     assert pat.admin
     unflagged = teams.collaboration()
     core = unflagged.teams["administrative-core"].model_copy(update={"hub_admin": False})
@@ -246,7 +273,7 @@ async def test_a_hub_admin_is_one_no_longer_than_the_team_says(
     )
     monkeypatch.setattr(Teams, "collaboration", lambda self: changed)
     teams.answer = model("administrative-core")
-    await teams.confirm_running({1: pat})
+    await teams.confirm([pat])
     assert not pat.admin
     assert len(given) == 2
 

@@ -289,13 +289,16 @@ def by_gcsfs() -> None:
 
 @check("dask-gateway", "dask-labextension")
 def by_dask_labextension() -> None:
+    import importlib
+
     import dask.config
     import dask_gateway
     from dask_labextension import manager
 
     factory = dask.config.get("labextension.factory")
-    made_by = getattr(__import__(factory["module"]), factory["class"])
-    expect(made_by is dask_gateway.GatewayCluster, "the panel asks the gateway for clusters")
+    made_by = getattr(importlib.import_module(factory["module"]), factory["class"])
+    expect(issubclass(made_by, dask_gateway.GatewayCluster), "the panel asks the gateway")
+    expect(made_by.__name__ == "ProjectCluster", "for clusters of the session's project")
     expect(manager.DaskClusterManager, "the panel's server side is there")
 
 

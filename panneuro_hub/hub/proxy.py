@@ -1,0 +1,56 @@
+"""The proxy's rules, for people and servers of any name."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+from urllib.parse import unquote
+
+from jupyterhub_traefik_proxy.fileprovider import TraefikFileProviderProxy
+
+# Traefik compares paths in which these stay as the request has them, and JupyterHub's
+# requests have them encoded. Source: RFC 3986, section 2.2, and "%" itself.
+_RESERVED = {ord(character): f"%{ord(character):02X}" for character in "%:/?#[]@!$&'()*+,;="}
+_ENCODED = re.compile("(?:%[0-9A-Fa-f]{2})+")
+
+
+def routing_path(path: str) -> str:
+    """A path, encoded as JupyterHub has it, in the form that Traefik compares."""
+    return _ENCODED.sub(lambda match: unquote(match[0]).translate(_RESERVED), path)
+
+
+def rule(routespec: str) -> str:
+    """The rule of a route: what is below it, and itself without its last slash.
+
+    Parameters
+    ----------
+    routespec : str
+        A path, or a host and a path, that ends in ``/``.
+
+    Returns
+    -------
+    str
+        In Traefik's language, where every name is quoted: a name is never a rule.
+    """
+    host, _, path = routespec.partition("/")
+    prefix = routing_path(f"/{path}")
+    rules = f"PathPrefix({json.dumps(prefix, ensure_ascii=False)})"
+    exact = prefix.rstrip("/")
+    if exact:
+        rules = f"({rules} || Path({json.dumps(exact, ensure_ascii=False)}))"
+    return f"Host({json.dumps(host)}) && {rules}" if host else rules
+
+
+class PanNeuroTraefikProxy(TraefikFileProviderProxy):
+    """Traefik with a file of rules, in which no name is more than a name."""
+
+    def _dynamic_config_for_route(
+        self, routespec: str, target: str, data: dict[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        # jupyterhub-traefik-proxy decodes names whole, and puts them between backticks as
+        # they are: some then find no server, and some are rules of their own.
+        rules, routes = super()._dynamic_config_for_route(routespec, target, data)
+        for router in rules["http"]["routers"].values():
+            router["rule"] = rule(routespec)
+        return rules, routes

@@ -1,0 +1,399 @@
+"""Why a pod does not come to run, in words for the person who waits; all of it pure.
+
+Kubernetes tries for ever: that an image cannot be had, or that no node is large enough,
+it says in a pod's status and events and goes on trying. What is read here is JSON as the
+API server sends it.
+
+Source: Kubernetes documentation, "Pod Lifecycle", and the API reference for Pod, Event
+and Node.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from enum import Enum
+from typing import Any
+
+from panneuro_hub.attach.pods import LABEL
+from panneuro_hub.collaboration.quantities import format_memory
+
+_NO_ROOM, _TOO_LARGE = "room", "size"
+_OFTEN = 3  # restarts, after which the next will end like them
+_LONGEST = 300  # characters of what others say
+ASK = "Ask an admin of this hub."
+_NOTEBOOK = "notebook"  # KubeSpawner's name of the container that people work in
+
+_IMPOSSIBLE_IMAGE = ("InvalidImageName", "ErrImageNeverPull")
+_NO_IMAGE = (*_IMPOSSIBLE_IMAGE, "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable")
+_NO_CONTAINER = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
+# What registries answer where trying again is no use; anything else may be a bad moment.
+_NO_SUCH_IMAGE = re.compile(
+    r"not found|manifest unknown|denied|unauthorized|forbidden|invalid reference", re.IGNORECASE
+)
+# Events of the cluster autoscaler, and of Karpenter.
+_NODE_COMES = ("TriggeredScaleUp", "Nominated")
+_NO_NODE_COMES = "NotTriggerScaleUp"
+_NOT_NOW = re.compile(r"max .*size|limit|backoff|not ready|in progress", re.IGNORECASE)
+
+_KINDS = ("containers", "initContainers")
+
+_QUANTITY = re.compile(
+    r"(?P<number>[+-]?[0-9.]+(?:[eE][+-]?[0-9]{1,2})?)(?P<suffix>[KMGTPE]i|[numkMGTPE])?"
+)
+_SUFFIXES = {
+    "n": Decimal("1e-9"),
+    "u": Decimal("1e-6"),
+    "m": Decimal("1e-3"),
+    **{letter: Decimal(1000) ** power for power, letter in enumerate("kMGTPE", 1)},
+    **{f"{letter}i": Decimal(1024) ** power for power, letter in enumerate("KMGTPE", 1)},
+}
+
+Object = Mapping[str, Any]
+Amounts = Mapping[str, Decimal]
+
+
+class Hope(Enum):
+    """Whether a pod in trouble may come to run yet."""
+
+    NONE = "none"  # waiting is no use
+    LITTLE = "little"  # it may have been a bad moment, but not for long
+    SOME = "some"  # as when nodes are full, or one is being added
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What keeps a pod from running.
+
+    Parameters
+    ----------
+    kind : str
+        One word, for metrics.
+    text : str
+        For the person who waits.
+    hope : Hope
+    """
+
+    kind: str
+    text: str
+    hope: Hope
+
+    @property
+    def is_about_nodes(self) -> bool:
+        """Whether more could be said by who knows the nodes."""
+        return self.kind in (_NO_ROOM, _TOO_LARGE)
+
+    def is_over(self, lasted: float, patience: float) -> bool:
+        """Whether to give up after `lasted` seconds, with patience for a bad moment."""
+        return self.hope is Hope.NONE or (self.hope is Hope.LITTLE and lasted >= patience)
+
+
+def trouble(
+    pod: Object, events: Iterable[Object] = (), nodes: Sequence[Amounts] | None = None
+) -> Trouble | None:
+    """What keeps a pod from running, or `None` where nothing is known to.
+
+    Parameters
+    ----------
+    pod : dict
+    events : iterable of dict
+        Those about the pod, in their order; about others of its name too.
+    nodes : sequence of mapping of str to Decimal, or None
+        What every node can give to pods, where that is known; see `room`.
+    """
+    about = [one for one in events if one["involvedObject"].get("uid") == pod["metadata"]["uid"]]
+    status = pod.get("status", {})
+    if "deletionTimestamp" in pod["metadata"]:
+        return None
+    if status.get("phase") == "Failed":
+        said = ": ".join(_said(status, "reason", "message")) or "Kubernetes does not say why"
+        return Trouble("ended", f"its pod ended: {said}. {ASK}", Hope.NONE)
+    unplaced = _unplaced(status)
+    if unplaced is not None:
+        return _without_node(pod, unplaced, about, nodes)
+    for container in (*status.get("initContainerStatuses", ()), *_containers(status)):
+        found = _in_container(_as_asked(container, pod["spec"]), about)
+        if found:
+            return found
+    return None
+
+
+def too_slow(seconds: float) -> Trouble:
+    """What is said where nothing else is known."""
+    text = f"the server did not start within {seconds:.0f} seconds. Try again, or ask an admin."
+    return Trouble("timeout", text, Hope.NONE)
+
+
+def not_yours(what: str) -> Trouble:
+    """What is said where a name leads to what belongs to somebody else."""
+    text = f"the {what} of your account's name in the cluster is another account's. {ASK}"
+    return Trouble("name", text, Hope.NONE)
+
+
+# -- images and containers ------------------------------------------------------------------
+
+
+def _in_container(status: Object, events: Sequence[Object]) -> Trouble | None:
+    waiting = status.get("state", {}).get("waiting") or {}
+    reason = waiting.get("reason", "")
+    if reason in _NO_IMAGE:
+        return _without_image(status, waiting, events)
+    if reason in _NO_CONTAINER:
+        text = f"{_whose(status)} cannot be started: {_short(waiting.get('message') or reason)}"
+        return Trouble("container", f"{text}. {ASK}", Hope.LITTLE)
+    if reason == "CrashLoopBackOff":
+        return _ending(status)
+    return None
+
+
+def _without_image(status: Object, waiting: Object, events: Sequence[Object]) -> Trouble:
+    why = _pull_error(status, waiting, events)
+    never = waiting["reason"] in _IMPOSSIBLE_IMAGE or _NO_SUCH_IMAGE.search(why)
+    image = _image(status)
+    name = status["name"]
+    ours = "" if name == _NOTEBOOK else f" of the container {name}, which belongs to the hub,"
+    if waiting["reason"] == "InvalidImageName":
+        text = f"the image {image}{ours} cannot be pulled: that is no name of an image"
+    else:
+        text = f"the image {image}{ours} cannot be pulled" + (f": {why}" if why else "")
+    return Trouble("image", f"{text}. {ASK}", Hope.NONE if never else Hope.LITTLE)
+
+
+def _pull_error(status: Object, waiting: Object, events: Sequence[Object]) -> str:
+    """What the registry answered: in the status at first, and then in events only."""
+    if waiting["reason"] != "ImagePullBackOff" and waiting.get("message"):
+        return _short(waiting["message"])
+    quoted = f'"{status["image"]}"'
+    for event in reversed(events):
+        message = event.get("message") or ""
+        if event.get("reason") == "Failed" and "pull image" in message and quoted in message:
+            return _short(message.partition(quoted)[2].lstrip(": "))
+    return ""
+
+
+def _ending(status: Object) -> Trouble:
+    last = status.get("lastState", {}).get("terminated") or {}
+    said = f"exit code {last['exitCode']}" if "exitCode" in last else "again and again"
+    if last.get("message"):
+        said = f"{said}: {_short(last['message'])}"
+    elif last.get("reason") == "OOMKilled":
+        said = f"{said}: it needed more memory than the profile has"
+    hint = "" if status["name"] != _NOTEBOOK else " It may have no jupyterhub-singleuser in it."
+    return Trouble(
+        "container",
+        f"{_whose(status)} ends as soon as it is started ({said}).{hint} {ASK}",
+        Hope.NONE if status.get("restartCount", 0) >= _OFTEN else Hope.LITTLE,
+    )
+
+
+def _whose(status: Object) -> str:
+    if status["name"] == _NOTEBOOK:
+        return f"the image {_image(status)}"
+    return f"the container {status['name']}, which belongs to the hub,"
+
+
+def _image(status: Object) -> str:
+    return _short(str(status.get("image", "")))
+
+
+# -- nodes ----------------------------------------------------------------------------------
+
+
+def room(node: Object) -> dict[str, Decimal]:
+    """What a node can give to pods, were it empty; nothing that is no number."""
+    return _amounts(node.get("status", {}).get("allocatable") or {})
+
+
+def wanted(pod: Object) -> dict[str, Decimal]:
+    """What a pod asks a node for: its containers together, or its largest first container.
+
+    Source: Kubernetes documentation, "Init Containers", section "Resource sharing within
+    containers".
+    """
+    spec = pod["spec"]
+    together: dict[str, Decimal] = {}
+    for container in spec.get("containers", ()):
+        for name, amount in _requests(container).items():
+            together[name] = together.get(name, Decimal(0)) + amount
+    for container in spec.get("initContainers", ()):
+        for name, amount in _requests(container).items():
+            together[name] = max(together.get(name, Decimal(0)), amount)
+    return together
+
+
+def _requests(container: Object) -> dict[str, Decimal]:
+    return _amounts(container.get("resources", {}).get("requests") or {})
+
+
+def too_much(asked: Amounts, nodes: Sequence[Amounts]) -> bool:
+    """Whether none of the nodes, were it empty, could hold what is asked for."""
+    return bool(nodes) and not any(
+        all(amount <= node.get(name, 0) for name, amount in asked.items()) for node in nodes
+    )
+
+
+def _without_node(
+    pod: Object, message: str, events: Sequence[Object], nodes: Sequence[Amounts] | None
+) -> Trouble:
+    asked = wanted(pod)
+    is_too_large = nodes is not None and too_much(asked, nodes)
+    profile = pod["metadata"].get("labels", {}).get(f"{LABEL}profile", "")
+    named = f"the profile {profile}" if profile else "this pod"
+    comes, says = _autoscaler(events)
+    if comes:
+        return Trouble("node", "a node is being added to the cluster for it", Hope.SOME)
+    if is_too_large:
+        text = (
+            f"no node of this cluster is large enough for {named}, which needs "
+            f"{_listed(asked)}: the most that a node has is {_listed(_most(nodes or (), asked))}"
+        )
+        hope = Hope.LITTLE
+    else:
+        text = f"no node has room for {named} now, which needs {_listed(asked)}"
+        text = f"{text}: {_short(message)}" if message else text
+        hope = Hope.SOME
+    # Where a node is large enough, somebody may leave it.
+    if says and not _NOT_NOW.search(says) and (nodes is None or is_too_large):
+        text = f"{text}; and the cluster can add none that has ({_short(says)})"
+        hope = Hope.LITTLE
+    return Trouble(_TOO_LARGE if is_too_large else _NO_ROOM, f"{text}. {_choose(hope)}", hope)
+
+
+def _choose(hope: Hope) -> str:
+    if hope is Hope.SOME:
+        return "Try again later, or choose a smaller profile."
+    return "Choose a smaller profile, or ask an admin of this hub."
+
+
+def _autoscaler(events: Sequence[Object]) -> tuple[bool, str]:
+    """Whether a node is being added, and if it says that none will, why; its last word."""
+    for event in reversed(events):
+        if event.get("reason") in _NODE_COMES:
+            return True, ""
+        if event.get("reason") == _NO_NODE_COMES:
+            return False, (event.get("message") or "").partition(":")[2].strip()
+    return False, ""
+
+
+def _most(nodes: Iterable[Amounts], names: Iterable[str]) -> dict[str, Decimal]:
+    listed = list(nodes)
+    return {name: max(node.get(name, Decimal(0)) for node in listed) for name in names}
+
+
+def _listed(amounts: Amounts) -> str:
+    words = []
+    for name in sorted(amounts, key=lambda name: (name not in ("cpu", "memory"), name)):
+        amount = amounts[name]
+        if name == "cpu":
+            words.append(f"{amount.normalize():f} core" + ("" if amount == 1 else "s"))
+        elif name == "memory":
+            words.append(f"{format_memory(int(amount))} memory")
+        else:
+            words.append(f"{amount.normalize():f} {name}")
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _unplaced(status: Object) -> str | None:
+    """Why the scheduler found no node, or `None` where it has, or has not looked yet."""
+    for condition in status.get("conditions") or ():
+        said = (condition.get("type"), condition.get("status"), condition.get("reason"))
+        if said == ("PodScheduled", "False", "Unschedulable"):
+            return str(condition.get("message") or "")
+    return None
+
+
+# -- what KubeSpawner asks for and is refused -----------------------------------------------
+
+
+def refusal(what: str, namespace: str, status: int | None, message: str) -> Trouble:
+    """What it means that the API server did not make what a start needs.
+
+    Parameters
+    ----------
+    what : str
+        What was to be made: ``pods``; ``""`` where it is not known.
+    namespace : str
+    status : int or None
+        Of the answer.
+    message : str
+        The answer's own words; they may repeat what was asked for, and are shown only
+        where Kubernetes is known to say nothing of the kind.
+    """
+    _, is_quota, quota = message.partition("exceeded quota: ")
+    if status == 403 and is_quota:
+        text = f"the namespace {namespace} has used up its quota: {_short(quota)}"
+        return Trouble("quota", f"{text}. {_choose(Hope.LITTLE)}", Hope.NONE)
+    if status == 403 and "violates PodSecurity" in message:
+        said = _short(message[message.index("violates PodSecurity") :])
+        text = f"Kubernetes does not let such a pod into the namespace {namespace}: it {said}"
+        return Trouble("policy", f"{text}. {ASK}", Hope.NONE)
+    right = re.search(r'cannot (\w+) resource "([\w./-]+)"', message)
+    if status == 403 and (right or not message):
+        does = f"{right[1]} {right[2]}" if right else f"do all that it must with {what or 'pods'}"
+        text = (
+            f"the hub may not {does} in the namespace {namespace}: its service account lacks "
+            "the right"
+        )
+        return Trouble("rights", f"{text}. {ASK}", Hope.NONE)
+    text = (
+        f"Kubernetes did not make the {what or 'objects'} of this server ({status or 'no answer'})"
+    )
+    return Trouble("kubernetes", f"{text}; the hub's log says why. {ASK}", Hope.NONE)
+
+
+# -- the progress page ----------------------------------------------------------------------
+
+
+def meaning(event: Object) -> str | None:
+    """What an event means for who waits, where its own words leave that open."""
+    reason, message = event.get("reason"), event.get("message") or ""
+    if reason == "FailedScheduling":
+        return "No node has room for this server now: waiting for one, or for a node to be added."
+    if reason in _NODE_COMES:
+        return "A node is being added to the cluster for this server; that takes some minutes."
+    if reason == "Failed" and "pull image" in message:
+        return "The image could not be pulled; trying again."
+    return None
+
+
+# -- small things ---------------------------------------------------------------------------
+
+
+def _as_asked(status: Object, spec: Object) -> Object:
+    """A container's status with the image's name as it was asked for: an image has several."""
+    named = {one["name"]: one for kind in _KINDS for one in spec.get(kind, ())}
+    asked = named.get(status["name"], {}).get("image")
+    return {**status, "image": asked} if asked else status
+
+
+def _containers(status: Object) -> Sequence[Object]:
+    found: Sequence[Object] = status.get("containerStatuses") or ()
+    return found
+
+
+def _said(status: Object, *names: str) -> list[str]:
+    return [_short(str(status[name])) for name in names if status.get(name)]
+
+
+def _short(text: str) -> str:
+    """One line of another program's words, without its full stop."""
+    line = " ".join(text.split()).rstrip(". ")
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+
+
+def _amounts(quantities: Mapping[str, Any]) -> dict[str, Decimal]:
+    read = ((name, _number(value)) for name, value in quantities.items())
+    return {name: amount for name, amount in read if amount is not None}
+
+
+def _number(quantity: Any) -> Decimal | None:
+    """A quantity such as ``500m``, ``2`` or ``8Gi`` as a number."""
+    match = _QUANTITY.fullmatch(str(quantity))
+    if match is None:
+        return None
+    try:
+        return Decimal(match["number"]) * _SUFFIXES.get(match["suffix"] or "", Decimal(1))
+    except InvalidOperation:
+        return None

@@ -1,0 +1,164 @@
+"""Starts of pods that end, in words, as soon as there is no hope for them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from aiohttp import ClientError
+from jupyterhub.spawner import SpawnException
+from kubernetes_asyncio.client import ApiException
+from kubespawner import KubeSpawner
+from traitlets import Float
+
+from panneuro_hub.attach import pods
+from panneuro_hub.hub import reasons
+from panneuro_hub.wire.state import Session
+
+_OWNER = "hub.jupyter.org/username"  # KubeSpawner's annotation of what it makes
+_LOOK_EVERY = 1.0  # s, at the status of a pod that starts; it is in memory
+_LIST_NODES_EVERY = 30.0  # s, while a pod finds no room
+_WORDS_BEFORE = 5.0  # s, before JupyterHub's own timeout, which has no words
+
+
+def cannot_start(trouble: reasons.Trouble) -> SpawnException:
+    """The answer to who waits for a server that will not come."""
+    exception = SpawnException(trouble.text, reason=trouble.kind, status_code=503)
+    # JupyterHub shows str(exception), class name and all, unless it finds this.
+    exception.jupyterhub_message = trouble.text
+    return exception
+
+
+class WatchedSpawner(KubeSpawner):
+    """KubeSpawner, which waits for pods that can never run, and says nothing in the end.
+
+    What of it is private to KubeSpawner is called by KubeSpawner alone: should it ever not
+    be called, a start that fails takes longer and says less.
+    """
+
+    # Which the class before this one sets.
+    session: Session | None
+
+    hopeless_after = Float(
+        60,
+        config=True,
+        help="""
+        Seconds that a start goes on though its pod can hardly come to run: an image that
+        cannot be pulled, or a profile larger than any node, for which an autoscaler may
+        add one. What cannot become better, such as an image that its registry does not
+        have, ends at once.
+        """,
+    )
+
+    async def _start(self) -> Any:
+        """Start as KubeSpawner does, but end when there is no hope, and say why."""
+        self._forget_failed_reflectors()
+        starting = asyncio.ensure_future(super()._start())
+        watching = asyncio.ensure_future(self._hopeless())
+        patience = max(self.start_timeout - _WORDS_BEFORE, 0.9 * self.start_timeout)
+        try:
+            await asyncio.wait(
+                {starting, watching}, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+            )
+            if starting.done():
+                return starting.result()
+            trouble = watching.result() if watching.done() else self._trouble(None)
+        except ApiException as error:
+            raise cannot_start(self._refusal(error)) from error
+        finally:
+            starting.cancel()
+            watching.cancel()
+            await asyncio.gather(starting, watching, return_exceptions=True)
+        # JupyterHub would leave a pod that ended by itself, and with it the ticket's Secret.
+        await self.stop(True)
+        raise cannot_start(trouble or reasons.too_slow(patience))
+
+    async def _hopeless(self) -> reasons.Trouble:
+        """Wait until there is no hope that the pod will run; what it is that keeps it."""
+        clock = asyncio.get_running_loop().time
+        kind, since = "", clock()
+        nodes, listed = None, float("-inf")
+        while True:
+            trouble = self._trouble(nodes)
+            if trouble and trouble.is_about_nodes and clock() - listed > _LIST_NODES_EVERY:
+                nodes, listed = await self._rooms(), clock()
+                trouble = self._trouble(nodes)
+            if trouble is None or trouble.kind != kind:
+                kind, since = trouble.kind if trouble else "", clock()
+            if trouble and trouble.is_over(clock() - since, self.hopeless_after):
+                return trouble
+            await asyncio.sleep(_LOOK_EVERY)
+
+    def _trouble(self, nodes: Sequence[reasons.Amounts] | None) -> reasons.Trouble | None:
+        seen = self.pod_reflector.pods if self.pod_reflector else {}
+        pod = seen.get(f"{self.namespace}/{self.pod_name}")
+        # One of the same name, of an earlier session, is on its way out.
+        if pod is None or self.session is None or not pods.is_of(pod, self.session):
+            return None
+        return reasons.trouble(pod, self.events, nodes)
+
+    async def _rooms(self) -> list[dict[str, Any]] | None:
+        """What every node has to give; `None` where the hub may not know."""
+        try:
+            answer = await asyncio.wait_for(
+                self.api.list_node(_preload_content=False), self.k8s_api_request_timeout
+            )
+            found = json.loads(await answer.read())
+        except (ApiException, ClientError, TimeoutError, ValueError) as error:
+            self.log.info("The nodes cannot be listed: %s", getattr(error, "status", error))
+            return None
+        return [reasons.room(node) for node in found["items"]] if "items" in found else None
+
+    def _refusal(self, error: ApiException) -> reasons.Trouble:
+        try:
+            answer = json.loads(error.body or "{}")
+        except ValueError:
+            answer = {}
+        what = (answer.get("details") or {}).get("kind", "")
+        return reasons.refusal(what, self.namespace, error.status, answer.get("message") or "")
+
+    def _forget_failed_reflectors(self) -> None:
+        # KubeSpawner keeps one that could not list its pods, and then never sees any.
+        for key, reflector in list(self.reflectors.items()):
+            loaded = reflector.first_load_future
+            if loaded.done() and (loaded.cancelled() or loaded.exception()):
+                del self.reflectors[key]
+
+    async def _make_create_pod_request(self, pod: Any, request_timeout: float) -> bool:
+        """As KubeSpawner does it, which stops what has the pod's name still, and logs the pod."""
+        seen = self.pod_reflector.pods if self.pod_reflector else {}
+        self._require_own("pod", seen.get(f"{self.namespace}/{self.pod_name}"))
+        session = self.session
+        pod.to_str = lambda: f"pod {self.pod_name}"  # the server's token is in the pod
+        try:
+            made: bool = await super()._make_create_pod_request(pod, request_timeout)
+        finally:
+            self.session = session
+        return made
+
+    async def _make_create_pvc_request(self, pvc: Any, request_timeout: float) -> bool:
+        """As KubeSpawner does it, which takes a home that is there, whosever it is."""
+        made: bool = await super()._make_create_pvc_request(pvc, request_timeout)
+        if made:
+            read = self.api.read_namespaced_persistent_volume_claim
+            there = await read(name=pvc.metadata.name, namespace=self.namespace)
+            self._require_own("home", self.api.api_client.sanitize_for_serialization(there))
+        return made
+
+    def _require_own(self, what: str, there: Mapping[str, Any] | None) -> None:
+        # KubeSpawner's names end in 32 bits of a hash: somebody who may choose their own name
+        # can choose one that comes to another person's.
+        owner = ((there or {}).get("metadata", {}).get("annotations") or {}).get(_OWNER)
+        if there is not None and owner not in (None, self.user.name):
+            self.log.error("The %s of %s is %s's", what, self._log_name, owner)
+            raise cannot_start(reasons.not_yours(what))
+
+    async def progress(self) -> AsyncIterator[dict[str, Any]]:
+        """What was decided, what Kubernetes tells, and what that means."""
+        async for event in super().progress():
+            yield event
+            meaning = reasons.meaning(event.get("raw_event") or {})
+            if meaning:
+                yield {"message": meaning}

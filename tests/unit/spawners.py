@@ -1,0 +1,56 @@
+"""Spawners of pods, made without a hub and without a cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from traitlets.config import Config
+
+from panneuro_hub.hub.spawner import PanNeuroSpawner
+
+
+def config_of(example_file: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    """Of spawners with the example collaboration."""
+    # KubeSpawner looks for a cluster when it is made; nothing here talks to one.
+    monkeypatch.setattr("kubespawner.spawner.load_config", lambda **_: None)
+    monkeypatch.setattr("kubespawner.spawner.shared_client", lambda *_: None)
+    c = Config()
+    c.SessionMixin.collaboration_file = str(example_file)
+    c.SessionMixin.service_url = "http://panneuro:10143/services/panneuro"
+    c.PanNeuroSpawner.agent_image = "panneuro/agent:test"
+    c.KubeSpawner.namespace = "hub"
+    c.KubeSpawner.cmd = ["jupyterhub-singleuser"]
+    return c
+
+
+class Group:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class OrmSpawner:
+    server = None
+    name = ""
+    user_options: dict[str, Any] | None = None
+
+
+class User:
+    id = "1"
+    url = "/user/ada/"
+    groups = [Group("navigation-lab"), Group("theory-lab")]
+    escaped_name = "ada"
+
+    def __init__(self, name: str = "Ada.Monkman@uni.example") -> None:
+        self.name = name
+
+
+def new_spawner(config: Config, **kwargs: Any) -> PanNeuroSpawner:
+    """Ada's, with nothing decided yet."""
+    spawner = PanNeuroSpawner(
+        config=config, _mock=True, user=User(), orm_spawner=OrmSpawner(), **kwargs
+    )
+    spawner.api_token = "the-api-token"
+    spawner.oauth_client_id = "client"
+    return spawner

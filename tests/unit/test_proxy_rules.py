@@ -1,0 +1,60 @@
+"""The proxy's rules: a name in them is a name, whatever is in it."""
+
+from __future__ import annotations
+
+import json
+import re
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from panneuro_hub.hub.proxy import PanNeuroTraefikProxy, routing_path, rule
+
+_STRING = r'"(?:[^"\\]|\\.)*"'
+_RULE = re.compile(rf"\(PathPrefix\(({_STRING})\) \|\| Path\(({_STRING})\)\)", re.DOTALL)
+names = st.text(st.characters(exclude_characters="/", exclude_categories=["Cs"]), min_size=1)
+
+
+def spec(name: str) -> str:
+    return f"/user/{quote(name, safe='@~')}/"
+
+
+@pytest.mark.parametrize(
+    ("routespec", "made"),
+    [
+        ("/", 'PathPrefix("/")'),
+        ("/user/ada/", '(PathPrefix("/user/ada/") || Path("/user/ada"))'),
+        ("/user/o%27b%2Bl@x/", '(PathPrefix("/user/o%27b%2Bl@x/") || Path("/user/o%27b%2Bl@x"))'),
+        ("/user/%C3%BC%20b/", '(PathPrefix("/user/ü b/") || Path("/user/ü b"))'),
+        ("h.example/", 'Host("h.example") && PathPrefix("/")'),
+        ("h.example/x/", 'Host("h.example") && (PathPrefix("/x/") || Path("/x"))'),
+    ],
+)
+def test_rules(routespec: str, made: str) -> None:
+    assert rule(routespec) == made
+
+
+@given(names)
+def test_a_rule_is_about_one_path_only(name: str) -> None:
+    match = _RULE.fullmatch(rule(spec(name)))
+    assert match
+    prefix, exact = json.loads(match[1]), json.loads(match[2])
+    assert prefix == f"{exact}/" == routing_path(spec(name))
+    assert prefix.count("/") == 3
+
+
+@given(names, names)
+def test_different_names_have_different_paths(one: str, other: str) -> None:
+    assert (routing_path(spec(one)) == routing_path(spec(other))) == (one == other)
+
+
+def test_the_proxy_writes_these_rules() -> None:
+    proxy = PanNeuroTraefikProxy.__new__(PanNeuroTraefikProxy)
+    rules, _ = PanNeuroTraefikProxy._dynamic_config_for_route(
+        proxy, spec("x`) || Method(`GET"), "http://127.0.0.1:1", {}
+    )
+    [router] = rules["http"]["routers"].values()
+    assert router["rule"] == rule(spec("x`) || Method(`GET"))
+    assert router["rule"].startswith('(PathPrefix("/user/x`%29 ')
