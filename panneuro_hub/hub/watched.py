@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiohttp import ClientError
 from jupyterhub.spawner import SpawnException
@@ -19,6 +20,7 @@ from panneuro_hub.wire.state import Session
 
 _OWNER = "hub.jupyter.org/username"  # KubeSpawner's annotation of what it makes
 _LOOK_EVERY = 1.0  # s, at the status of a pod that starts; it is in memory
+_KNOCK_EVERY = 0.2  # s, at the door of a server that runs and does not listen yet
 _LIST_NODES_EVERY = 30.0  # s, while a pod finds no room
 _WORDS_BEFORE = 5.0  # s, before JupyterHub's own timeout, which has no words
 
@@ -29,6 +31,17 @@ def cannot_start(trouble: reasons.Trouble) -> SpawnException:
     # JupyterHub shows str(exception), class name and all, unless it finds this.
     exception.jupyterhub_message = trouble.text
     return exception
+
+
+async def listens(host: str | None, port: int | None) -> bool:
+    """Whether something takes connections there."""
+    try:
+        async with asyncio.timeout(_LOOK_EVERY):
+            _, writer = await asyncio.open_connection(host, port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
 
 
 class WatchedSpawner(KubeSpawner):
@@ -55,7 +68,7 @@ class WatchedSpawner(KubeSpawner):
     async def _start(self) -> Any:
         """Start as KubeSpawner does, but end when there is no hope, and say why."""
         self._forget_failed_reflectors()
-        starting = asyncio.ensure_future(super()._start())
+        starting = asyncio.ensure_future(self._start_and_listen())
         watching = asyncio.ensure_future(self._hopeless())
         patience = max(self.start_timeout - _WORDS_BEFORE, 0.9 * self.start_timeout)
         try:
@@ -74,6 +87,15 @@ class WatchedSpawner(KubeSpawner):
         # JupyterHub would leave a pod that ended by itself, and with it the ticket's Secret.
         await self.stop(True)
         raise cannot_start(trouble or reasons.too_slow(patience))
+
+    async def _start_and_listen(self) -> str:
+        # A container counts as ready before its program has done anything, even if that ends
+        # at once. And the first start of a day takes longer than JupyterHub's http_timeout.
+        url: str = await super()._start()
+        address = urlsplit(url)
+        while not await listens(address.hostname, address.port):  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(_KNOCK_EVERY)
+        return url
 
     async def _hopeless(self) -> reasons.Trouble:
         """Wait until there is no hope that the pod will run; what it is that keeps it."""

@@ -53,9 +53,10 @@ def host_address(cluster: Cluster) -> str:
 @pytest.fixture(scope="session")
 def images() -> dict[str, str]:
     """What the images are called that are made of the present files."""
-    tags = dict(line.split() for line in _said(ROOT / "images" / "build", "--tags").splitlines())
-    postgres = _said(Path(__file__).with_name("postgres") / "build", "--tag")
-    return {**tags, "postgres": postgres.strip()}
+    said = _said(ROOT / "images" / "build", "--tags") + _said(
+        Path(__file__).with_name("build"), "--tags"
+    )
+    return dict(line.split() for line in said.splitlines())
 
 
 @pytest.fixture(scope="session")

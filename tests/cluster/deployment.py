@@ -21,9 +21,26 @@ from ruamel.yaml import YAML
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 ROLLED_OUT = ("statefulset/postgres", "deployment/panneuro", "deployment/hub")
+WITH_DASK = tuple(f"deployment/dask-{part}" for part in ("gateway", "controller", "proxy"))
 # Where a cluster has no storage to give, what a test writes need not outlive its pod.
 _HOME_IN_POD = {"storage_pvc_ensure": False, "volumes": [{"name": "home", "emptyDir": {}}]}
 _UNVERIFIED = {"k8s_api_verify_ssl": False}
+# dask-gateway has no setting for it; here it verifies, but for RFC 5280 to the letter.
+_LENIENT = """\
+import ssl
+
+strict = ssl.create_default_context
+
+
+def lenient(*arguments, **settings):
+    context = strict(*arguments, **settings)
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
+
+
+ssl.create_default_context = lenient
+load_subconfig("dask_gateway_config.py", path="/usr/local/etc/dask-gateway")
+"""
 
 Object = dict[str, Any]
 
@@ -36,10 +53,12 @@ class Plan:
     ----------
     hub, postgres : str
         Images.
+    traefik : str
+        Image of Dask's proxy; ``""`` for a hub without Dask.
     collaboration : str
         The collaboration file's text.
-    settings : mapping of str to mapping
-        What hub.yaml holds: traits by class.
+    settings, dask_settings : mapping of str to mapping
+        What hub.yaml and dask.yaml hold: traits by class.
     hub_environment, service_environment : mapping of str to str
         What hub.env and service.env hold beside what deploy/secrets writes.
     node_port : int or None
@@ -49,7 +68,9 @@ class Plan:
     hub: str
     postgres: str
     collaboration: str
+    traefik: str = ""
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    dask_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     hub_environment: Mapping[str, str] = field(default_factory=dict)
     service_environment: Mapping[str, str] = field(default_factory=dict)
     node_port: int | None = None
@@ -118,8 +139,11 @@ def render(
     if not place.has_strict_certificates:
         settings["KubeSpawner"] = {**_UNVERIFIED, **spawner}
         words.append("a hub that verifies no API server: Python 3.13 refuses its certificates")
+    dask_settings = {name: dict(traits) for name, traits in plan.dask_settings.items()}
     _write(overlay / "hub.yaml", settings)
-    _write(overlay / "kustomization.yaml", _kustomization(plan, namespace, place.has_storage))
+    _write(overlay / "dask.yaml", dask_settings)
+    (overlay / "lenient.py").write_text(_LENIENT)
+    _write(overlay / "kustomization.yaml", _kustomization(plan, namespace, place))
     objects, lower = lowered(objects_of(overlay), place.versions)
     return objects, [*words, *lower]
 
@@ -168,6 +192,8 @@ class Deployment:
     def __enter__(self) -> Deployment:
         for word in self.words:
             print(f"this cluster gets {word}")
+        if self.plan.traefik:
+            self._define()
         self.cluster.apply(*self.objects)
         try:
             self.wait()
@@ -195,7 +221,7 @@ class Deployment:
 
     def wait(self) -> None:
         """Wait until everything is ready, in the present version."""
-        for name in ROLLED_OUT:
+        for name in (*ROLLED_OUT, *(WITH_DASK if self.plan.traefik else ())):
             self.cluster.kubectl("rollout", "status", name, f"--timeout={PATIENCE:g}s")
 
     def replace(self, collaboration: str) -> None:
@@ -219,10 +245,18 @@ class Deployment:
     def tail(self) -> str:
         """The end of what everything has said, for who looks for a fault."""
         said = [self.cluster.kubectl("get", "pods", "--output", "wide")]
-        for label in ("app=postgres", "app=panneuro", "component=hub"):
+        for label in ("app=postgres", "app=panneuro", "component=hub", "app=dask-gateway"):
             words = ("logs", "--selector", label, "--all-containers", "--prefix", "--tail=60")
             said.append(self.cluster.kubectl(*words))
         return "\n".join(said)
+
+    def _define(self) -> None:
+        """Define, for the whole cluster, what Dask Gateway and Traefik keep; it stays."""
+        crds = DEPLOY / "kustomize" / "dask" / "crds"
+        self.cluster.kubectl("apply", "--kustomize", str(crds))
+        files = [f"--filename={crds / name}.yaml" for name in ("dask", "traefik")]
+        words = ("wait", "--for=condition=established", f"--timeout={PATIENCE:g}s")
+        self.cluster.kubectl(*words, *files)
 
     def _delete(self) -> None:
         everything = {"apiVersion": "v1", "kind": "List", "items": self.objects}
@@ -230,7 +264,7 @@ class Deployment:
         self.cluster.kubectl(*words, give=json.dumps(everything))
 
 
-def _kustomization(plan: Plan, namespace: str, has_storage: bool) -> Object:
+def _kustomization(plan: Plan, namespace: str, place: Place) -> Object:
     patches = []
     if plan.node_port is not None:
         port = [
@@ -238,7 +272,7 @@ def _kustomization(plan: Plan, namespace: str, has_storage: bool) -> Object:
             {"op": "add", "path": "/spec/ports/0/nodePort", "value": plan.node_port},
         ]
         patches.append(_patch("Service", "proxy-public", port))
-    if not has_storage:
+    if not place.has_storage:
         volume = [
             {"op": "remove", "path": "/spec/volumeClaimTemplates"},
             {
@@ -249,20 +283,34 @@ def _kustomization(plan: Plan, namespace: str, has_storage: bool) -> Object:
         ]
         patches.append(_patch("StatefulSet", "postgres", volume))
     without_hash = {"disableNameSuffixHash": True}
+    dask: dict[str, list[Any]] = {"components": [], "configs": [], "secrets": []}
+    if plan.traefik:
+        patches.append(_patch("Deployment", "dask-proxy", _use_image(plan.traefik)))
+        if not place.has_strict_certificates:
+            for name, position in (("dask-gateway", 1), ("dask-controller", 2)):
+                patches.append(_patch("Deployment", name, _use_lenient_config(position)))
+        dask = {
+            "components": ["../dask"],
+            "configs": [{"name": "dask", "files": ["dask.yaml", "lenient.py"]}],
+            "secrets": [{"name": "panneuro-dask", "envs": ["dask.env"]}],
+        }
     return {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "namespace": namespace,
         "resources": ["../base", "../nodes", "../postgres"],
+        "components": dask["components"],
         "images": [_image("panneuro/hub", plan.hub), _image("postgres", plan.postgres)],
         "configMapGenerator": [
             {"name": "panneuro", "files": ["collaboration.yaml"], "options": without_hash},
             {"name": "hub", "files": ["hub.yaml"]},
+            *dask["configs"],
         ],
         "secretGenerator": [
             {"name": "panneuro-hub", "envs": ["hub.env"]},
             {"name": "panneuro-service", "envs": ["service.env"]},
             {"name": "postgres", "envs": ["postgres.env"]},
+            *dask["secrets"],
         ],
         "patches": patches,
     }
@@ -289,6 +337,16 @@ def _is_strict(cluster: Mapping[str, Any]) -> bool:
 
 def _patch(kind: str, name: str, operations: list[Object]) -> Object:
     return {"target": {"kind": kind, "name": name}, "patch": json.dumps(operations)}
+
+
+def _use_lenient_config(position: int) -> list[Object]:
+    path = f"/spec/template/spec/containers/0/args/{position}"
+    return [{"op": "replace", "path": path, "value": "--config=/etc/panneuro/lenient.py"}]
+
+
+def _use_image(wanted: str) -> list[Object]:
+    path = "/spec/template/spec/containers/0/image"
+    return [{"op": "replace", "path": path, "value": wanted}]
 
 
 def _image(name: str, wanted: str) -> Object:

@@ -23,6 +23,8 @@ from panneuro_hub.demo.stack import BUCKET, load
 
 # Seconds that keys live: long enough for a slow machine, short enough to be waited for.
 LIFETIME = 60
+# Of all clusters of a project: few enough for a small node.
+MOST_WORKERS = 3
 # Seconds that a start goes on that can hardly end well; an autoscaler would want more.
 HOPELESS_AFTER = 20
 
@@ -91,6 +93,8 @@ class World:
         for name, changes in profiles.items():
             profile = {"title": name, **small, **changes}
             document["profiles"][name] = profile
+        document["dask"]["max_workers"] = MOST_WORKERS
+        document["dask"]["worker_profiles"]["standard"].update(cpu=0.25, memory="512M")
         output = StringIO()
         yaml.dump(document, output)
         return output.getvalue()
@@ -103,6 +107,7 @@ class World:
         return Plan(
             hub=images["hub"],
             postgres=images["postgres"],
+            traefik=images["traefik"],
             collaboration=collaboration,
             settings={
                 "JupyterHub": {"authenticator_class": "panneuro-oidc"},
@@ -113,8 +118,17 @@ class World:
                 },
                 "KubeSpawner": {
                     "image_pull_policy": "IfNotPresent",
-                    "start_timeout": 600,
-                    "http_timeout": 600,  # fifty servers on two cores take their time
+                    "start_timeout": 600,  # fifty servers on two cores take their time
+                },
+            },
+            dask_settings={
+                "PanNeuroKubeBackend": {"agent_image": images["agent"]},
+                "KubeClusterConfig": {
+                    "image_pull_policy": "IfNotPresent",
+                    "scheduler_cores": 0.05,
+                    "scheduler_cores_limit": 1,
+                    "scheduler_memory": "384 M",
+                    "scheduler_memory_limit": "1 G",
                 },
             },
             service_environment={

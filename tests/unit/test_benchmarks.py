@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs
 
 import pytest
-from fake_service import FakeService
+from fake_service import FakeService, said
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -81,11 +81,12 @@ def test_a_table_is_aligned() -> None:
 
 
 def test_a_summary_counts_what_failed() -> None:
-    good = agents.Round(Burst((0.1, 0.3), Counter(), 0.4), Counter(sts=1, hub=1), 0.02)
-    bad = agents.Round(Burst((), Counter({"HTTP 503": 2}), 0.2), Counter(hub=1), 0.04)
+    good = agents.Round(Burst((0.1, 0.3), 0, Counter(), 0.4), Counter(sts=1, hub=1), 0.02)
+    bad = agents.Round(Burst((), 3, Counter({"HTTP 403": 2}), 0.2), Counter(hub=1), 0.04)
     figures = agents.summary(agents.ONE_SESSION, 2, [good, bad])
     assert figures["sts_calls"] == [1, 0]
-    assert figures["failures"] == {"HTTP 503": 2}
+    assert figures["failures"] == {"HTTP 403": 2}
+    assert figures["came_again"] == [0, 3]
     assert (figures["p50_ms"], figures["p99_ms"], figures["service_cpu_ms"]) == (100, 300, 30)
     assert agents.summary(agents.CALL_EACH, 2, [bad])["p99_ms"] is None
 
@@ -138,6 +139,22 @@ def test_a_burst_tells_answers_from_refusals() -> None:
     assert len(burst.latencies) == 2
     assert burst.failures == Counter({"HTTP 403": 1})
     assert max(burst.latencies) <= burst.seconds
+
+
+async def test_who_is_told_to_come_again_does() -> None:
+    known = Ticket.new("ada", "").encode()
+    with FakeService(known, fault=said(503, "later", **{"Retry-After": "0"})) as service:
+        port = int(service.url.split(":")[2].split("/")[0])
+        path = f"/{service.url.split('/', 3)[3]}/api/credentials"
+        asking = asyncio.create_task(
+            ask_at_once([Asked(port, get(path, f"panneuro-ticket {known}"))])
+        )
+        await asyncio.to_thread(service.asked, 2)  # so the first was refused
+        service.fault = None
+        burst = await asking
+    assert len(burst.latencies) == 1
+    assert burst.again >= 1
+    assert not burst.failures
 
 
 def test_nobody_listens() -> None:

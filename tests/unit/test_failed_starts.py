@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+import socket
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+import pytest_asyncio
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from jupyterhub.spawner import SpawnException
@@ -130,12 +132,36 @@ async def words_of(spawner: PanNeuroSpawner) -> str:
     return str(failed.value.jupyterhub_message)
 
 
+@pytest_asyncio.fixture
+async def url() -> AsyncIterator[str]:
+    """Of a server that listens, and says nothing."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
 async def test_a_start_that_works_is_left_alone(
+    spawner: PanNeuroSpawner, stopped: list[str], monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    starts(monkeypatch, url)
+    assert await spawner._start() == url
+    assert stopped == []
+
+
+async def test_a_server_that_ends_after_a_moment_has_not_started(
     spawner: PanNeuroSpawner, stopped: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    starts(monkeypatch, "http://10.0.0.1:8888")
-    assert await spawner._start() == "http://10.0.0.1:8888"
-    assert stopped == []
+    with socket.socket() as bound:  # and not listening
+        bound.bind(("127.0.0.1", 0))
+        starts(monkeypatch, f"http://127.0.0.1:{bound.getsockname()[1]}")
+        sees(spawner, **without_image("CrashLoopBackOff"))
+        assert "ends as soon as it is started" in await words_of(spawner)
+    assert stopped == ["jupyter-ada"]
 
 
 async def test_a_hopeless_one_ends_and_leaves_nothing(
@@ -225,13 +251,13 @@ async def test_other_errors_stay_what_they_are(
 
 
 async def test_a_reflector_that_failed_is_not_asked_again(
-    spawner: PanNeuroSpawner, stopped: list[str], monkeypatch: pytest.MonkeyPatch
+    spawner: PanNeuroSpawner, stopped: list[str], monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     failed, good = Seen(), Seen()
     failed.first_load_future = asyncio.get_running_loop().create_future()
     failed.first_load_future.set_exception(ApiException(status=403))
     KubeSpawner.reflectors.update({"failed": failed, "good": good})
-    starts(monkeypatch, "http://10.0.0.1:8888")
+    starts(monkeypatch, url)
     await spawner._start()
     assert KubeSpawner.reflectors == {"good": good}
 
