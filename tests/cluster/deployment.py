@@ -24,6 +24,7 @@ ROLLED_OUT = ("statefulset/postgres", "deployment/panneuro", "deployment/hub")
 WITH_DASK = tuple(f"deployment/dask-{part}" for part in ("gateway", "controller", "proxy"))
 # Where a cluster has no storage to give, what a test writes need not outlive its pod.
 _HOME_IN_POD = {"storage_pvc_ensure": False, "volumes": [{"name": "home", "emptyDir": {}}]}
+_CLUSTER_WIDE = ("ClusterRole", "ClusterRoleBinding")
 _UNVERIFIED = {"k8s_api_verify_ssl": False}
 # dask-gateway has no setting for it; here it verifies, but for RFC 5280 to the letter.
 _LENIENT = """\
@@ -145,7 +146,7 @@ def render(
     (overlay / "lenient.py").write_text(_LENIENT)
     _write(overlay / "kustomization.yaml", _kustomization(plan, namespace, place))
     objects, lower = lowered(objects_of(overlay), place.versions)
-    return objects, [*words, *lower]
+    return named_after(namespace, objects), [*words, *lower]
 
 
 def objects_of(overlay: Path) -> list[Object]:
@@ -153,6 +154,27 @@ def objects_of(overlay: Path) -> list[Object]:
     done = subprocess.run(["kubectl", "kustomize", overlay], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return [made for made in YAML(typ="safe").load_all(done.stdout) if made]
+
+
+def named_after(namespace: str, objects: Iterable[Object]) -> list[Object]:
+    """The objects, with names of their own where they are no namespace's.
+
+    As whoever has two hubs in one cluster must do it: the second hub's right to see the
+    nodes would take the place of the first's.
+    """
+    made = []
+    for one in objects:
+        if one["kind"] not in _CLUSTER_WIDE:
+            made.append(one)
+            continue
+        named = {**one, "metadata": {**one["metadata"]}}
+        named["metadata"]["name"] += f"-{namespace}"
+        if "roleRef" in one:
+            role = {**one["roleRef"]}
+            role["name"] += f"-{namespace}"
+            named["roleRef"] = role
+        made.append(named)
+    return made
 
 
 def lowered(objects: Iterable[Object], served: Iterable[str]) -> tuple[list[Object], list[str]]:
