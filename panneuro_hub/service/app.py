@@ -44,6 +44,9 @@ from panneuro_hub.vending import Vending
 
 _log = logging.getLogger("panneuro.service")
 _SWEEP_SECONDS = 600
+# All workers of a cluster ask at the same moment; beyond it the kernel drops who knocks, and
+# they try again a second later at the earliest.
+_BACKLOG = 4096
 
 
 @dataclass(frozen=True)
@@ -193,7 +196,7 @@ async def listening(app: web.Application, hub: Hub) -> AsyncIterator[None]:
     # A report of a thousand clusters is the largest body there is.
     server = HTTPServer(app, max_header_size=16384, max_body_size=1 << 20)
     address = urlparse(hub.listen)
-    server.listen(address.port or 80, address.hostname or "127.0.0.1")
+    server.listen(address.port or 80, address.hostname or "127.0.0.1", backlog=_BACKLOG)
     try:
         yield
     finally:
