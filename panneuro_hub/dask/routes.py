@@ -45,6 +45,8 @@ async def answer_plainly(request: web.Request, handler: Handler) -> web.StreamRe
         return _refused(status, str(answer.reason))
     except (PublicException, PanNeuroError) as refusal:
         return _refused(422, str(refusal))
+    except ConnectionResetError:
+        raise  # who asked has gone; nobody is left to answer
     except Exception as error:  # noqa: BLE001 - the log has it, and the person gets words
         request.app["log"].exception("%s %s failed", request.method, request.path)
         return _refused(
