@@ -1,0 +1,1 @@
+"""What this software costs, measured beside doing without it; see README.md."""
