@@ -48,6 +48,7 @@ c.KubeSpawner.volumes = [{"name": "home", "persistentVolumeClaim": {"claimName":
 c.KubeSpawner.volume_mounts = [{"name": "home", "mountPath": "/home/researcher"}]
 c.KubeSpawner.fs_gid = 1000
 c.KubeSpawner.start_timeout = 600  # s: a new node, and an image that it does not have yet
+c.KubeSpawner.http_timeout = 120  # s: a course begins, and everybody's server starts on one node
 c.KubeSpawner.extra_annotations = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
 c.KubeSpawner.extra_pod_config = {"enableServiceLinks": False}
 

@@ -118,7 +118,8 @@ class World:
                 },
                 "KubeSpawner": {
                     "image_pull_policy": "IfNotPresent",
-                    "start_timeout": 600,  # fifty servers on two cores take their time
+                    "start_timeout": 600,
+                    "http_timeout": 600,  # fifty servers on two cores take their time
                 },
             },
             dask_settings={
