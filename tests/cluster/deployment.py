@@ -9,12 +9,14 @@ import shutil
 import socket
 import ssl
 import subprocess
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlparse
+from urllib.request import urlopen
 
 from kube import PATIENCE, Cluster
 from ruamel.yaml import YAML
@@ -245,6 +247,18 @@ class Deployment:
         """Wait until everything is ready, in the present version."""
         for name in (*ROLLED_OUT, *(WITH_DASK if self.plan.traefik else ())):
             self.cluster.kubectl("rollout", "status", name, f"--timeout={PATIENCE:g}s")
+        self._wait_for_proxy()
+
+    def _wait_for_proxy(self) -> None:
+        """Wait until the proxy leads to the hub, which tells it so after it has begun."""
+        end = time.monotonic() + PATIENCE
+        while self.plan.node_port is not None:
+            try:
+                with urlopen(f"{self.url}/hub/health", timeout=10):
+                    return
+            except OSError:
+                assert time.monotonic() < end, "the proxy leads to no hub"
+                time.sleep(0.5)
 
     def replace(self, collaboration: str) -> None:
         """Put another text into the collaboration file, as `kubectl apply` would."""
