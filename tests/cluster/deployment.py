@@ -24,6 +24,13 @@ from ruamel.yaml import YAML
 DEPLOY = Path(__file__).parents[2] / "deploy"
 ROLLED_OUT = ("statefulset/postgres", "deployment/panneuro", "deployment/hub")
 WITH_DASK = tuple(f"deployment/dask-{part}" for part in ("gateway", "controller", "proxy"))
+# Pods that follow the collaboration file: their labels, and the container that does; the last
+# one where Dask is deployed.
+FOLLOW = (
+    ("component=hub", "hub"),
+    ("app=panneuro", "service"),
+    ("app=dask-gateway,component=gateway", "gateway"),
+)
 # Where a cluster has no storage to give, what a test writes need not outlive its pod.
 _HOME_IN_POD = {"storage_pvc_ensure": False, "volumes": [{"name": "home", "emptyDir": {}}]}
 _CLUSTER_WIDE = ("ClusterRole", "ClusterRoleBinding")
@@ -261,7 +268,10 @@ class Deployment:
                 time.sleep(0.5)
 
     def replace(self, collaboration: str) -> None:
-        """Put another text into the collaboration file, as `kubectl apply` would."""
+        """Put another text into the collaboration file, and wait until all who follow it have it.
+
+        The kubelet of a pod brings it when it next looks, in up to a minute or two.
+        """
         (config,) = [
             one
             for one in self.objects
@@ -269,6 +279,19 @@ class Deployment:
         ]
         config["data"]["collaboration.yaml"] = collaboration
         self.cluster.apply(config)
+        end = time.monotonic() + PATIENCE
+        for labels, container in FOLLOW if self.plan.traefik else FOLLOW[:2]:
+            while self._has(labels, container) != collaboration:
+                assert time.monotonic() < end, f"{labels}: no new collaboration"
+                time.sleep(1)
+
+    def _has(self, labels: str, container: str) -> str | None:
+        """The collaboration file that all pods with these labels see; `None` if they differ."""
+        words = ("get", "pods", "--selector", labels, "--output", "name")
+        command = ["cat", "/etc/panneuro/collaboration.yaml"]
+        pods = self.cluster.kubectl(*words).split()
+        texts = {self.cluster.run(pod, container, command).text for pod in pods}
+        return texts.pop() if len(texts) == 1 else None
 
     def ledger(self, command: Sequence[str]) -> str:
         """Run one of PostgreSQL's programs on the ledger; what it prints."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import pytest
 from deployment import Deployment
 from started import PROJECT, objects, said, servers, start, tickets, until
 from surroundings import MOST_WORKERS, World
@@ -83,11 +82,6 @@ def until_no_cluster_is_left(hub: Deployment) -> None:
     until(lambda: not running(hub) and not tickets(hub.cluster), patience=240)
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="in two of four runs the client's connection to its scheduler was lost under way, "
-    "which is not understood yet",
-)
 async def test_a_cluster_of_the_project(hub: Deployment, around: World, ada: Visitor) -> None:
     await start(ada)
     async with kernel(ada, await ada.enter()) as python:
@@ -146,11 +140,6 @@ async def test_what_is_not_theirs_is_refused_in_words(hub: Deployment, ada: Visi
     assert not running(hub)
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="in two of four runs the client's connection to its scheduler was lost under way, "
-    "which is not understood yet",
-)
 async def test_a_cluster_outlives_its_notebook_and_a_gateway_but_no_access(
     hub: Deployment, around: World, ada: Visitor
 ) -> None:

@@ -209,6 +209,7 @@ async def test_other_grants_are_another_credential(service: SmallService) -> Non
 @pytest.mark.parametrize(
     "text",
     ["", "x", "pn1.x.y", "pn1..", "a" * 10_000, TICKET.encode() + "x", "pn1.W10=.x", "é" * 9],
+    ids=["none", "x", "no-json", "empty", "long", "longer", "no-secret", "not-ascii"],
 )
 async def test_what_is_no_ticket_gets_nothing(service: SmallService, text: str) -> None:
     with pytest.raises(TicketRefused) as refused:
