@@ -24,6 +24,8 @@ _SERVICE_ROLE = {
     "scopes": [
         "read:users:name",
         "read:users:groups",
+        # Whom of a team the hub knows: pages say who cannot read what a notebook uses.
+        "read:groups",
         "read:servers",
         "admin:server_state",
         "users:activity",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from panneuro_hub.access.membership import Membership, require_aware
@@ -49,6 +50,19 @@ def session_view(
         grants=access.grants,
         denied=(*access.denied, *_elsewhere(collaboration, access, others or {})),
     )
+
+
+def reading(collaboration: Collaboration, access: Access) -> Access:
+    """The same access with reading the project's own prefix left of its grants, and no other."""
+    if access.project not in collaboration.projects:
+        return replace(access, grants=())
+    own = location_of(collaboration, access.project).uri
+    grants = tuple(
+        replace(grant, mode="read", reason=access.reason)
+        for grant in access.grants
+        if grant.prefix == own and grant.project == access.project
+    )
+    return replace(access, grants=grants)
 
 
 def team_prefixes(collaboration: Collaboration, team: str, now: datetime) -> list[TeamPrefix]:

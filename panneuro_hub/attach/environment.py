@@ -27,12 +27,16 @@ def environment(store: S3Store, project: str, service_url: str) -> dict[str, str
     return variables
 
 
+def choice_environment(profile: str, image: str | None) -> dict[str, str]:
+    """The variables that tell a session what it runs, by the collaboration's names."""
+    variables = {"PANNEURO_PROFILE": profile}
+    if image:
+        variables["PANNEURO_IMAGE"] = image
+    return variables
+
+
 def gateway_environment(
-    address: str,
-    public_address: str,
-    proxy_address: str | None,
-    profile: str,
-    image: str | None,
+    address: str, public_address: str, proxy_address: str | None
 ) -> dict[str, str]:
     """The variables that tell a session's clients where Dask clusters are started; no secret.
 
@@ -46,8 +50,6 @@ def gateway_environment(
         The gateway, as browsers reach it: dashboards' links begin with it.
     proxy_address : str or None
         Where connections to schedulers go; `None` for the host and port of `address`.
-    profile, image : str, str or None
-        What the session runs, by the collaboration's names.
 
     Source: Dask Gateway documentation, "Configuration Reference" of the client, and Dask
     documentation, "Configuration", for how a variable's name becomes a key.
@@ -56,10 +58,7 @@ def gateway_environment(
         "DASK_GATEWAY__ADDRESS": address,
         "DASK_GATEWAY__AUTH__TYPE": "jupyterhub",
         "DASK_GATEWAY__PUBLIC_ADDRESS": public_address,
-        "PANNEURO_PROFILE": profile,
     }
     if proxy_address:
         variables["DASK_GATEWAY__PROXY_ADDRESS"] = proxy_address
-    if image:
-        variables["PANNEURO_IMAGE"] = image
     return variables

@@ -100,6 +100,11 @@ def agent_container(image: str, service_url: str) -> dict[str, Any]:
     }
 
 
+def ticket_secret_name(session_id: str) -> str:
+    """Name of the Secret with a session's ticket; new for every session."""
+    return f"panneuro-ticket-{session_id}"
+
+
 def ticket_secret(
     name: str, ticket: Ticket, labels: dict[str, str], owner: dict[str, Any]
 ) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
@@ -34,7 +34,6 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 _LONGEST_LINE = 500  # characters
 _LONGEST_TEXT = 100_000  # characters
 _MOST_WORDS = 10_000  # subjects
-_FIRST_YEAR, _LAST_YEAR = 1971, 9999
 _LINES = ("title", "created_by", "license")
 _TEXTS = ("description", "readme", "citation")
 
@@ -121,7 +120,7 @@ class About:
             raise whole.wrong("project", "must be the name of a project")
         if self.format not in FORMATS:
             raise whole.wrong("format", f"must be one of {', '.join(FORMATS)}")
-        object.__setattr__(self, "created", _moment(whole, "created", self.created))
+        object.__setattr__(self, "created", whole.moment("created", self.created))
         for name in _LINES + _TEXTS:
             self._check(name, getattr(self, name), lines=name in _TEXTS)
         for name in ("subjects", "modalities"):
@@ -357,7 +356,7 @@ class Upload:
         problem = text_problem(self.by, _LONGEST_LINE)
         if problem is not None:
             raise read.wrong("by", problem)
-        object.__setattr__(self, "began", _moment(read, "began", self.began))
+        object.__setattr__(self, "began", read.moment("began", self.began))
 
     def encode(self) -> bytes:
         """The note as it lies in the store."""
@@ -426,15 +425,6 @@ def _about(read: Fields) -> dict[str, Any]:
         "subjects": read.texts("subjects"),
         "modalities": read.texts("modalities"),
     }
-
-
-def _moment(read: Fields, name: str, moment: datetime) -> datetime:
-    """`moment` as it is written: in UTC, to the second."""
-    if moment.tzinfo is None:
-        raise read.wrong(name, "must have a time zone")
-    if not _FIRST_YEAR <= moment.year < _LAST_YEAR:
-        raise read.wrong(name, f"must be a time from {_FIRST_YEAR} to {_LAST_YEAR}")
-    return moment.astimezone(UTC).replace(microsecond=0)
 
 
 def _named(what: str, document: Mapping[str, Any]) -> str:

@@ -7,13 +7,14 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any, TypeGuard
 
 from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.wire.credential import parse_time
 
 LARGEST_NUMBER = 2**63 - 1
+_FIRST_YEAR, _LAST_YEAR = 1971, 9999
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -97,6 +98,14 @@ class Fields:
             return date.fromisoformat(value if isinstance(value, str) else "")
         except ValueError:
             raise self.wrong(name, "must be a day such as 2027-06-01") from None
+
+    def moment(self, name: str, moment: datetime) -> datetime:
+        """`moment` as it is written: in UTC, to the second."""
+        if moment.tzinfo is None:
+            raise self.wrong(name, "must have a time zone")
+        if not _FIRST_YEAR <= moment.year < _LAST_YEAR:
+            raise self.wrong(name, f"must be a time from {_FIRST_YEAR} to {_LAST_YEAR}")
+        return moment.astimezone(UTC).replace(microsecond=0)
 
     def version(self, known: int) -> None:
         """Refuse what a newer program wrote for newer programs only."""

@@ -13,8 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from obstore.exceptions import NotFoundError
-
 from panneuro_hub.catalog.keys import (
     CATALOG,
     MOST_SEGMENTS,
@@ -26,36 +24,33 @@ from panneuro_hub.catalog.keys import (
     upload_key,
 )
 from panneuro_hub.catalog.manifest import Manifest, Record, Upload
+from panneuro_hub.catalog.objects import AT_ONCE, MISSING, Trouble, below, read_object
 from panneuro_hub.catalog.reading import Malformed
 
 if TYPE_CHECKING:
+    from obstore import ObjectMeta
     from obstore.store import S3Store
 
-_AT_ONCE = 16  # requests
 _ROUNDS = 3
 _LARGEST_RECORD = 2**21  # bytes
 _LARGEST_MANIFEST = 2**30  # bytes: some millions of files
-# What obstore says of a missing object: one of them by a store's own classes, one by Python's.
-_MISSING = (FileNotFoundError, NotFoundError)
 _Found = TypeVar("_Found", Record, Upload, Manifest)
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """Something in a catalog that cannot be used.
+class Bounds:
+    """How much of a catalog is read at most: what is beyond it is a trouble.
 
     Parameters
     ----------
-    key : str
-        Where it lies, seen from the project's prefix.
-    reason : str
+    number : int
+        Of records, and of uploads as well.
+    size : int
+        Of all records together, in bytes.
     """
 
-    key: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.key}: {self.reason}"
+    number: int
+    size: int
 
 
 @dataclass(frozen=True)
@@ -111,20 +106,34 @@ def publish(store: S3Store, manifest: Manifest) -> None:
     encoded = manifest.encode()
     store.put(manifest_key(manifest.dataset), encoded)
     store.put(record_key(manifest.dataset), Record.of(manifest, encoded).encode())
-    with suppress(*_MISSING):
+    with suppress(*MISSING):
         store.delete(upload_key(manifest.dataset))
 
 
-def read_manifest(store: S3Store, dataset: str) -> Manifest | None:
+def read_manifest(
+    store: S3Store, dataset: str, largest: int = _LARGEST_MANIFEST
+) -> Manifest | None:
     """A dataset's manifest; `None` where there is none.
 
     Raises
     ------
     Malformed
-        If what lies there is not the manifest of this dataset.
+        If what lies there is not the manifest of this dataset, or has more bytes than `largest`.
     """
-    found = _manifest(store, dataset)
+    found = _manifest(store, dataset, largest)
     return None if found is None else found[0]
+
+
+def read_record(store: S3Store, dataset: str) -> Record | None:
+    """What the catalog has of a dataset; `None` where it has nothing.
+
+    Raises
+    ------
+    Malformed
+        If what lies there is not the record of this dataset.
+    """
+    encoded = read_object(store, record_key(dataset), _LARGEST_RECORD)
+    return None if encoded is None else _own(Record.decode(encoded), dataset)
 
 
 def read_upload(store: S3Store, dataset: str) -> Upload | None:
@@ -135,12 +144,17 @@ def read_upload(store: S3Store, dataset: str) -> Upload | None:
     Malformed
         If what lies there is no such note.
     """
-    encoded = _read(store, upload_key(dataset), _LARGEST_RECORD)
+    encoded = read_object(store, upload_key(dataset), _LARGEST_RECORD)
     return None if encoded is None else _own(Upload.decode(encoded), dataset)
 
 
-def listing(store: S3Store) -> Listing:
+def listing(store: S3Store, bounds: Bounds | None = None) -> Listing:
     """Everything in a project's catalog.
+
+    Parameters
+    ----------
+    bounds : Bounds, optional
+        How much is read; all of it where not given.
 
     Raises
     ------
@@ -150,9 +164,9 @@ def listing(store: S3Store) -> Listing:
     records: list[Record] = []
     uploads: list[Upload] = []
     troubles: list[Trouble] = []
-    for key, found in _read_all(store, CATALOG, Record.decode):
+    for key, found in _read_all(store, CATALOG, Record.decode, bounds):
         _sort_in(key, found, records, troubles)
-    for key, under_way in _read_all(store, UPLOADS, Upload.decode):
+    for key, under_way in _read_all(store, UPLOADS, Upload.decode, bounds):
         _sort_in(key, under_way, uploads, troubles)
     return Listing(
         tuple(sorted(records, key=lambda record: record.dataset)),
@@ -181,7 +195,7 @@ def rebuild(store: S3Store) -> Rebuilt:
     right = {record_key(dataset) for dataset in datasets}
     removed = [key for key in _keys(store, CATALOG) if key not in right and _is_nobodys(store, key)]
     for key in removed:
-        with suppress(*_MISSING):
+        with suppress(*MISSING):
             store.delete(key)
     kept = len(datasets) - len(written) - len(troubles)
     return Rebuilt(tuple(written), tuple(removed), kept, tuple(troubles))
@@ -206,14 +220,14 @@ def _renew(store: S3Store, dataset: str) -> bool:
 
 def _record_is(store: S3Store, dataset: str, right: bytes) -> bool:
     with suppress(Malformed):
-        return _read(store, record_key(dataset), _LARGEST_RECORD) == right
+        return read_object(store, record_key(dataset), _LARGEST_RECORD) == right
     return False
 
 
 def _datasets(store: S3Store, prefix: str = "", depth: int = 0) -> Iterator[str]:
     """The names of all datasets with a manifest; no dataset lies in another one."""
-    for below in sorted(store.list_with_delimiter(prefix or None)["common_prefixes"]):
-        name = below.rstrip("/")
+    for folder in sorted(store.list_with_delimiter(prefix or None)["common_prefixes"]):
+        name = folder.rstrip("/")
         if dataset_problem(name) is not None:
             continue
         if _exists(store, manifest_key(name)):
@@ -222,8 +236,10 @@ def _datasets(store: S3Store, prefix: str = "", depth: int = 0) -> Iterator[str]
             yield from _datasets(store, name, depth + 1)
 
 
-def _manifest(store: S3Store, dataset: str) -> tuple[Manifest, bytes] | None:
-    encoded = _read(store, manifest_key(dataset), _LARGEST_MANIFEST)
+def _manifest(
+    store: S3Store, dataset: str, largest: int = _LARGEST_MANIFEST
+) -> tuple[Manifest, bytes] | None:
+    encoded = read_object(store, manifest_key(dataset), largest)
     if encoded is None:
         return None
     return _own(Manifest.decode(encoded), dataset), encoded
@@ -245,7 +261,7 @@ def _sort_in(
 
 
 def _read_all(
-    store: S3Store, folder: str, decode: Callable[[bytes], _Found]
+    store: S3Store, folder: str, decode: Callable[[bytes], _Found], bounds: Bounds | None
 ) -> list[tuple[str, _Found | Malformed | None]]:
     """What lies in one folder of the catalog, by key; `None` for what has just gone."""
 
@@ -254,20 +270,35 @@ def _read_all(
         if dataset is None:
             return Malformed("its name is not that of a dataset's record")
         try:
-            encoded = _read(store, key, _LARGEST_RECORD)
+            encoded = read_object(store, key, _LARGEST_RECORD)
             return None if encoded is None else _own(decode(encoded), dataset)
         except Malformed as problem:
             return problem
 
-    keys = list(_keys(store, folder))
-    with ThreadPoolExecutor(_AT_ONCE, "panneuro-catalog") as pool:
-        return list(zip(keys, pool.map(one, keys), strict=True))
+    keys, whole = _within(below(store, folder), bounds)
+    with ThreadPoolExecutor(AT_ONCE, "panneuro-catalog") as pool:
+        found: list[tuple[str, _Found | Malformed | None]] = list(
+            zip(keys, pool.map(one, keys), strict=True)
+        )
+    if not whole:
+        found.append((folder, Malformed(f"there is more than can be listed here; {len(keys)} are")))
+    return found
+
+
+def _within(objects: Iterable[ObjectMeta], bounds: Bounds | None) -> tuple[list[str], bool]:
+    """The keys of what is read, and whether that is everything."""
+    keys: list[str] = []
+    size = 0
+    for meta in objects:
+        size += meta["size"]
+        if bounds is not None and (len(keys) == bounds.number or size > bounds.size):
+            return keys, False
+        keys.append(meta["path"])
+    return keys, True
 
 
 def _keys(store: S3Store, folder: str) -> Iterable[str]:
-    for page in store.list(folder):
-        for meta in page:
-            yield meta["path"]
+    return (meta["path"] for meta in below(store, folder))
 
 
 def _is_nobodys(store: S3Store, key: str) -> bool:
@@ -278,17 +309,6 @@ def _is_nobodys(store: S3Store, key: str) -> bool:
 def _exists(store: S3Store, key: str) -> bool:
     try:
         store.head(key)
-    except _MISSING:
+    except MISSING:
         return False
     return True
-
-
-def _read(store: S3Store, key: str, largest: int) -> bytes | None:
-    try:
-        answer = store.get(key)
-    except _MISSING:
-        return None
-    size = answer.meta["size"]
-    if size > largest:
-        raise Malformed(f"it has {size} bytes, more than the {largest} that one can have")
-    return bytes(answer.bytes())

@@ -28,6 +28,10 @@ COMMANDS = {
     "upload": "panneuro_hub.client.commands.upload:upload",
     "download": "panneuro_hub.client.commands.download:download",
     "ls": "panneuro_hub.client.commands.ls:ls",
+    "datasets": "panneuro_hub.client.commands.datasets:datasets",
+    "share": "panneuro_hub.client.commands.share:share",
+    "notebooks": "panneuro_hub.client.commands.share:notebooks",
+    "copy": "panneuro_hub.client.commands.share:copy",
 }
 
 

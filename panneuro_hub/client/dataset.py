@@ -233,6 +233,22 @@ class Transfer:
         """All datasets of the project."""
         return self._ask(lambda: records.listing(self._objects.store))
 
+    def rebuild(self) -> records.Rebuilt:
+        """Make the project's catalog anew from the manifests.
+
+        Raises
+        ------
+        AccessDenied
+            If nothing can be written there, with the reason.
+        StoreError
+            If the store refuses.
+        """
+        self._may_write()
+        try:
+            return self._ask(lambda: records.rebuild(self._objects.store))
+        except StoreError as failure:
+            raise self._why(failure) from failure
+
     def _may_write(self) -> None:
         reason = why_not_write(self._view, self.place)
         if reason is not None:

@@ -20,8 +20,8 @@ from typing import BinaryIO, TypeVar
 
 from panneuro_hub.catalog import File
 from panneuro_hub.client.crew import Crew, Patience
-from panneuro_hub.client.errors import Conflict, FileProblem, StoreError
-from panneuro_hub.client.files import name_problem, reason, shown
+from panneuro_hub.client.errors import FileProblem, StoreError
+from panneuro_hub.client.files import conflict, name_problem, reason, shown
 from panneuro_hub.client.objects import Objects
 from panneuro_hub.client.parts import PART
 from panneuro_hub.client.progress import Progress
@@ -92,7 +92,7 @@ class Downloader:
                 f"{self._target}: {missing} bytes are to come, and {free} are free on that disk"
             )
         return [
-            _conflict(file)
+            conflict(file.path)
             for file in files
             if not self._replace and _other_size(self._place(file), file)
         ]
@@ -147,7 +147,7 @@ class Downloader:
         if place.is_file() and place.stat().st_size == file.size and _sha256(place) == file.sha256:
             return True
         if not self._replace:
-            raise _conflict(file)
+            raise conflict(file.path)
         return False
 
     def _ready(self, folder: Path) -> None:
@@ -254,9 +254,3 @@ def _other_size(place: Path, file: File) -> bool:
         return place.is_dir() or (place.lstat().st_size != file.size and not place.is_symlink())
     except OSError:
         return False
-
-
-def _conflict(file: File) -> Conflict:
-    return Conflict(
-        f"{shown(file.path)}: something else is there under this name; --update replaces it"
-    )

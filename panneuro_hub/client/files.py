@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from panneuro_hub.catalog import path_problem
-from panneuro_hub.client.errors import FileProblem
+from panneuro_hub.client.errors import Conflict, FileProblem
 from panneuro_hub.client.parts import LARGEST_OBJECT
 
 _LONGEST_KEY = 1024  # bytes
@@ -165,6 +165,11 @@ def read_whole(opened: BinaryIO, file: Local, size: int) -> bytes:
 def shown(path: str) -> str:
     """A path as it can be printed anywhere, quoted where it is odd."""
     return path if path.isprintable() and path == path.strip() else ascii(path)
+
+
+def conflict(path: str) -> Conflict:
+    """What is said where something else has a file's place already."""
+    return Conflict(f"{shown(path)}: something else is there under this name; --update replaces it")
 
 
 def reason(problem: OSError) -> str:

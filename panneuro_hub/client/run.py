@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from panneuro_hub.catalog import Record, records
 from panneuro_hub.client.account import Login
 from panneuro_hub.client.connection import connected, in_session
 from panneuro_hub.client.crew import Patience
@@ -15,8 +17,11 @@ from panneuro_hub.client.dataset import Outcome, Said, Transfer
 from panneuro_hub.client.errors import WrongName
 from panneuro_hub.client.places import Name
 from panneuro_hub.client.progress import Progress, shown, size_text
+from panneuro_hub.errors import AccessDenied
 from panneuro_hub.lab import here
 from panneuro_hub.wire.credential import format_time
+
+_NAMED = 5  # datasets
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ def projects() -> Listed:
 
 def datasets(project: str) -> Listed:
     """The datasets of a project, the unfinished ones too."""
-    with _transfer(project, quiet=True, writing=False) as transfer:
+    with _transfer(project, quiet=True, writing=False, whole=True) as transfer:
         catalog = transfer.catalog()
     under_way = {upload.dataset for upload in catalog.uploads}
     table: list[tuple[str, ...]] = [
@@ -76,10 +81,10 @@ def datasets(project: str) -> Listed:
             record.dataset,
             "being changed" if record.dataset in under_way else record.format,
             size_text(record.size),
-            f"{record.files_count} files",
+            _count(record.files_count, "file"),
             f"{record.created:%Y-%m-%d}",
             record.created_by,
-            record.title,
+            _title(record),
         )
         for record in catalog.records
     ]
@@ -89,7 +94,7 @@ def datasets(project: str) -> Listed:
             upload.dataset,
             "not complete",
             size_text(upload.size),
-            f"{upload.files_count} files",
+            _count(upload.files_count, "file"),
             f"{upload.began:%Y-%m-%d}",
             upload.by,
             "",
@@ -104,8 +109,32 @@ def datasets(project: str) -> Listed:
             {"dataset": one.dataset, "by": one.by, "began": format_time(one.began)}
             for one in catalog.uploads
         ],
+        "troubles": [{"key": one.key, "reason": one.reason} for one in catalog.troubles],
     }
     return Listed(sorted(table), document, tuple(str(one) for one in catalog.troubles))
+
+
+def all_datasets() -> Listed:
+    """The datasets of all projects that the person may read, named with their projects."""
+    table: list[tuple[str, ...]] = []
+    documents, troubles = [], []
+    for name, *_ in projects().table:
+        try:
+            listed = datasets(name)
+        except AccessDenied as refusal:
+            # Access that ended between the two questions.
+            troubles.append(str(refusal))
+            continue
+        table += [(f"{name}/{dataset}", *others) for dataset, *others in listed.table]
+        documents.append(listed.document)
+        troubles += [f"{name}: {trouble}" for trouble in listed.troubles]
+    return Listed(table, documents, tuple(troubles))
+
+
+def rebuild(project: str) -> records.Rebuilt:
+    """Make a project's catalog anew; raises as `Transfer.rebuild`."""
+    with _transfer(project, quiet=True, writing=True, whole=True) as transfer:
+        return transfer.rebuild()
 
 
 def files(dataset: str) -> Listed:
@@ -114,6 +143,25 @@ def files(dataset: str) -> Listed:
         manifest = transfer.manifest()
     table = [(size_text(one.size), one.sha256[:12], one.path) for one in manifest.files]
     return Listed(table, manifest.to_json())
+
+
+def rebuilt_in_words(project: str, made: records.Rebuilt) -> str:
+    """What `rebuild` did, in a sentence or two."""
+    written, removed, damaged = len(made.written), len(made.removed), len(made.troubles)
+    if not written and not removed and not damaged:
+        return f"The catalog of {project} was right: {_records(made.kept)}."
+    parts = []
+    if written:
+        parts.append(
+            f"{_records(written)} written anew ({', '.join(made.written[:_NAMED])}"
+            f"{', …' if written > _NAMED else ''})"
+        )
+    if removed:
+        parts.append(f"{_records(removed)} removed that had no dataset")
+    parts.append(f"{_records(made.kept)} right already")
+    if damaged:
+        parts.append(f"{damaged} not looked at, since the manifest cannot be read")
+    return f"The catalog of {project} is made anew: {', '.join(parts)}."
 
 
 def said_of(outcome: Outcome, verb: str) -> str:
@@ -130,9 +178,12 @@ def said_of(outcome: Outcome, verb: str) -> str:
 
 
 @contextmanager
-def _transfer(text: str, *, quiet: bool, writing: bool) -> Iterator[Transfer]:
+def _transfer(text: str, *, quiet: bool, writing: bool, whole: bool = False) -> Iterator[Transfer]:
+    """A connection to a dataset, or to a whole project."""
     name = Name.parse(text)
-    if writing and not name.dataset:
+    if whole and name.dataset:
+        raise WrongName(f"{text!r} is a dataset; write the project alone: {name.project}")
+    if writing and not whole and not name.dataset:
         raise WrongName(f"{text!r} names no dataset; write {text}/NAME-OF-THE-DATASET")
     progress = Progress()
     patience = Patience(note=progress.wait)
@@ -143,3 +194,17 @@ def _transfer(text: str, *, quiet: bool, writing: bool) -> Iterator[Transfer]:
                 yield transfer
         finally:
             transfer.close()
+
+
+def _title(record: Record) -> str:
+    if not record.embargoed(datetime.now(UTC).date()):
+        return record.title
+    return f"{record.title} (embargo until {record.embargo_until})".lstrip()
+
+
+def _records(count: int) -> str:
+    return _count(count, "record")
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

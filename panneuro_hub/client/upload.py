@@ -19,7 +19,7 @@ from typing import TypeVar
 from panneuro_hub.catalog import File
 from panneuro_hub.client.crew import Crew, Patience
 from panneuro_hub.client.errors import Conflict, FileProblem, StoreError
-from panneuro_hub.client.files import Local, read_whole, shown, still, unchanged
+from panneuro_hub.client.files import Local, conflict, read_whole, still, unchanged
 from panneuro_hub.client.large import Work, digest, find_begun
 from panneuro_hub.client.objects import Meta, Objects, digests, same_whole
 from panneuro_hub.client.parts import PART, Cut, cut
@@ -97,7 +97,7 @@ class Uploader:
         if self._replace:
             return []
         return [
-            _conflict(file)
+            conflict(file.path)
             for file in files
             if file.path in self._there and self._there[file.path].size != file.size
         ]
@@ -133,7 +133,7 @@ class Uploader:
             self._is_there(file, sha256)
             return
         if there is not None and not self._replace:
-            raise _conflict(file)
+            raise conflict(file.path)
         if not self._dry:
             self._put(file, data, sha256, md5)
         self._progress.move(file.size)
@@ -149,7 +149,7 @@ class Uploader:
             # Ours, where the answer to a request was lost and it was sent again.
             there = self._try(partial(self._objects.look, path))
             if there is None or not self._same(file, there, sha256, md5):
-                raise _conflict(file) from failure
+                raise conflict(file.path) from failure
 
     def _same(self, file: Local, there: Meta, sha256: str, md5: bytes) -> bool:
         if there.size != file.size:
@@ -164,7 +164,7 @@ class Uploader:
         if sha256 := self._sha256_if_there(file, plan, self._there.get(file.path)):
             self._is_there(file, sha256)
         elif file.path in self._there and not self._replace:
-            raise _conflict(file)
+            raise conflict(file.path)
         elif self._dry:
             self._progress.move(file.size)
             self._keep(file, "", moved=True)
@@ -204,7 +204,7 @@ class Uploader:
             found = self._sha256_if_there(file, plan, there)
             if found is None and failure.kind == "exists":
                 self._try(parts.abort)
-                raise _conflict(file) from failure
+                raise conflict(file.path) from failure
             if found is None:
                 raise
             sha256 = found
@@ -222,9 +222,3 @@ class Uploader:
 
     def _try(self, request: Callable[[], T]) -> T:
         return self._patience.keep_trying(request)
-
-
-def _conflict(file: Local) -> Conflict:
-    return Conflict(
-        f"{shown(file.path)}: something else is there under this name; --update replaces it"
-    )

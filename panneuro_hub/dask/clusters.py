@@ -25,9 +25,10 @@ from panneuro_hub.dask import messages, pool
 from panneuro_hub.dask.messages import Adapt
 from panneuro_hub.dask.options import CHOICE, cluster_options
 from panneuro_hub.dask.routes import answer_plainly, one_line
-from panneuro_hub.dask.service import Reported, Service
+from panneuro_hub.dask.service import Service
 from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.wire import Ticket
+from panneuro_hub.wire.clusters import Running
 from panneuro_hub.wire.state import Session
 
 # Much happens at once when many clusters adapt: one report tells it all.
@@ -402,7 +403,7 @@ class ClusterMixin(Backend):
         await self._give_to_who_waits()
         running = {c.session: c for c in clusters if c.active and c.session}
         stops = await self._service.report(
-            Reported(
+            Running(
                 session=session,
                 name=cluster.name,
                 workers=cluster.working,

@@ -124,7 +124,7 @@ class PanNeuroKubeBackend(ClusterMixin, KubeBackend):
         namespace = name.partition(".")[0]
         with contextlib.suppress(ApiException):  # it goes with its owner at the latest
             await self.core_client.delete_namespaced_secret(
-                pods.ticket_secret_name(session), namespace
+                attached.ticket_secret_name(session), namespace
             )
 
     async def begin(self, app: web.Application) -> None:
@@ -182,7 +182,7 @@ class PanNeuroKubeBackend(ClusterMixin, KubeBackend):
             "name": made["metadata"]["name"],
             "uid": made["metadata"]["uid"],
         }
-        name = pods.ticket_secret_name(config.panneuro["session"])
+        name = attached.ticket_secret_name(config.panneuro["session"])
         secret = attached.ticket_secret(
             name, ticket, {**labels, **self.get_labels(owner["name"])}, owner
         )

@@ -14,10 +14,17 @@ from typing import Any
 from dask_gateway_server.models import User
 from dask_gateway_server.options import Field, Options
 
-from panneuro_hub.access import Access, ClusterChoice, Person, cluster_choice, decide_all
+from panneuro_hub.access import (
+    Access,
+    ClusterChoice,
+    Person,
+    chosen_access,
+    cluster_choice,
+    decide_all,
+)
 from panneuro_hub.access.wording import listed, shorten
 from panneuro_hub.collaboration import Collaboration
-from panneuro_hub.errors import AccessDenied, InvalidChoice
+from panneuro_hub.errors import InvalidChoice
 from panneuro_hub.wire.keys import FOREIGN_KEYS
 
 CHOICE = "panneuro"
@@ -98,12 +105,7 @@ def choose(
     InvalidChoice
         If a project must be chosen and is not.
     """
-    chosen = project or _only_project(accesses)
-    access = accesses.get(chosen)
-    if access is None:
-        raise AccessDenied(
-            f"there is no project {shorten(chosen)}; yours are: {_list_open(accesses)}"
-        )
+    access = chosen_access(accesses, project)
     profiles = access.dask.worker_profiles if access.dask else ()
     images = [offer.name for offer in access.images]
     return cluster_choice(
@@ -219,17 +221,3 @@ def _fields(collaboration: Collaboration, accesses: Mapping[str, Access]) -> lis
         _Name("image", images, "Image"),
         _Variables("environment", default={}, label="Environment"),
     ]
-
-
-def _only_project(accesses: Mapping[str, Access]) -> str:
-    mine = [name for name, access in accesses.items() if access.level]
-    if len(mine) == 1:
-        return mine[0]
-    if not mine:
-        reasons = "; ".join(f"{name}: {access.reason}" for name, access in accesses.items())
-        raise AccessDenied(f"you have access to no project ({reasons})")
-    raise InvalidChoice(f"choose a project; yours are: {', '.join(mine)}")
-
-
-def _list_open(accesses: Mapping[str, Access]) -> str:
-    return ", ".join(name for name, access in accesses.items() if access.level) or "none"

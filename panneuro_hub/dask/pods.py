@@ -18,11 +18,6 @@ from panneuro_hub.wire.state import Session
 _SECURITY = {**pods.NOTEBOOK_SECURITY, "allowPrivilegeEscalation": False, "runAsUser": 1000}
 
 
-def ticket_secret_name(session_id: str) -> str:
-    """Name of the Secret with a cluster's ticket; new for every session."""
-    return f"panneuro-ticket-{session_id}"
-
-
 def cluster_config(
     collaboration: Collaboration,
     session: Session,
@@ -104,7 +99,7 @@ def _container(admins: Mapping[str, Any]) -> dict[str, Any]:
 def _pod(
     admins: Mapping[str, Any], agent: dict[str, Any], session: Session, placed: Mapping[str, Any]
 ) -> dict[str, Any]:
-    secret = ticket_secret_name(session.id)
+    secret = pods.ticket_secret_name(session.id)
     pod = {
         **admins,
         # The containers and volumes are added to the gateway's own.

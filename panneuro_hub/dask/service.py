@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote
 
@@ -18,27 +18,9 @@ from panneuro_hub.errors import (
     TicketRefused,
 )
 from panneuro_hub.wire import Ticket
+from panneuro_hub.wire.clusters import Running, Stop
 
 _TIMEOUT = aiohttp.ClientTimeout(total=20)
-
-
-@dataclass(frozen=True)
-class Reported:
-    """One cluster that runs, as the service is told; cores and memory are of one worker."""
-
-    session: str
-    name: str
-    workers: int
-    cores: float
-    memory: int
-
-
-@dataclass(frozen=True)
-class Stop:
-    """A session whose cluster must be stopped, and why."""
-
-    session: str
-    reason: str
 
 
 class Service:
@@ -79,7 +61,7 @@ class Service:
                 "must be of one version"
             ) from None
 
-    async def report(self, clusters: Iterable[Reported]) -> list[Stop]:
+    async def report(self, clusters: Iterable[Running]) -> list[Stop]:
         """Tell all that runs here; gives what must be stopped.
 
         Raises

@@ -109,6 +109,7 @@ def welcome(demo: Demo) -> str:
             "",
             *people,
             "",
+            f"Datasets, notebooks and who may do what are at {demo.hub_url}/services/panneuro/.",
             f"The collaboration is {demo.settings.collaboration}; edit it, and the hub follows.",
             f"Logs are in {Path(demo.settings.folder).parent / 'logs'}. Ctrl-C stops everything.",
             "",

@@ -17,6 +17,8 @@ _SPECTRUM = re.compile(
     r"(?P<seconds>\d+) seconds: half of the changes are slower than (?P<middle>\d+) Hz, "
     r"and (?P<below>[\d.]+)% slower than 200 Hz"
 )
+_READ = ("nhp-navigation", "shared-stimuli")  # the projects that a server in the first reads
+_HUMAN = "human-intracranial/"
 _BEFORE, _AFTER = 0.015, 0.005  # s: the notebook's window
 
 
@@ -26,6 +28,24 @@ def session(run: CellRun) -> str:
     if not first.startswith("nhp-navigation:"):
         raise DemoError(f"expected a session in nhp-navigation, but it says:\n{run.text}")
     return f"the notebook is in {first}"
+
+
+def datasets(run: CellRun) -> str:
+    """The catalogs of the projects that the session reads are listed, and no others."""
+    from panneuro_hub.demo.datasets import DATASETS  # seconds to import
+
+    seen = {word for word in run.text.split() if "/" in word}
+    expected = {one.name for one in DATASETS if one.project in _READ}
+    if not expected <= seen or any(name.startswith(_HUMAN) for name in seen):
+        raise DemoError(f"expected {', '.join(sorted(expected))}, but it lists:\n{run.text}")
+    return f"{len(expected)} datasets are found: {', '.join(sorted(expected))}"
+
+
+def opened(run: CellRun) -> str:
+    """The dataset opens as an xarray data set."""
+    if "xarray.Dataset" not in run.text or "spike_times" not in run.text:
+        raise DemoError(f"expected an xarray.Dataset with spike times, but saw:\n{run.text}")
+    return "a dataset opens as what it is: an xarray.Dataset with stimulus and spike times"
 
 
 def average(run: CellRun) -> str:
@@ -150,6 +170,8 @@ Confirmations = Mapping[str, Callable[[CellRun], str]]
 
 CONFIRMATIONS: Confirmations = {
     "session": session,
+    "datasets": datasets,
+    "opened": opened,
     "average": average,
     "refused": refused,
     "renewal": renewal,

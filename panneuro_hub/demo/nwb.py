@@ -30,6 +30,7 @@ def write_nwb(
     spike_times: NDArray[np.float64],
     name: str,
     store: ObjectStore,
+    subject: str = "",
 ) -> str:
     """Write one neuron and its stimulus below `store`.
 
@@ -44,6 +45,8 @@ def write_nwb(
     name : str
         What to call it, without an ending.
     store : ObjectStore
+    subject : str
+        What to call the animal; nothing is said of it where that is not given.
 
     Returns
     -------
@@ -51,6 +54,8 @@ def write_nwb(
         ``NAME.nwb.zarr`` or, on Python 3.11, ``NAME.nwb``.
     """
     content = _nwb_file(stimulus, rate, spike_times, name)
+    if subject:
+        content.subject = _grasshopper(subject)
     title = f"{name}.nwb.zarr" if HAS_NWB_ZARR else f"{name}.nwb"
     with tempfile.TemporaryDirectory(prefix="panneuro-nwb-") as folder:
         target = Path(folder, title)
@@ -96,3 +101,14 @@ def _nwb_file(
     )
     content.add_unit(spike_times=spike_times, obs_intervals=[[0.0, stimulus.size / rate]])
     return content
+
+
+def _grasshopper(name: str) -> Any:
+    from pynwb.file import Subject
+
+    return Subject(
+        subject_id=name,
+        species="Locusta migratoria",
+        sex="U",
+        description="An adult grasshopper; its age and sex are not known.",
+    )

@@ -1,4 +1,4 @@
-"""Real recordings for the demo's projects, from the data that nitime carries.
+"""Real recordings, from the data that nitime carries; `datasets` makes the demo's of them.
 
 They stand in for the laboratories' own: the projects of the example collaboration are
 about monkeys and patients, these are grasshoppers and a volunteer in a scanner, and each
@@ -14,23 +14,17 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import obstore
 import xarray as xr
 from numpy.typing import NDArray
-from obstore.store import ObjectStore, S3Store
+from obstore.store import ObjectStore
 from zarr.storage import ObjectStore as ZarrStore
 
 from panneuro_hub.demo.errors import DemoError
-from panneuro_hub.demo.nwb import write_nwb
-
-GRASSHOPPER = "grasshopper-receptor"
-FMRI = "event-related-fmri"
 
 _SAMPLING_INTERVAL = 50e-6  # s: the stimulus was sampled at 20 kHz
 _REPETITION_TIME = 2.0  # s, of the fMRI series
@@ -47,8 +41,6 @@ _FMRI_NOTE = (
     "fMRI of a volunteer who watched moving dots, voxels near area MT; in this demo it "
     "stands in for the laboratories' own human recordings."
 )
-
-Place = Callable[[str], ObjectStore]
 
 
 @dataclass(frozen=True)
@@ -159,9 +151,7 @@ def read_fmri() -> xr.Dataset:
 
     Source: nitime, ``doc/examples/event_related_fmri.py``.
     """
-    table = np.genfromtxt(
-        nitime_data() / f"{FMRI.replace('-', '_')}.csv", delimiter=",", names=True
-    )
+    table = np.genfromtxt(nitime_data() / "event_related_fmri.csv", delimiter=",", names=True)
     time = np.arange(table.size) * _REPETITION_TIME
     return xr.Dataset(
         {
@@ -179,65 +169,6 @@ def read_fmri() -> xr.Dataset:
             "source": "nitime 0.12 (nitime/data)",
             "repetition_time_s": _REPETITION_TIME,
         },
-    )
-
-
-def admin_place(
-    endpoint_url: str, bucket: str, region: str, access_key: str, secret_key: str
-) -> Place:
-    """Where to write: prefixes of a bucket, with keys that may write all of it."""
-
-    def place(prefix: str) -> ObjectStore:
-        return S3Store(
-            bucket,
-            prefix=prefix,
-            endpoint=endpoint_url,
-            region=region,
-            access_key_id=access_key,
-            secret_access_key=secret_key,
-            virtual_hosted_style_request=False,
-            client_options={"allow_http": endpoint_url.startswith("http://")},
-        )
-
-    return place
-
-
-def write_recordings(place: Place) -> tuple[str, ...]:
-    """Write everything that the demo's projects hold; what was there stays or is replaced.
-
-    Parameters
-    ----------
-    place : callable
-        Gives the store below a prefix (`admin_place`).
-
-    Returns
-    -------
-    tuple of str
-        What was written, below the bucket.
-    """
-    slow, fast = read_receptor(1), read_receptor(2)
-    fmri = read_fmri()
-    data_sets = {
-        f"shared-stimuli/gaussian-{slow.cutoff}hz.zarr": stimulus_dataset(slow),
-        f"shared-stimuli/gaussian-{fast.cutoff}hz.zarr": stimulus_dataset(fast),
-        f"nhp-navigation/{GRASSHOPPER}.zarr": receptor_dataset(slow),
-        f"nhp-categorization/{GRASSHOPPER}.zarr": receptor_dataset(fast),
-        f"human-intracranial/{FMRI}.zarr": fmri,
-        f"human-intracranial/release-2026/{FMRI}.zarr": fmri,
-    }
-    for prefix, data_set in data_sets.items():
-        write_zarr(data_set, place(prefix))
-    volumes = "human-intracranial/release-2026/volumes"
-    for volume in ("fmri1.nii.gz", "fmri2.nii.gz"):
-        obstore.put(place(volumes), volume, (nitime_data() / volume).read_bytes())
-    nwb = write_nwb(
-        slow.stimulus, slow.rate, slow.spike_times, GRASSHOPPER, place("nhp-navigation")
-    )
-    return (
-        *data_sets,
-        f"{volumes}/fmri1.nii.gz",
-        f"{volumes}/fmri2.nii.gz",
-        f"nhp-navigation/{nwb}",
     )
 
 

@@ -101,7 +101,7 @@ def running(folder: Path, renew_after_seconds: int, say: Say) -> Iterator[Demo]:
         gateway_settings(hub, ports[-1]).write(folder / "gateway.json")
         hub_process = start_hub(processes, hub, folder)
         # Meanwhile: both take a few seconds to start.
-        say(f"{len(load(store))} recordings are in s3://{BUCKET}")
+        say(f"{len(load(store))} datasets are in s3://{BUCKET}")
         provider.wait_ready()
         say(f"the identity provider answers at {provider.url}")
         hub_process.wait_ready(answers(f"{hub.hub_url}/hub/health"), _PATIENCE)
@@ -135,12 +135,12 @@ def notebook(name: str = NOTEBOOK) -> str:
 
 
 def load(store: SeaweedFS) -> tuple[str, ...]:
-    """Write the recordings into the store; see `write_recordings`."""
+    """Write the datasets into the store; see `write_datasets`."""
     # Seconds to import, which the rest of the demo need not wait for.
-    from panneuro_hub.demo.recordings import admin_place, write_recordings
+    from panneuro_hub.demo.datasets import admin_place, write_datasets
 
     place = admin_place(store.endpoint_url, store.bucket, store.region, *store.admin)
-    return write_recordings(place)
+    return write_datasets(place)
 
 
 def hub_settings(

@@ -10,10 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from panneuro_hub.access import Access
+from panneuro_hub.access import Access, chosen_access
 from panneuro_hub.access.types import Offer
 from panneuro_hub.access.wording import shorten
+from panneuro_hub.catalog.published import notebook_problem, split_label
 from panneuro_hub.errors import AccessDenied, InvalidChoice
+from panneuro_hub.names import is_name
+from panneuro_hub.wire.copies import COPY, IMAGE, read_copy
 
 OPTIONS = ("project", "profile", "image")
 # In the form every project has its own lists: profile--PROJECT and image--PROJECT.
@@ -63,6 +66,29 @@ def read_form(form: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
     }
 
 
+def read_next(address: str) -> dict[str, str]:
+    """What to tick in the form for who comes to open a copy of a notebook.
+
+    Parameters
+    ----------
+    address : str
+        Where they go once the server runs; untrusted.
+
+    Returns
+    -------
+    dict
+        ``project``, ``image`` and ``copy``, the notebook's name; nothing where they come
+        for something else.
+    """
+    said = read_copy(address)
+    project, _, rest = said.get(COPY, "").partition("/")
+    name, _ = split_label(rest)
+    if not is_name(project) or notebook_problem(name) is not None:
+        return {}
+    image = said.get(IMAGE, "")
+    return {"project": project, "copy": said[COPY]} | ({"image": image} if image else {})
+
+
 def field_name(option: str, project: str) -> str:
     """The form field of an option that every project has its own list of."""
     return f"{option}--{project}"
@@ -98,12 +124,8 @@ def choose(
             f"unknown option {shorten(unknown[0])}; a start takes {', '.join(OPTIONS)}"
         )
     asked = {option: _text(options, option) for option in OPTIONS}
-    project = asked["project"] or _only_project(accesses)
-    access = accesses.get(project)
-    if access is None:
-        raise AccessDenied(
-            f"there is no project {shorten(project)}; yours are: {_list_open(accesses)}"
-        )
+    access = chosen_access(accesses, asked["project"])
+    project = access.project
     if access.level is None:
         raise AccessDenied(f"you have no access to {project}: {access.reason}")
     profile = _offered("profile", asked["profile"], access.profiles, access)
@@ -119,20 +141,6 @@ def _text(options: Mapping[str, Any], option: str) -> str:
     if not isinstance(value, str) or len(value) > _LONGEST:
         raise InvalidChoice(f"{option} must be one name, as text")
     return value
-
-
-def _only_project(accesses: Mapping[str, Access]) -> str:
-    open_projects = [name for name, access in accesses.items() if access.level]
-    if len(open_projects) == 1:
-        return open_projects[0]
-    if not open_projects:
-        reasons = "; ".join(f"{name}: {access.reason}" for name, access in accesses.items())
-        raise AccessDenied(f"you have access to no project ({reasons})")
-    raise InvalidChoice(f"choose a project; yours are: {', '.join(open_projects)}")
-
-
-def _list_open(accesses: Mapping[str, Access]) -> str:
-    return ", ".join(name for name, access in accesses.items() if access.level) or "none"
 
 
 def _denials(access: Access, kind: str) -> str:

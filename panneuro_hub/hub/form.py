@@ -40,7 +40,10 @@ class ProjectOption(Option):
 
 
 def render_form(
-    collaboration: Collaboration, accesses: Mapping[str, Access], last: Mapping[str, Any]
+    collaboration: Collaboration,
+    accesses: Mapping[str, Access],
+    last: Mapping[str, Any],
+    wanted: Mapping[str, str] | None = None,
 ) -> str:
     """Make the form's HTML; everything in it is escaped by the template.
 
@@ -50,15 +53,24 @@ def render_form(
         The person's access in every project.
     last : mapping
         The options of the last start; untrusted, only compared with names.
+    wanted : mapping, optional
+        What `read_next` read for who comes to open a copy of a notebook; untrusted as well.
     """
-    projects = project_options(collaboration, accesses, last)
+    wanted = wanted or {}
+    ticked = {option: wanted[option] for option in ("project", "image") if option in wanted}
+    projects = project_options(collaboration, accesses, {**last, **ticked})
     closed = [
         (name, collaboration.projects[name].title, access.reason)
         for name, access in accesses.items()
         if access.level is None
     ]
     return _templates.get_template("start.html").render(
-        title=collaboration.title, projects=projects, closed=closed
+        title=collaboration.title,
+        projects=projects,
+        closed=closed,
+        copy=wanted.get("copy"),
+        copy_project=wanted.get("project"),
+        missing_image=_missing(projects, wanted),
     )
 
 
@@ -83,6 +95,14 @@ def project_options(
         )
         for name in names
     ]
+
+
+def _missing(projects: list[ProjectOption], wanted: Mapping[str, str]) -> str | None:
+    """The image that is wanted, where its project does not offer it."""
+    project = next((one for one in projects if one.name == wanted.get("project")), None)
+    offered = [option.name for option in project.images] if project else []
+    image = wanted.get("image")
+    return None if image in offered else image
 
 
 def _pick(names: list[str], last: Any) -> str | None:

@@ -4,21 +4,18 @@ Kubernetes tries for ever: that an image cannot be had, or that no node is large
 it says in a pod's status and events and goes on trying. What is read here is JSON as the
 API server sends it.
 
-Source: Kubernetes documentation, "Pod Lifecycle", and the API reference for Pod, Event
-and Node.
+Source: Kubernetes documentation, "Pod Lifecycle", and the API reference for Pod and Event.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from enum import Enum
-from typing import Any
 
 from panneuro_hub.attach.pods import LABEL
-from panneuro_hub.collaboration.quantities import format_memory
+from panneuro_hub.hub.amounts import Amounts, Object, in_words, most, too_much, wanted
 
 _NO_ROOM, _TOO_LARGE = "room", "size"
 _OFTEN = 3  # restarts, after which the next will end like them
@@ -39,20 +36,6 @@ _NO_NODE_COMES = "NotTriggerScaleUp"
 _NOT_NOW = re.compile(r"max .*size|limit|backoff|not ready|in progress", re.IGNORECASE)
 
 _KINDS = ("containers", "initContainers")
-
-_QUANTITY = re.compile(
-    r"(?P<number>[+-]?[0-9.]+(?:[eE][+-]?[0-9]{1,2})?)(?P<suffix>[KMGTPE]i|[numkMGTPE])?"
-)
-_SUFFIXES = {
-    "n": Decimal("1e-9"),
-    "u": Decimal("1e-6"),
-    "m": Decimal("1e-3"),
-    **{letter: Decimal(1000) ** power for power, letter in enumerate("kMGTPE", 1)},
-    **{f"{letter}i": Decimal(1024) ** power for power, letter in enumerate("KMGTPE", 1)},
-}
-
-Object = Mapping[str, Any]
-Amounts = Mapping[str, Decimal]
 
 
 class Hope(Enum):
@@ -101,7 +84,7 @@ def trouble(
     events : iterable of dict
         Those about the pod, in their order; about others of its name too.
     nodes : sequence of mapping of str to Decimal, or None
-        What every node can give to pods, where that is known; see `room`.
+        What every node can give to pods, where that is known; see `amounts.room`.
     """
     about = [one for one in events if one["involvedObject"].get("uid") == pod["metadata"]["uid"]]
     status = pod.get("status", {})
@@ -201,39 +184,6 @@ def _image(status: Object) -> str:
 # -- nodes ----------------------------------------------------------------------------------
 
 
-def room(node: Object) -> dict[str, Decimal]:
-    """What a node can give to pods, were it empty; nothing that is no number."""
-    return _amounts(node.get("status", {}).get("allocatable") or {})
-
-
-def wanted(pod: Object) -> dict[str, Decimal]:
-    """What a pod asks a node for: its containers together, or its largest first container.
-
-    Source: Kubernetes documentation, "Init Containers", section "Resource sharing within
-    containers".
-    """
-    spec = pod["spec"]
-    together: dict[str, Decimal] = {}
-    for container in spec.get("containers", ()):
-        for name, amount in _requests(container).items():
-            together[name] = together.get(name, Decimal(0)) + amount
-    for container in spec.get("initContainers", ()):
-        for name, amount in _requests(container).items():
-            together[name] = max(together.get(name, Decimal(0)), amount)
-    return together
-
-
-def _requests(container: Object) -> dict[str, Decimal]:
-    return _amounts(container.get("resources", {}).get("requests") or {})
-
-
-def too_much(asked: Amounts, nodes: Sequence[Amounts]) -> bool:
-    """Whether none of the nodes, were it empty, could hold what is asked for."""
-    return bool(nodes) and not any(
-        all(amount <= node.get(name, 0) for name, amount in asked.items()) for node in nodes
-    )
-
-
 def _without_node(
     pod: Object, message: str, events: Sequence[Object], nodes: Sequence[Amounts] | None
 ) -> Trouble:
@@ -247,11 +197,11 @@ def _without_node(
     if is_too_large:
         text = (
             f"no node of this cluster is large enough for {named}, which needs "
-            f"{_listed(asked)}: the most that a node has is {_listed(_most(nodes or (), asked))}"
+            f"{in_words(asked)}: the most that a node has is {in_words(most(nodes or (), asked))}"
         )
         hope = Hope.LITTLE
     else:
-        text = f"no node has room for {named} now, which needs {_listed(asked)}"
+        text = f"no node has room for {named} now, which needs {in_words(asked)}"
         text = f"{text}: {_short(message)}" if message else text
         hope = Hope.SOME
     # Where a node is large enough, somebody may leave it.
@@ -275,24 +225,6 @@ def _autoscaler(events: Sequence[Object]) -> tuple[bool, str]:
         if event.get("reason") == _NO_NODE_COMES:
             return False, (event.get("message") or "").partition(":")[2].strip()
     return False, ""
-
-
-def _most(nodes: Iterable[Amounts], names: Iterable[str]) -> dict[str, Decimal]:
-    listed = list(nodes)
-    return {name: max(node.get(name, Decimal(0)) for node in listed) for name in names}
-
-
-def _listed(amounts: Amounts) -> str:
-    words = []
-    for name in sorted(amounts, key=lambda name: (name not in ("cpu", "memory"), name)):
-        amount = amounts[name]
-        if name == "cpu":
-            words.append(f"{amount.normalize():f} core" + ("" if amount == 1 else "s"))
-        elif name == "memory":
-            words.append(f"{format_memory(int(amount))} memory")
-        else:
-            words.append(f"{amount.normalize():f} {name}")
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def _unplaced(status: Object) -> str | None:
@@ -381,19 +313,3 @@ def _short(text: str) -> str:
     """One line of another program's words, without its full stop."""
     line = " ".join(text.split()).rstrip(". ")
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
-
-
-def _amounts(quantities: Mapping[str, Any]) -> dict[str, Decimal]:
-    read = ((name, _number(value)) for name, value in quantities.items())
-    return {name: amount for name, amount in read if amount is not None}
-
-
-def _number(quantity: Any) -> Decimal | None:
-    """A quantity such as ``500m``, ``2`` or ``8Gi`` as a number."""
-    match = _QUANTITY.fullmatch(str(quantity))
-    if match is None:
-        return None
-    try:
-        return Decimal(match["number"]) * _SUFFIXES.get(match["suffix"] or "", Decimal(1))
-    except InvalidOperation:
-        return None

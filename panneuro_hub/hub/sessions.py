@@ -14,16 +14,20 @@ from jupyterhub.spawner import Spawner, SpawnException
 from traitlets import Unicode, default
 
 from panneuro_hub.access import Access, Person, decide_all
-from panneuro_hub.attach.environment import environment, gateway_environment
+from panneuro_hub.attach.environment import (
+    choice_environment,
+    environment,
+    gateway_environment,
+)
 from panneuro_hub.collaboration import Collaboration, S3Store
 from panneuro_hub.errors import AccessDenied, InvalidChoice
 from panneuro_hub.hub import live
-from panneuro_hub.hub.choice import Choice, choose, read_form
+from panneuro_hub.hub.choice import Choice, choose, read_form, read_next
 from panneuro_hub.hub.form import render_form
 from panneuro_hub.hub.session import decisions
 from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.keys import FOREIGN_KEYS
-from panneuro_hub.wire.state import STATE_KEY, Session
+from panneuro_hub.wire.state import MORE_KEY, STATE_KEY, Session
 
 
 def refusal(error: AccessDenied | InvalidChoice) -> SpawnException:
@@ -42,7 +46,11 @@ def refusal(error: AccessDenied | InvalidChoice) -> SpawnException:
 async def start_form(spawner: SessionMixin) -> str:
     """The start form of the spawner's person; see `panneuro_hub.hub.form`."""
     collaboration = live.collaboration(spawner.collaboration_file)
-    return render_form(collaboration, spawner.accesses(collaboration), spawner.user_options)
+    # JupyterHub puts the request there for the form to look at.
+    handler = getattr(spawner, "handler", None)
+    wanted = read_next(handler.get_argument("next", "")) if handler is not None else {}
+    accesses = spawner.accesses(collaboration)
+    return render_form(collaboration, accesses, spawner.user_options, wanted)
 
 
 class SessionMixin(Spawner):
@@ -118,9 +126,10 @@ class SessionMixin(Spawner):
             except Exception:
                 self._remember(self._last_options)
                 raise
-        # JupyterHub has stored the options before anybody checked them: store
-        # what was checked, so that the next start without options can use it.
-        self._remember({**(user_options if admins_own else {}), **choice.to_options()})
+        # JupyterHub has stored the options before anybody checked them: what was checked is
+        # for the next start without options. `start` stores it, with what is written then.
+        self._last_options = {**(user_options if admins_own else {}), **choice.to_options()}
+        self.user_options = self._last_options
 
     def _remember(self, options: dict[str, Any]) -> None:
         self._last_options = options
@@ -153,7 +162,9 @@ class SessionMixin(Spawner):
         self.session = self.session.with_ticket(self.ticket)
         try:
             await self.keep_ticket(self.ticket)
-            return await super().start()
+            address = await super().start()
+            self._remember(self._last_options)
+            return address
         finally:
             # Only the session itself knows its ticket from here on.
             self.ticket = None
@@ -187,17 +198,16 @@ class SessionMixin(Spawner):
                 self.log.warning("%s is not passed to %s", name, self._log_name)
         if self.session is not None:
             env |= environment(self.store(), self.session.project, self.service_url)
+            env |= choice_environment(self.session.profile, self.session.image)
             if self.gateway_url:
-                env |= self._gateway_environment(self.session, env["JUPYTERHUB_BASE_URL"])
+                env |= self._gateway_environment(env["JUPYTERHUB_BASE_URL"])
         return env
 
-    def _gateway_environment(self, session: Session, base_url: str) -> dict[str, str]:
+    def _gateway_environment(self, base_url: str) -> dict[str, str]:
         return gateway_environment(
             self.gateway_url,
             self.gateway_public_url or f"{base_url}services/dask-gateway",
             self.gateway_proxy_address or None,
-            session.profile,
-            session.image,
         )
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
@@ -211,7 +221,8 @@ class SessionMixin(Spawner):
         """The state to keep over a restart of the hub, with the session in it."""
         state: dict[str, Any] = super().get_state()
         if self.session is not None:
-            state[STATE_KEY] = self.session.to_state()
+            more = bool(getattr(self.user, "allow_named_servers", False))
+            state[STATE_KEY] = {**self.session.to_state(), MORE_KEY: more}
         return state
 
     def load_state(self, state: dict[str, Any]) -> None:

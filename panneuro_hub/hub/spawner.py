@@ -102,7 +102,7 @@ class PanNeuroSpawner(SessionMixin, WatchedSpawner):
         """Name of the Secret with the session's ticket; new for every session."""
         if self.session is None:
             raise PanNeuroError("there is no session, and so no Secret for its ticket")
-        return f"panneuro-ticket-{self.session.id}"
+        return pods.ticket_secret_name(self.session.id)
 
     def get_env(self) -> dict[str, Any]:
         """The notebook container's environment, which says where the agent is."""

@@ -16,11 +16,13 @@ from traitlets import Float
 
 from panneuro_hub.attach import pods
 from panneuro_hub.hub import reasons
+from panneuro_hub.hub.amounts import Amounts, room
 from panneuro_hub.wire.state import Session
 
 _OWNER = "hub.jupyter.org/username"  # KubeSpawner's annotation of what it makes
 _LOOK_EVERY = 1.0  # s, at the status of a pod that starts; it is in memory
-_KNOCK_EVERY = 0.2  # s, at the door of a server that runs and does not listen yet
+_KNOCK_EVERY = 0.5  # s, at the door of a server that runs and does not listen yet
+_KNOCK_LESS = 0.1  # of what has passed already, where that is more
 _LIST_NODES_EVERY = 30.0  # s, while a pod finds no room
 _WORDS_BEFORE = 5.0  # s, before JupyterHub's own timeout, which has no words
 
@@ -93,8 +95,11 @@ class WatchedSpawner(KubeSpawner):
         # at once. And the first start of a day takes longer than JupyterHub's http_timeout.
         url: str = await super()._start()
         address = urlsplit(url)
+        # Each look costs the hub half a millisecond: fewer, the longer it takes.
+        clock = asyncio.get_running_loop().time
+        since = clock()
         while not await listens(address.hostname, address.port):  # noqa: ASYNC110 - it tells nobody
-            await asyncio.sleep(_KNOCK_EVERY)
+            await asyncio.sleep(max(_KNOCK_EVERY, _KNOCK_LESS * (clock() - since)))
         return url
 
     async def _hopeless(self) -> reasons.Trouble:
@@ -113,7 +118,7 @@ class WatchedSpawner(KubeSpawner):
                 return trouble
             await asyncio.sleep(_LOOK_EVERY)
 
-    def _trouble(self, nodes: Sequence[reasons.Amounts] | None) -> reasons.Trouble | None:
+    def _trouble(self, nodes: Sequence[Amounts] | None) -> reasons.Trouble | None:
         seen = self.pod_reflector.pods if self.pod_reflector else {}
         pod = seen.get(f"{self.namespace}/{self.pod_name}")
         # One of the same name, of an earlier session, is on its way out.
@@ -131,7 +136,7 @@ class WatchedSpawner(KubeSpawner):
         except (ApiException, ClientError, TimeoutError, ValueError) as error:
             self.log.info("The nodes cannot be listed: %s", getattr(error, "status", error))
             return None
-        return [reasons.room(node) for node in found["items"]] if "items" in found else None
+        return [room(node) for node in found["items"]] if "items" in found else None
 
     def _refusal(self, error: ApiException) -> reasons.Trouble:
         try:

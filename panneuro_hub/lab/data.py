@@ -101,6 +101,8 @@ def open_zarr(path: str, **kwargs: Any) -> xarray.Dataset:
     ):
         # A group without consolidated metadata opens as well; that is no news for its reader.
         warnings.filterwarnings("ignore", "Failed to open Zarr store with consolidated")
+        # A dataset's manifest lies beside what Zarr put there.
+        warnings.filterwarnings("ignore", "Object at .* is not recognized as a component")
         reader = ObjectStore(store_at(view, place), read_only=True)
         dataset: xarray.Dataset = xarray.open_zarr(reader, **kwargs)
     return dataset

@@ -10,9 +10,10 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from panneuro_hub.catalog.formats import Thing, things
+from panneuro_hub.catalog.found import size_of
 from panneuro_hub.lab.here import NothingThere
 from panneuro_hub.lab.objects import ObjectFile, object_file
-from panneuro_hub.lab.shown import plain, size_of, table, table_html
+from panneuro_hub.lab.shown import plain, table, table_html
 from panneuro_hub.lab.spots import Spot
 
 if TYPE_CHECKING:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
-from datetime import UTC, date, datetime
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, overload
 
-from panneuro_hub.catalog.manifest import Record, Upload
+from panneuro_hub.catalog.found import COLUMNS, found_in
+from panneuro_hub.catalog.found import Found as Listed
+from panneuro_hub.catalog.manifest import Record
 from panneuro_hub.catalog.records import Listing, listing
 from panneuro_hub.errors import AccessDenied, PanNeuroError, ServiceUnavailable
 from panneuro_hub.lab.here import NothingThere, session
 from panneuro_hub.lab.refusals import plainly
-from panneuro_hub.lab.shown import size_of, table, table_html
+from panneuro_hub.lab.shown import table, table_html
 from panneuro_hub.lab.spots import Spot, spot
 from panneuro_hub.wire import SessionView
 
@@ -22,83 +23,16 @@ if TYPE_CHECKING:
     import pandas
 
 _AT_ONCE = 8  # projects
-_SUBJECTS = 3  # named in a row
 
 
-@dataclass(frozen=True)
-class Found:
-    """One dataset of a listing.
-
-    Parameters
-    ----------
-    name : str
-        ``PROJECT/DATASET``, as `lab.open` takes it.
-    project : str
-        The project in whose catalog it stands.
-    record : Record or None
-        What the catalog has of it; `None` while the first upload is not complete.
-    upload : Upload or None
-        The upload that is under way, or was broken off.
-    frozen : bool
-        Whether this session, though it may write the project, may not write here.
-    """
-
-    name: str
-    project: str
-    record: Record | None
-    upload: Upload | None
-    frozen: bool
-
-    @property
-    def complete(self) -> bool:
-        """Whether all files that its makers meant to send are there."""
-        return self.record is not None
-
-    @property
-    def state(self) -> str:
-        """In few words: complete or not, embargoed, frozen."""
-        words = []
-        if self.upload is not None:
-            doing = "being changed" if self.complete else "not complete"
-            words.append(f"{doing} (by {self.upload.by}, since {self.upload.began:%Y-%m-%d %H:%M})")
-        if self.record is not None and self.record.embargoed(_today()):
-            words.append(f"embargo until {self.record.embargo_until}")
-        if self.frozen:
-            words.append("frozen")
-        return ", ".join(words)
+class Found(Listed):
+    """One dataset of a listing, which can be opened; see `panneuro_hub.catalog.found.Found`."""
 
     def open(self, **kwargs: Any) -> Any:
         """Open it, as `lab.open` does."""
         from panneuro_hub.lab.opening import open as open_dataset
 
         return open_dataset(self.name, **kwargs)
-
-    def row(self) -> dict[str, str]:
-        """As it stands in a table."""
-        record, upload = self.record, self.upload
-        if record is None:
-            size = f"of {size_of(upload.size)}" if upload else ""
-            return {**dict.fromkeys(_COLUMNS, ""), "dataset": self.name, "size": size} | {
-                "state": self.state
-            }
-        named = ", ".join(record.subjects[:_SUBJECTS])
-        more = len(record.subjects) - _SUBJECTS
-        return {
-            "dataset": self.name,
-            "title": record.title,
-            "who": record.created_by,
-            "when": f"{record.created:%Y-%m-%d}",
-            "size": size_of(record.size),
-            "format": record.format,
-            "modality": ", ".join(record.modalities),
-            "subjects": f"{named} and {more} more" if more > 0 else named,
-            "state": self.state,
-        }
-
-
-_COLUMNS = (
-    *("dataset", "title", "who", "when", "size", "format", "modality", "subjects", "state"),
-)
 
 
 class Datasets(Sequence[Found]):
@@ -139,8 +73,7 @@ class Datasets(Sequence[Found]):
 
     def find(self, words: str) -> Datasets:
         """Those whose name, title, description, people, format or subjects have all `words`."""
-        wanted = words.casefold().split()
-        return Datasets([one for one in self._found if all(word in _text(one) for word in wanted)])
+        return Datasets([one for one in self._found if one.has(words)])
 
     def to_pandas(self) -> pandas.DataFrame:
         """Everything that the catalogs say, as a data frame; a row each."""
@@ -169,7 +102,7 @@ class Datasets(Sequence[Found]):
     def _rows(self) -> list[dict[str, str]]:
         rows = [one.row() for one in self._found]
         # A column that says nothing of any dataset is not shown.
-        shown = [name for name in _COLUMNS if name == "dataset" or any(row[name] for row in rows)]
+        shown = [name for name in COLUMNS if name == "dataset" or any(row[name] for row in rows)]
         return [{name: row[name] for name in shown} for row in rows]
 
 
@@ -229,38 +162,10 @@ def _listing(place: Spot) -> Listing | PanNeuroError:
 
 
 def _found(place: Spot, listed: Listing) -> Iterator[Found]:
-    uploads = {upload.dataset: upload for upload in listed.uploads}
-    records = {record.dataset: record for record in listed.records}
-    for dataset in records.keys() | uploads.keys():
-        yield Found(
-            f"{place.project}/{dataset}",
-            place.project,
-            records.get(dataset),
-            uploads.get(dataset),
-            _is_frozen(place.view, f"{place.root.uri}{dataset}/"),
-        )
-
-
-def _is_frozen(view: SessionView, uri: str) -> bool:
-    return any(
-        "frozen" in denial.reason and uri.startswith(denial.what.removeprefix("write "))
-        for denial in view.denied
-        if denial.what.startswith("write s3://")
-    )
-
-
-def _text(one: Found) -> str:
-    record = one.record
-    words = [one.name]
-    if record is not None:
-        words += [record.title, record.description, record.created_by, record.format]
-        words += [*record.modalities, *record.subjects]
-    return " ".join(words).casefold()
+    denied = place.view.denied
+    for one in found_in(place.project, place.root.uri, listed, denied):
+        yield Found(one.name, one.project, one.record, one.upload, one.frozen)
 
 
 def _note(text: str) -> str:
     return "note: " + " ".join("".join(c if c.isprintable() else " " for c in text).split())
-
-
-def _today() -> date:
-    return datetime.now(UTC).date()

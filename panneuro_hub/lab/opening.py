@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from obstore.exceptions import NotFoundError
 
 from panneuro_hub.catalog.formats import Kind, Thing, is_documentation, kind_of, things
+from panneuro_hub.catalog.found import size_of
 from panneuro_hub.catalog.keys import OWN, enclosing, manifest_key, upload_key
 from panneuro_hub.catalog.manifest import Upload
 from panneuro_hub.catalog.reading import Malformed
@@ -22,7 +23,6 @@ from panneuro_hub.lab.listings import datasets
 from panneuro_hub.lab.objects import ObjectFile, object_file
 from panneuro_hub.lab.readers import Unreadable, read_file, read_zarr
 from panneuro_hub.lab.refusals import plainly
-from panneuro_hub.lab.shown import size_of
 from panneuro_hub.lab.spots import Spot, spot
 
 if TYPE_CHECKING:

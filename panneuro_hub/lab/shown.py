@@ -6,7 +6,6 @@ import html
 from collections.abc import Mapping, Sequence
 
 _LONGEST = 60  # characters of a cell
-_UNITS = ("kB", "MB", "GB", "TB", "PB")
 
 Row = Mapping[str, str]
 
@@ -15,16 +14,6 @@ def plain(text: str) -> str:
     """`text` as one printable line, shortened where it is long."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
-
-
-def size_of(count: int) -> str:
-    """A number of bytes for people: ``346 kB``."""
-    if count < 1000:
-        return f"{count} B"
-    number, unit = count / 1000, 0
-    while number >= 999.5 and unit < len(_UNITS) - 1:
-        number, unit = number / 1000, unit + 1
-    return f"{number:.1f} {_UNITS[unit]}" if number < 9.95 else f"{number:.0f} {_UNITS[unit]}"
 
 
 def table(rows: Sequence[Row], indent: int = 0) -> list[str]:

@@ -21,7 +21,13 @@ from tornado.ioloop import PeriodicCallback
 
 from panneuro_hub.current import Current
 from panneuro_hub.errors import PanNeuroError, ServiceUnavailable
-from panneuro_hub.service import dashboard_handlers, login, monitoring
+from panneuro_hub.service import (
+    dashboard_handlers,
+    data_pages,
+    login,
+    monitoring,
+    notebook_pages,
+)
 from panneuro_hub.service.clusters import Clusters
 from panneuro_hub.service.dashboards import Dashboards
 from panneuro_hub.service.database import Database
@@ -39,7 +45,10 @@ from panneuro_hub.service.ledger import Ledger
 from panneuro_hub.service.logins import Logins
 from panneuro_hub.service.membership import Members
 from panneuro_hub.service.metrics import StoreCalls
+from panneuro_hub.service.notebooks import Notebooks
 from panneuro_hub.service.register import Register
+from panneuro_hub.service.shelves import Shelves
+from panneuro_hub.service.viewing import Viewing
 from panneuro_hub.vending import Vending
 
 _log = logging.getLogger("panneuro.service")
@@ -118,6 +127,7 @@ def make_app(
     gateways: Sequence[str] = (),
     calls: StoreCalls | None = None,
     logins: Logins | None = None,
+    notebooks: Notebooks | None = None,
 ) -> web.Application:
     """The Tornado application, under the hub's prefix for it.
 
@@ -129,6 +139,8 @@ def make_app(
         What counts the issuer's calls of stores, for the metrics.
     logins : Logins, optional
         Logins of people's own machines; without it there are none.
+    notebooks : Notebooks, optional
+        What reads projects for pages; without it there are no pages of data.
     """
     given = {"issuer": issuer}
     asked = {"clusters": Clusters(issuer), "gateways": Gateways(hub.api_url, gateways)}
@@ -146,6 +158,8 @@ def make_app(
             *monitoring.routes(prefix, issuer, calls or StoreCalls()),
             *dashboard_handlers.routes(prefix, Dashboards(issuer), tuple(gateways)),
             *(login.routes(prefix, issuer, logins) if logins else ()),
+            *(data_pages.routes(prefix, notebooks.shelves) if notebooks else ()),
+            *(notebook_pages.routes(prefix, notebooks) if notebooks else ()),
         ],
         # The same in every replica, and as secret as the token that it is made of.
         cookie_secret=hashlib.sha256(f"panneuro cookies {hub.token}".encode()).digest(),
@@ -184,7 +198,10 @@ async def serve(hub: Hub, settings: Settings) -> None:
         stack.push_async_callback(members.close)
         issuer = Issuer(current, members, register, vending, ledger, Refusals())
         stack.enter_context(sweeping(register))
-        app = make_app(issuer, hub, settings.gateways, calls, Logins(database))
+        viewing = Viewing(issuer)
+        stack.push_async_callback(viewing.close)
+        notebooks = Notebooks(Shelves(issuer, viewing))
+        app = make_app(issuer, hub, settings.gateways, calls, Logins(database), notebooks)
         await stack.enter_async_context(listening(app, hub))
         _log.info("Serving %s at %s%s", current.collaboration.name, hub.listen, hub.prefix)
         await told_to_stop()

@@ -11,8 +11,9 @@ from panneuro_hub.access import Access, Person, cluster_choice, decide
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.errors import AccessDenied, ServiceUnavailable
 from panneuro_hub.service.issue import Issuer, Session
-from panneuro_hub.service.register import Registered, Running
+from panneuro_hub.service.register import Registered
 from panneuro_hub.wire import Ticket
+from panneuro_hub.wire.clusters import Running, Stop
 
 _log = logging.getLogger("panneuro.service")
 
@@ -25,14 +26,6 @@ class Wish:
     project: str
     profile: str
     image: str | None
-
-
-@dataclass(frozen=True)
-class Stop:
-    """A session whose cluster must stop, and why, for its person."""
-
-    session: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -62,9 +55,7 @@ class Clusters:
         ServiceUnavailable
             If the hub or the database does not answer.
         """
-        member = await self.issuer.members.member(wish.user)
-        if member is None:
-            raise AccessDenied(f"the hub knows nobody called {wish.user}")
+        member = await self.issuer.members.known(wish.user)
         collaboration = self.issuer.current.collaboration
         access = _decide(collaboration, member.person, wish.project)
         try:

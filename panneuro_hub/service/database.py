@@ -129,6 +129,11 @@ def make_engine(url: str) -> Engine:
     return engine
 
 
+def utc_now() -> datetime:
+    """The time now; aware."""
+    return datetime.now(UTC)
+
+
 def naive(moment: datetime) -> datetime:
     """A time as the tables have it: SQLite keeps no zone, so it is UTC, always."""
     return moment.astimezone(UTC).replace(tzinfo=None)

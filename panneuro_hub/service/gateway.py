@@ -14,7 +14,7 @@ from panneuro_hub.errors import AccessDenied, InvalidChoice, ServiceUnavailable
 from panneuro_hub.service.clusters import Clusters, Wish
 from panneuro_hub.service.handlers import ApiHandler, in_words
 from panneuro_hub.service.kept import Kept
-from panneuro_hub.service.register import Running
+from panneuro_hub.wire.clusters import Running
 
 _KEEP_SECONDS = 60.0
 _TIMEOUT_SECONDS = 10.0
@@ -165,14 +165,14 @@ def read_report(body: bytes) -> list[Running]:
     if not isinstance(clusters, list) or len(clusters) > _MOST_CLUSTERS:
         raise InvalidChoice(f"clusters must be a list of {_MOST_CLUSTERS} at most")
     running = [_running(_object(each, "each of clusters")) for each in clusters]
-    if len({each.id for each in running}) < len(running):
+    if len({each.session for each in running}) < len(running):
         raise InvalidChoice("clusters must name each session once")
     return running
 
 
 def _running(document: Mapping[str, Any]) -> Running:
     return Running(
-        id=_matching(document, "session", _SESSION, "16 hexadecimal digits"),
+        session=_matching(document, "session", _SESSION, "16 hexadecimal digits"),
         name=_matching(document, "name", _CLUSTER, "letters, digits and . _ -"),
         workers=int(_number(document, "workers", _MOST_WORKERS, whole=True)),
         cores=float(_number(document, "cores", _MOST_CORES)),

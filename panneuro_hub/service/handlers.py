@@ -24,7 +24,10 @@ from panneuro_hub.errors import (
 )
 from panneuro_hub.service.dashboards import NoDashboard
 from panneuro_hub.service.issue import Issuer
+from panneuro_hub.service.logins import NoLogin, TooMany
 from panneuro_hub.service.page import render_access, render_problem
+from panneuro_hub.service.rendering import Unrenderable
+from panneuro_hub.service.viewing import NothingHere
 
 _SCHEME = "panneuro-ticket "
 _RETRY_SECONDS = 5.0
@@ -33,7 +36,11 @@ _STATUS: dict[type[PanNeuroError], int] = {
     AccessDenied: 403,
     TicketRefused: 403,
     NoDashboard: 404,
+    NothingHere: 404,
+    Unrenderable: 422,
     InvalidChoice: 400,
+    NoLogin: 401,
+    TooMany: 429,
     VendingError: 503,
     ServiceUnavailable: 503,
 }
@@ -82,7 +89,7 @@ class Handler(web.RequestHandler):
     def refuse(self, error: PanNeuroError) -> None:
         """Answer an error that was foreseen."""
         self.set_status(next(code for kind, code in _STATUS.items() if isinstance(error, kind)))
-        if self.get_status() == 503:
+        if self.get_status() in (429, 503):
             wait = getattr(error, "retry_after", None) or _RETRY_SECONDS
             self.set_header("Retry-After", str(math.ceil(wait)))
         self.say(str(error))

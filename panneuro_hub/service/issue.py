@@ -12,6 +12,7 @@ from panneuro_hub.access import Access, decide, decide_all, session_view
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.current import Current
 from panneuro_hub.errors import AccessDenied, PanNeuroError, TicketRefused
+from panneuro_hub.service.kept import remember
 from panneuro_hub.service.ledger import Entry, Ledger
 from panneuro_hub.service.membership import Member, Members
 from panneuro_hub.service.register import Register
@@ -88,12 +89,26 @@ class Issuer:
             raise
         if ticket.kind == "register":
             self.members.is_active(person)
+        return await self.issue(collaboration, access, session)
+
+    async def issue(
+        self, collaboration: Collaboration, access: Access, session: Session
+    ) -> Credential:
+        """A credential for exactly the grants of `access`, as it was decided now.
+
+        Raises
+        ------
+        AccessDenied
+            If there are none.
+        VendingError, ServiceUnavailable
+            If a part that is needed does not work now.
+        """
         issued = await self.vending.credential(
             Request(
                 session=session.id,
-                person=person,
-                project=session.project,
-                store=collaboration.stores[collaboration.projects[session.project].store],
+                person=access.person.name,
+                project=access.project,
+                store=collaboration.stores[collaboration.projects[access.project].store],
                 grants=access.grants,
             ),
             # Before anybody gets it: what cannot be recorded is not issued.
@@ -121,12 +136,12 @@ class Issuer:
 
         Raises
         ------
+        AccessDenied
+            If the hub does not know the person.
         ServiceUnavailable
             If the hub does not answer.
         """
-        member = await self.members.member(name)
-        if member is None:
-            raise AccessDenied(f"the hub knows nobody called {name}")
+        member = await self.members.known(name)
         collaboration = self.current.collaboration
         return collaboration, decide_all(collaboration, member.person, datetime.now(UTC))
 
@@ -163,11 +178,9 @@ class Issuer:
             or not found.runs(datetime.now(UTC))
         ):
             raise TicketRefused("the session of this ticket has ended; begin a new one")
-        person = await self.members.member(found.person)
-        if person is None:
-            raise AccessDenied(f"the hub knows nobody called {found.person}")
+        member = await self.members.known(found.person)
         what = f"{found.kind} {found.id[:8]}… of {found.project}"
-        return person, Session(found.id, found.project, what)
+        return member, Session(found.id, found.project, what)
 
     def _access(self, member: Member, session: Session) -> tuple[Collaboration, Access]:
         # Read once for each answer: the file may change between a decision and its store.
@@ -189,10 +202,7 @@ class Refusals:
         last = self._seen.get(refusal)
         if last is not None and now - last < _REFUSAL_SECONDS:
             return False
-        self._seen[refusal] = now
-        self._seen.move_to_end(refusal)
-        while len(self._seen) > _REFUSALS_KEPT:
-            self._seen.popitem(last=False)
+        remember(self._seen, refusal, now, _REFUSALS_KEPT)
         return True
 
 

@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 from panneuro_hub.errors import ServiceUnavailable
 
 T = TypeVar("T")
+N = TypeVar("N")
 
 _KEPT = 10_000
 # Names come from tickets and headers that anybody can write. For those behind which there
@@ -102,9 +103,14 @@ class Kept(Generic[T]):
         self._known.pop(name, None)
         self._unknown.pop(name, None)
         if answer is None:
-            self._unknown[name] = read
+            remember(self._unknown, name, read, _KEPT)
         else:
-            self._known[name] = (read, answer)
-        for kept in (self._known, self._unknown):
-            while len(kept) > _KEPT:
-                kept.popitem(last=False)
+            remember(self._known, name, (read, answer), _KEPT)
+
+
+def remember(kept: OrderedDict[N, T], name: N, value: T, most: int) -> None:
+    """Put something in as the newest; what is oldest goes where there are more than `most`."""
+    kept[name] = value
+    kept.move_to_end(name)
+    while len(kept) > most:
+        kept.popitem(last=False)

@@ -10,8 +10,8 @@ from urllib.parse import quote
 from jupyterhub.utils import get_browser_protocol
 from tornado import web
 
-from panneuro_hub.access import decide, decide_all, session_view
-from panneuro_hub.errors import AccessDenied, InvalidChoice, PanNeuroError
+from panneuro_hub.access import session_view
+from panneuro_hub.errors import AccessDenied, InvalidChoice
 from panneuro_hub.names import is_name
 from panneuro_hub.service.handlers import (
     ApiHandler,
@@ -22,7 +22,7 @@ from panneuro_hub.service.handlers import (
 )
 from panneuro_hub.service.issue import Issuer, Session
 from panneuro_hub.service.logins import Login, Logins, NoLogin, TooMany
-from panneuro_hub.service.page import render_login, render_problem
+from panneuro_hub.service.page import Around, render_login, render_problem
 from panneuro_hub.wire.credential import format_time
 
 _SCHEME = "panneuro-login "
@@ -38,31 +38,6 @@ class LoginHandler(Handler):
         """Take what the application was made with."""
         self.issuer = issuer
         self.logins = logins
-
-    def refuse(self, error: PanNeuroError) -> None:
-        """Answer an error that was foreseen."""
-        if isinstance(error, TooMany):
-            self.set_status(429)
-            self.set_header("Retry-After", str(round(error.retry_after)))
-            self.say(str(error))
-        elif isinstance(error, NoLogin):
-            self.set_status(401)
-            self.say(str(error))
-        else:
-            super().refuse(error)
-
-
-def in_login_words(method: Any) -> Any:
-    """As `in_words`, for the errors of logins too."""
-    answered = in_words(method)
-
-    async def whole(self: LoginHandler, *args: Any) -> None:
-        try:
-            await answered(self, *args)
-        except (TooMany, NoLogin) as error:
-            self.refuse(error)
-
-    return whole
 
 
 class LoginApi(LoginHandler, ApiHandler):
@@ -104,7 +79,7 @@ class LoginApi(LoginHandler, ApiHandler):
 class LoginsHandler(LoginApi):
     """``/api/login``: ask for a login, say what it is good for, end it."""
 
-    @in_login_words
+    @in_words
     async def post(self) -> None:
         """Begin: a machine wants a login."""
         host = self.body().get("host")
@@ -121,7 +96,7 @@ class LoginsHandler(LoginApi):
             }
         )
 
-    @in_login_words
+    @in_words
     async def get(self) -> None:
         """Say whose login it is, and what they may do in which project."""
         login = await self.login()
@@ -141,7 +116,7 @@ class LoginsHandler(LoginApi):
             }
         )
 
-    @in_login_words
+    @in_words
     async def delete(self) -> None:
         """End the login."""
         login = await self.login()
@@ -152,7 +127,7 @@ class LoginsHandler(LoginApi):
 class TokenHandler(LoginApi):
     """``POST /api/login/token``: what a machine asks while it waits."""
 
-    @in_login_words
+    @in_words
     async def post(self) -> None:
         """Give the token, once; 202 while nobody has decided."""
         code = self.body().get("device_code")
@@ -170,36 +145,32 @@ class TokenHandler(LoginApi):
 class UploadsHandler(LoginApi):
     """``POST /api/uploads``: begin a session in a project."""
 
-    @in_login_words
+    @in_words
     async def post(self) -> None:
         """Give a session, its ticket, and what it may do."""
         login = await self.login()
         project = self.body().get("project")
         if not isinstance(project, str) or not is_name(project):
             raise InvalidChoice("project is missing, or cannot be one")
-        member = await self.issuer.members.member(login.person)
-        if member is None:
-            raise AccessDenied(f"the hub knows nobody called {login.person}")
-        collaboration, now = self.issuer.current.collaboration, datetime.now(UTC)
-        if project not in collaboration.projects:
+        collaboration, accesses = await self.issuer.accesses(login.person)
+        if project not in accesses:
             raise AccessDenied(f"there is no project {project} that is open to you")
-        access = decide(collaboration, member.person, project, now)
+        access = accesses[project]
         if not access.grants:
             refusal = AccessDenied(f"no access to {project}: {access.reason}")
             await self.issuer.refused(login.person, Session("", project, "upload"), refusal)
             raise refusal
         session, ticket = await self.issuer.register.begin(
-            "upload", login.person, project, "", expires=now + UPLOAD_LASTS
+            "upload", login.person, project, "", expires=datetime.now(UTC) + UPLOAD_LASTS
         )
-        others = decide_all(collaboration, member.person, now)
-        view = session_view(collaboration, access, others)
+        view = session_view(collaboration, access, accesses)
         self.finish({"session": session.id, "ticket": ticket.encode(), "view": view.to_json()})
 
 
 class UploadHandler(LoginApi):
     """``DELETE /api/uploads/…``: end a session."""
 
-    @in_login_words
+    @in_words
     async def delete(self, session_id: str) -> None:
         """End it, if it is one of this person's."""
         login = await self.login()
@@ -231,7 +202,7 @@ class LoginPage(PersonHandler, LoginHandler, WebHandler):
         return super().person()
 
     @web.authenticated
-    @in_login_words
+    @in_words
     async def get(self) -> None:
         """Show the request with the code in the address, if there is one, and all logins."""
         person, code = self.person(), self.get_query_argument("code", "")
@@ -250,11 +221,12 @@ class LoginPage(PersonHandler, LoginHandler, WebHandler):
                 logins=await self.logins.of(person),
                 xsrf=self.xsrf_token.decode("ascii"),
                 page=self.request.path,
+                around=Around(self.hub_auth.hub_prefix, self.hub_auth.base_url),
             )
         )
 
     @web.authenticated
-    @in_login_words
+    @in_words
     async def post(self) -> None:
         """Allow or deny a request, or end a login; the form's own token must come with it."""
         # A form of another site cannot know it; the hub's cookie alone is not enough.

@@ -16,7 +16,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import (
@@ -33,7 +33,8 @@ from sqlalchemy import (
 )
 
 from panneuro_hub.errors import AccessDenied, PanNeuroError
-from panneuro_hub.service.database import Database, aware, metadata, naive
+from panneuro_hub.service.database import Database, aware, metadata, naive, utc_now
+from panneuro_hub.service.kept import remember
 
 ASKED_FOR = timedelta(minutes=10)
 """How long a code is good for."""
@@ -144,10 +145,6 @@ class Login:
     used: datetime | None = None
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Logins:
     """Logins and the requests for them, in the ledger's database.
 
@@ -168,7 +165,7 @@ class Logins:
     def __init__(
         self,
         database: Database,
-        clock: Callable[[], datetime] = _utc_now,
+        clock: Callable[[], datetime] = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
@@ -373,7 +370,7 @@ class Logins:
                 lambda connection: connection.execute(statement).mappings().first()
             )
         if found is None or aware(found["expires"]) <= self._clock():
-            _remember(self._wrong, person, [*wrong, now])
+            remember(self._wrong, person, [*wrong, now], _KEPT)
             raise AccessDenied(
                 "there is no login waiting with this code, or it is over; look at the code again, "
                 "or begin again"
@@ -383,7 +380,7 @@ class Logins:
     def _not_too_often(self, device: str) -> None:
         now = self._monotonic()
         last = self._polled.get(device)
-        _remember(self._polled, device, now)
+        remember(self._polled, device, now, _KEPT)
         # A little less, since the network may bring two questions closer together.
         if last is not None and now - last < INTERVAL * 0.8:
             raise TooMany(f"ask every {INTERVAL:g} seconds", INTERVAL)
@@ -409,13 +406,6 @@ def _digest(secret: str) -> str:
 def _shown(host: str) -> str:
     plain = "".join(letter for letter in host if letter.isprintable())[:LONGEST_HOST].strip()
     return plain or "a computer without a name"
-
-
-def _remember(kept: OrderedDict[str, Any], name: str, value: Any) -> None:
-    kept[name] = value
-    kept.move_to_end(name)
-    while len(kept) > _KEPT:
-        kept.popitem(last=False)
 
 
 def _begin(connection: Connection, token: str, person: str, host: str, now: datetime) -> Login:

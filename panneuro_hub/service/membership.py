@@ -10,25 +10,28 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 
 from panneuro_hub.access import Person
-from panneuro_hub.errors import ServiceUnavailable, TicketRefused
-from panneuro_hub.service.kept import Kept
+from panneuro_hub.errors import AccessDenied, ServiceUnavailable, TicketRefused
+from panneuro_hub.service.kept import Kept, remember
 from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.credential import format_time
-from panneuro_hub.wire.state import STATE_KEY, Session
+from panneuro_hub.wire.state import MORE_KEY, STATE_KEY, Session
 
 _log = logging.getLogger("panneuro.service")
+T = TypeVar("T")
 
 # The design allows 30 s; an ended session should not draw keys for so long.
 KEEP_SECONDS = 10.0
 # A ticket that is not known may belong to a session that has just begun.
 _RECHECK_SECONDS = 1.0
 _TIMEOUT_SECONDS = 10.0
+# What pages say of other people; nothing is decided by it.
+_TEAM_SECONDS = 60.0
 # The hub asks the provider about whoever was active in the last hour.
 _ACTIVITY_SECONDS = 300.0
 _ACTIVE_KEPT = 10_000
@@ -45,32 +48,48 @@ class RunningSession:
         Name of its server.
     ticket : str
         Digest of its ticket.
+    image : str or None
+        By the collaboration's name of it.
     """
 
     id: str
     project: str
     server: str
     ticket: str
+    image: str | None = None
 
 
 @dataclass(frozen=True)
 class Member:
-    """A person, with the teams and sessions that the hub knows."""
+    """A person, with the teams and sessions that the hub knows.
+
+    Parameters
+    ----------
+    person : Person
+    sessions : tuple of RunningSession
+    may_have_more : bool
+        Whether the hub lets them have servers beside those; known while there is a session.
+    """
 
     person: Person
     sessions: tuple[RunningSession, ...]
+    may_have_more: bool = False
 
 
 def read_member(document: Mapping[str, Any]) -> Member:
     """Take from the hub's user model what is needed; what is not a session is passed over."""
     sessions = []
+    more = False
     for name, server in (document.get("servers") or {}).items():
         state = (server.get("state") or {}).get(STATE_KEY)
         if state and not server.get("stopped") and state.get("ticket"):
             session = Session.from_state(state)
-            sessions.append(RunningSession(session.id, session.project, name, session.ticket))
+            sessions.append(
+                RunningSession(session.id, session.project, name, session.ticket, session.image)
+            )
+            more = more or state.get(MORE_KEY) is True
     person = Person.of(document["name"], document.get("groups") or ())
-    return Member(person, tuple(sessions))
+    return Member(person, tuple(sessions), more)
 
 
 class Members:
@@ -99,6 +118,7 @@ class Members:
         self._token = token
         self._clock = clock
         self._members = Kept(self._read, keep, clock)
+        self._teams = Kept(self._read_team, _TEAM_SECONDS, clock)
         self._active: OrderedDict[str, float] = OrderedDict()
         self._posting: set[asyncio.Task[None]] = set()
 
@@ -111,6 +131,33 @@ class Members:
             If the hub does not answer.
         """
         return await self._members.get(name, within=within)
+
+    async def known(self, name: str) -> Member:
+        """The person called `name`, where only somebody whom the hub knows will do.
+
+        Raises
+        ------
+        AccessDenied
+            If the hub does not know them.
+        ServiceUnavailable
+            If the hub does not answer.
+        """
+        member = await self.member(name)
+        if member is None:
+            raise AccessDenied(f"the hub knows nobody called {name}")
+        return member
+
+    async def of_team(self, team: str) -> frozenset[str]:
+        """The names of whom the hub knows in a team, up to a minute ago.
+
+        Good for telling people of others; what somebody may do is decided by `member`.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If the hub does not answer.
+        """
+        return await self._teams.get(team) or frozenset()
 
     async def session(self, ticket: Ticket) -> tuple[Member, RunningSession]:
         """The running session that `ticket` belongs to.
@@ -147,10 +194,7 @@ class Members:
         now = self._clock()
         if now - self._active.get(name, -_ACTIVITY_SECONDS) < _ACTIVITY_SECONDS:
             return
-        self._active[name] = now
-        self._active.move_to_end(name)
-        while len(self._active) > _ACTIVE_KEPT:
-            self._active.popitem(last=False)
+        remember(self._active, name, now, _ACTIVE_KEPT)
         posting = asyncio.create_task(self._post_activity(name))
         self._posting.add(posting)
         posting.add_done_callback(self._posting.discard)
@@ -173,11 +217,17 @@ class Members:
             _log.warning("The hub did not take note that %r is at work (%s)", name, what)
 
     async def _read(self, name: str) -> Member | None:
+        return await self._ask(f"/users/{quote(name, safe='')}", read_member)
+
+    async def _read_team(self, name: str) -> frozenset[str] | None:
+        return await self._ask(
+            f"/groups/{quote(name, safe='')}", lambda group: frozenset(map(str, group["users"]))
+        )
+
+    async def _ask(self, path: str, read: Callable[[Mapping[str, Any]], T]) -> T | None:
         try:
-            response = await AsyncHTTPClient().fetch(
-                self._request(f"/users/{quote(name, safe='')}")
-            )
-            return read_member(json.loads(response.body))
+            response = await AsyncHTTPClient().fetch(self._request(path))
+            return read(json.loads(response.body))
         except HTTPClientError as error:
             if error.code == 404:
                 return None

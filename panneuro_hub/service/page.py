@@ -1,15 +1,27 @@
-"""The service's pages: a person's own access, what clusters use, and what is refused."""
+"""The service's pages: access, data, notebooks, what clusters use, and what is refused."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from markupsafe import Markup, escape
 
 from panneuro_hub.access import Access
+from panneuro_hub.catalog.found import size_of
+from panneuro_hub.catalog.published import Published
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.collaboration.quantities import format_memory
 from panneuro_hub.pages import templates
+from panneuro_hub.service.copies import Ways
+from panneuro_hub.service.datasets import Dataset, Datasets
 from panneuro_hub.service.logins import Login, Waiting
+from panneuro_hub.service.notebooks import Gallery, Shown
+from panneuro_hub.service.shelves import Looker
 from panneuro_hub.service.usage import Usage
 
 _templates = templates("panneuro_hub.service")
@@ -27,14 +39,37 @@ def _minute(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
+def _breaks(text: str) -> Markup:
+    """A name that may be broken after what joins its parts, rather than anywhere."""
+    return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=[/_-])(?=.)", text))
+
+
 _templates.filters |= {
+    "breaks": _breaks,
     "number": _number,
     "memory": _memory,
     "minute": _minute,
     "sentence": lambda text: text[:1].upper() + text[1:],
     "hours": lambda seconds: f"{seconds / 3600:,.1f}",
     "usd": lambda dollars: f"{dollars:,.2f}",
+    "size": size_of,
+    # Of an address: names from outside stay in their part of it.
+    "part": lambda text: quote(text, safe="/@,="),
 }
+
+
+@dataclass(frozen=True)
+class Around:
+    """Where the other pages are.
+
+    Parameters
+    ----------
+    hub, service : str
+        Paths of the hub, such as ``/hub/``, and of this service.
+    """
+
+    hub: str
+    service: str
 
 
 def render_access(
@@ -68,6 +103,37 @@ def render_usage(usage: Usage, hub: str, service: str) -> str:
     return _templates.get_template("usage.html").render(usage=usage, hub=hub, service=service)
 
 
+def render_datasets(datasets: Datasets, around: Around) -> str:
+    """Make the HTML of the page of datasets, with a form to look for some."""
+    return _render("datasets.html", around, found=datasets)
+
+
+def render_dataset(dataset: Dataset, looker: Looker, around: Around) -> str:
+    """Make the HTML of the page of one dataset."""
+    return _render("dataset.html", around, dataset=dataset, looker=looker)
+
+
+def render_gallery(gallery: Gallery, around: Around) -> str:
+    """Make the HTML of the page of notebooks, with a form to look for some."""
+    return _render("notebooks.html", around, found=gallery)
+
+
+def render_notebook(shown: Shown, looker: Looker, around: Around, origin: str) -> str:
+    """Make the HTML of the page of one notebook, with a frame for the notebook itself.
+
+    Parameters
+    ----------
+    origin : str
+        Of the hub, such as ``https://hub.example.org``.
+    """
+    return _render("notebook.html", around, shown=shown, looker=looker, origin=origin)
+
+
+def render_ways(ways: Ways, published: Published, around: Around) -> str:
+    """Make the HTML of the page that lets somebody choose where to open a copy."""
+    return _render("copy.html", around, ways=ways, published=published)
+
+
 def render_login(
     person: str,
     waiting: Waiting | None,
@@ -75,6 +141,7 @@ def render_login(
     logins: Sequence[Login],
     xsrf: str,
     page: str,
+    around: Around,
 ) -> str:
     """Make the HTML of the page: who asks for a login, and which there are.
 
@@ -89,22 +156,42 @@ def render_login(
     page : str
         Path of this page.
     """
-    return _templates.get_template("login.html").render(
-        person=person, waiting=waiting, problem=problem, logins=logins, xsrf=xsrf, page=page
+    return _render(
+        "login.html",
+        around,
+        person=person,
+        waiting=waiting,
+        problem=problem,
+        logins=logins,
+        xsrf=xsrf,
+        page=page,
     )
 
 
-def render_problem(title: str, message: str, on: str | None = None) -> str:
+def render_problem(
+    title: str, message: str, on: str | None = None, around: Around | None = None
+) -> str:
     """Make the page that says why there is none.
 
     Parameters
     ----------
     on : str, optional
         Where the person may go instead.
+    around : Around, optional
+        Where the other pages are, for whom they are there.
     """
-    return _templates.get_template("problem.html").render(title=title, message=message, on=on)
+    paths = {"hub": around.hub, "service": around.service} if around else {}
+    return _templates.get_template("problem.html").render(
+        title=title, message=message, on=on, **paths
+    )
 
 
 def render_passage(on: str) -> str:
     """Make the page that goes on by itself, for proxies that change redirects."""
     return _templates.get_template("passage.html").render(on=on)
+
+
+def _render(template: str, around: Around, **values: Any) -> str:
+    return _templates.get_template(template).render(
+        hub=around.hub, service=around.service, **values
+    )

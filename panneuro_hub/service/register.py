@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import (
@@ -32,10 +32,11 @@ from sqlalchemy import (
     update,
 )
 
-from panneuro_hub.service.database import Database, aware, metadata, naive
+from panneuro_hub.service.database import Database, aware, metadata, naive, utc_now
 from panneuro_hub.service.kept import Kept
 from panneuro_hub.service.months import MONTHS, Used, add, month_of, used_in
 from panneuro_hub.wire import Ticket
+from panneuro_hub.wire.clusters import Running
 
 Kind = Literal["cluster", "upload"]
 
@@ -142,17 +143,6 @@ class Registered:
 
 
 @dataclass(frozen=True)
-class Running:
-    """What a gateway reports of one cluster; cores and memory (bytes) are of one worker."""
-
-    id: str
-    name: str
-    workers: int
-    cores: float
-    memory: int
-
-
-@dataclass(frozen=True)
 class Report:
     """What a report found: the listed sessions that run, and the ids of those that do not."""
 
@@ -185,10 +175,6 @@ def accrue(session: Registered, now: datetime) -> Registered:
     )
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Register:
     """The sessions in the database; each method is one transaction.
 
@@ -209,7 +195,7 @@ class Register:
     def __init__(
         self,
         database: Database,
-        clock: Callable[[], datetime] = _utc_now,
+        clock: Callable[[], datetime] = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
@@ -279,7 +265,7 @@ class Register:
         ServiceUnavailable
             If it could not be written.
         """
-        listed = {cluster.id: cluster for cluster in clusters}
+        listed = {cluster.session: cluster for cluster in clusters}
         now = self._clock()
 
         def work(connection: Connection) -> tuple[list[Registered], list[str]]:

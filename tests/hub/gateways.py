@@ -142,6 +142,12 @@ class DaskGateway:
         given = {} if body is None else {"body": body}
         return await ask(method, url, **given, authorization=f"jupyterhub {person.token}")
 
+    async def offers(self, person: Person, project: str) -> bool:
+        """Whether a person may choose a project for a cluster."""
+        url = f"{self.url}/api/v1/options"
+        answer = await ask("GET", url, authorization=f"jupyterhub {person.token}")
+        return project in str(answer.json)
+
     async def start_cluster(self, person: Person, **options: Any) -> str:
         """Start a cluster by REST, and wait until it runs; gives its name."""
         answer = await self.api(person, "POST", "", {"cluster_options": options})

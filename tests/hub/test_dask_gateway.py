@@ -405,6 +405,7 @@ async def test_who_loses_access_loses_the_cluster(gateway: DaskGateway) -> None:
             answer = await gateway.api(tomas, "POST", "", {"cluster_options": {"project": PROJECT}})
             assert answer.status == 422
         assert f"Stopping cluster {name}: tomas has no access to {PROJECT} any more" in gateway.log
+        await until(lambda: gateway.offers(tomas, PROJECT), "the gateway's look at the old file")
 
 
 async def test_a_start_that_fails_ends_its_session(gateway: DaskGateway) -> None:

@@ -24,6 +24,7 @@ from botocore.exceptions import ClientError
 from client_programs import CLIENTS, CONTENT, NUMBERS
 from key_tap import KeyTap
 from obstore.store import S3Store
+from session_views import view_of
 from short_service import ShortService
 from short_sessions import lab_store
 from zarr.storage import ObjectStore
@@ -33,7 +34,7 @@ from panneuro_hub.demo.seaweedfs import SeaweedFS
 from panneuro_hub.errors import AccessDenied
 from panneuro_hub.lab.agent import Agent, Settings
 from panneuro_hub.vending import Request
-from panneuro_hub.wire import Denial, Grant, SessionView, Ticket
+from panneuro_hub.wire import Denial, Grant, Ticket
 
 LIFETIME = timedelta(seconds=12)
 PATIENCE = 85.0  # seconds
@@ -95,12 +96,7 @@ def session(
         assert seaweedfs.ports is not None
         tap = stack.enter_context(KeyTap(seaweedfs.ports.s3, depth=2))
         endpoint = f"http://127.0.0.1:{tap.port}"
-        view = SessionView(
-            user="ada",
-            project="nav",
-            title="Navigation",
-            level="read",
-            prefix="s3://lab/nav/",
+        view = view_of(
             scratch="s3://lab/scratch/nav/ada/",
             endpoint_url=endpoint,
             region=seaweedfs.region,

@@ -100,6 +100,8 @@ def test_check_does_the_whole_main_job() -> None:
         "zoe, in no team, is not let in",
         "ada is logged in through the identity provider",
         f"a {PROFILE} server is started in {PROJECT}",
+        "4 datasets are found: nhp-navigation/grasshopper-receptor.zarr",
+        "a dataset opens as what it is",
         "929 spikes: 6.30 ms before a spike",
         "the store says: 403 Forbidden",
         "keys renewed",

@@ -15,7 +15,8 @@ from sqlalchemy import Connection, text, update
 from panneuro_hub.errors import ServiceUnavailable
 from panneuro_hub.service.database import Database, make_engine
 from panneuro_hub.service.ledger import Entry, Ledger
-from panneuro_hub.service.register import REGISTER, Register, Running
+from panneuro_hub.service.register import REGISTER, Register
+from panneuro_hub.wire.clusters import Running
 
 MOMENT = datetime(2026, 11, 22, 12, tzinfo=UTC)
 ENTRY = Entry(

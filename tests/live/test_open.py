@@ -22,6 +22,7 @@ import xarray
 import zarr
 from key_tap import KeyTap
 from obstore.store import S3Store
+from session_views import view_of
 from short_service import ShortService
 from short_sessions import lab_store
 from stored_datasets import (
@@ -46,7 +47,7 @@ from panneuro_hub.errors import AccessDenied
 from panneuro_hub.lab import NothingThere
 from panneuro_hub.lab.agent import Agent, Settings
 from panneuro_hub.vending import Request
-from panneuro_hub.wire import Denial, Grant, SessionView, Ticket
+from panneuro_hub.wire import Denial, Grant, Ticket
 
 NWB_ENDING = "nwb.zarr" if HAS_NWB_ZARR else "nwb"
 BEGAN = datetime(2026, 11, 3, 8, 30, tzinfo=UTC)
@@ -111,13 +112,9 @@ def desk(seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> Iter
     with ExitStack() as stack:
         assert seaweedfs.ports is not None
         tap = stack.enter_context(KeyTap(seaweedfs.ports.s3, depth=2))
-        view = SessionView(
-            user="ada",
-            project="nav",
-            title="Navigation",
+        view = view_of(
             level="write",
             prefix="s3://lab/opening/nav/",
-            scratch=None,
             endpoint_url=f"http://127.0.0.1:{tap.port}",
             region=seaweedfs.region,
             prefixes={

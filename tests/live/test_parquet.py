@@ -11,13 +11,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from session_views import view_of
 from short_service import ShortService
 from short_sessions import lab_store
 
 from panneuro_hub.demo.seaweedfs import SeaweedFS
 from panneuro_hub.lab.agent import Agent, Settings
 from panneuro_hub.vending import Request
-from panneuro_hub.wire import Grant, SessionView, Ticket
+from panneuro_hub.wire import Grant, Ticket
 
 GRANTS = (
     Grant("s3://lab/spikes/", "write", "you are in navigation-lab", "spikes"),
@@ -41,18 +42,13 @@ def environment(seaweedfs: SeaweedFS, tmp_path: Path) -> Iterator[dict[str, str]
     ticket = Ticket.new("ada", "").encode()
     (tmp_path / "ticket").write_text(ticket)
     request = Request("ada/", "ada", "spikes", lab_store(seaweedfs), GRANTS)
-    view = SessionView(
-        user="ada",
-        project="spikes",
+    view = view_of(
+        "spikes",
         title="Spikes",
         level="write",
-        prefix="s3://lab/spikes/",
-        scratch=None,
         endpoint_url=seaweedfs.endpoint_url,
         region=seaweedfs.region,
-        prefixes={"spikes": "s3://lab/spikes/"},
         grants=GRANTS,
-        denied=(),
     )
     lifetime = timedelta(minutes=15)
     with ExitStack() as stack:

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from attacker import Keys, client
+from session_views import view_of
 from short_service import ShortService
 from short_sessions import lab_store
 from wire_faults import Wire
 
 from panneuro_hub.demo.seaweedfs import SeaweedFS
 from panneuro_hub.vending import Request
-from panneuro_hub.wire import Denial, Grant, SessionView, Ticket
+from panneuro_hub.wire import Denial, Grant, Ticket
 
 PROJECT = "upload-tests"
 FROZEN = "frozen in upload-tests: nobody writes there any more"
@@ -116,26 +117,29 @@ class Bench:
 
 @contextmanager
 def made_bench(
-    seaweedfs: SeaweedFS, folder: Path, lifetime: timedelta = timedelta(minutes=10)
+    seaweedfs: SeaweedFS,
+    folder: Path,
+    lifetime: timedelta = timedelta(minutes=10),
+    *,
+    user: str = "ada",
+    grants: tuple[Grant, ...] = GRANTS,
 ) -> Iterator[Bench]:
     """A person's session, in which `panneuro` finds its ticket."""
-    ticket = Ticket.new("ada", "").encode()
+    ticket = Ticket.new(user, "").encode()
     (folder / "ticket").write_text(ticket)
-    request = Request("ada/", "ada", PROJECT, lab_store(seaweedfs), GRANTS)
+    request = Request(f"{user}/", user, PROJECT, lab_store(seaweedfs), grants)
     with ExitStack() as stack:
         assert seaweedfs.ports is not None
         wire = stack.enter_context(Wire(seaweedfs.ports.s3))
-        view = SessionView(
-            user="ada",
-            project=PROJECT,
+        view = view_of(
+            PROJECT,
+            user=user,
             title="Uploads",
-            level="write",
-            prefix=f"s3://lab/{PROJECT}/",
-            scratch=None,
+            level=grants[0].mode,
             endpoint_url=wire.url,
             region=seaweedfs.region,
             prefixes={PROJECT: f"s3://lab/{PROJECT}/", "stimuli": "s3://lab/stimuli/"},
-            grants=GRANTS,
+            grants=grants,
             denied=(
                 Denial(f"write s3://lab/{PROJECT}/release/", FROZEN),
                 Denial("read s3://lab/human/", "human is not open to you: no team of yours"),

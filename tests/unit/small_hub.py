@@ -73,6 +73,7 @@ class SmallHub:
             [
                 (r"/users/(.+)/activity", _Activity, given),
                 (r"/users/(.+)", _User, given),
+                (r"/groups/(.+)", _Group, given),
                 (r"/user", _Self, given),
             ],
             log_function=lambda _: None,
@@ -102,6 +103,15 @@ class _User(_Handler):
         if name not in self.hub.users:
             raise web.HTTPError(404)
         self.finish(json.dumps(self.hub.users[name]))
+
+
+class _Group(_Handler):
+    async def get(self, name: str) -> None:
+        if self.token != TOKEN:
+            raise web.HTTPError(403)
+        await self.hub.hold(f"group {name}")
+        users = [one["name"] for one in self.hub.users.values() if name in one["groups"]]
+        self.finish({"kind": "group", "name": name, "users": users})
 
 
 class _Activity(_Handler):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from jupyterhub.services.auth import HubOAuth
-from small_hub import TOKEN
+from small_hub import TOKEN, SmallHub, member, small_hub
 from small_service import SmallService
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 from tornado.httpserver import HTTPServer
@@ -17,7 +17,9 @@ from tornado.testing import bind_unused_port
 
 from panneuro_hub.service.app import Hub, make_app
 from panneuro_hub.service.metrics import StoreCalls
-from panneuro_hub.service.register import Registered, Running
+from panneuro_hub.service.notebooks import Notebooks
+from panneuro_hub.service.register import Registered
+from panneuro_hub.wire.clusters import Running
 
 GATEWAY = "dask-gateway"
 SERVICES = "/base/services"
@@ -44,8 +46,22 @@ class Site:
 
 
 @asynccontextmanager
+async def hub_of(people: Mapping[str, Sequence[str]]) -> AsyncIterator[SmallHub]:
+    """A hub where people are in teams and have tokens for the service; one service has one too."""
+    users = {name: member(name, *teams) for name, teams in people.items()}
+    async with small_hub(**users) as hub:
+        hub.owners = {
+            f"token-of-{name}": {"kind": "user", "name": name, "scopes": SCOPES} for name in users
+        }
+        hub.owners["token-of-a-service"] = {"kind": "service", "name": "ada", "scopes": SCOPES}
+        yield hub
+
+
+@asynccontextmanager
 async def small_site(
-    service: SmallService, calls: StoreCalls | None = None
+    service: SmallService,
+    calls: StoreCalls | None = None,
+    notebooks: Notebooks | None = None,
 ) -> AsyncIterator[tuple[str, bytes]]:
     """Serve; gives the address and the secret of the cookies."""
     HubOAuth.clear_instance()
@@ -58,7 +74,7 @@ async def small_site(
         access_scopes=set(SCOPES),
     )
     hub = Hub(service.hub.url, TOKEN, f"{PREFIX}/", "http://127.0.0.1:0")
-    app = make_app(service.issuer, hub, [GATEWAY], calls)
+    app = make_app(service.issuer, hub, [GATEWAY], calls, notebooks=notebooks)
     server = HTTPServer(app)
     socket, port = bind_unused_port()
     server.add_socket(socket)

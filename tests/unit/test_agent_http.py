@@ -16,24 +16,13 @@ from urllib.parse import urlsplit
 
 import pytest
 from fake_service import FakeService, Reply, said
+from session_views import view_of
 
 from panneuro_hub.lab.agent import Agent, Settings
 from panneuro_hub.lab.upstream import SettingsError
-from panneuro_hub.wire import Grant, SessionView, Ticket
+from panneuro_hub.wire import Ticket
 
-VIEW = SessionView(
-    user="ada",
-    project="nav",
-    title="Navigation",
-    level="read",
-    prefix="s3://lab/nav/",
-    scratch=None,
-    endpoint_url=None,
-    region="us-east-1",
-    prefixes={"nav": "s3://lab/nav/"},
-    grants=(Grant("s3://lab/nav/", "read", "you are in navigation-lab", "nav"),),
-    denied=(),
-)
+VIEW = view_of()
 
 Get = Callable[..., tuple[int, Any]]
 

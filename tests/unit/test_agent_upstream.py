@@ -10,6 +10,7 @@ import pytest
 from fake_service import FakeService, Reply, said
 from hypothesis import given
 from hypothesis import strategies as st
+from session_views import view_of
 
 from panneuro_hub.errors import AccessDenied
 from panneuro_hub.lab.upstream import (
@@ -21,21 +22,9 @@ from panneuro_hub.lab.upstream import (
     printable,
     read_ticket,
 )
-from panneuro_hub.wire import Grant, SessionView, Ticket
+from panneuro_hub.wire import Ticket
 
-VIEW = SessionView(
-    user="ada",
-    project="nav",
-    title="Navigation",
-    level="read",
-    prefix="s3://lab/nav/",
-    scratch=None,
-    endpoint_url=None,
-    region="us-east-1",
-    prefixes={"nav": "s3://lab/nav/"},
-    grants=(Grant("s3://lab/nav/", "read", "you are in navigation-lab", "nav"),),
-    denied=(),
-)
+VIEW = view_of()
 
 
 @pytest.fixture

@@ -4,13 +4,14 @@ import threading
 from dataclasses import dataclass
 
 import pytest
+from session_views import view_of
 
 from panneuro_hub.errors import AccessDenied
 from panneuro_hub.lab.upstream import OutOfReach
 from panneuro_hub.lab.views import LastView
 from panneuro_hub.wire import SessionView
 
-VIEW = SessionView("ada", "nav", "N", "read", "s3://lab/nav/", None, None, "r", {}, (), ())
+VIEW = view_of()
 
 
 @dataclass

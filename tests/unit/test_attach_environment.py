@@ -5,7 +5,7 @@ from __future__ import annotations
 import dask.config
 import pytest
 
-from panneuro_hub.attach.environment import gateway_environment
+from panneuro_hub.attach.environment import choice_environment, gateway_environment
 
 ADDRESS = "http://dask-proxy:8000/services/dask-gateway"
 PUBLIC = "/services/dask-gateway"
@@ -22,15 +22,19 @@ def client_configuration(variables: dict[str, str]) -> dict[str, object]:
 
 @pytest.mark.parametrize("proxy", ["gateway://dask-proxy:8786", None])
 def test_the_client_reads_what_the_session_is_told(proxy: str | None) -> None:
-    variables = gateway_environment(ADDRESS, PUBLIC, proxy, "small", "neuro")
+    variables = gateway_environment(ADDRESS, PUBLIC, proxy)
     assert client_configuration(variables) == {
         "address": ADDRESS,
         "public-address": PUBLIC,
         "proxy-address": proxy,
         "auth.type": "jupyterhub",
     }
-    assert (variables["PANNEURO_PROFILE"], variables["PANNEURO_IMAGE"]) == ("small", "neuro")
+
+
+def test_a_session_is_told_what_it_runs() -> None:
+    named = {"PANNEURO_PROFILE": "small", "PANNEURO_IMAGE": "neuro"}
+    assert choice_environment("small", "neuro") == named
 
 
 def test_a_session_without_an_image_names_none() -> None:
-    assert "PANNEURO_IMAGE" not in gateway_environment(ADDRESS, PUBLIC, None, "small", None)
+    assert choice_environment("small", None) == {"PANNEURO_PROFILE": "small"}

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from obstore.exceptions import AlreadyExistsError, GenericError, PermissionDeniedError
+from session_views import view_of
 
 from panneuro_hub.client.account import Login, NotLoggedIn, service_of
 from panneuro_hub.client.command import code_of, main, printable
@@ -28,17 +29,10 @@ from panneuro_hub.client.places import Name, frozen_inside, project_place, why_n
 from panneuro_hub.client.progress import Progress, duration_text, shown, size_text
 from panneuro_hub.errors import AccessDenied, PanNeuroError, ServiceUnavailable
 from panneuro_hub.names import Location
-from panneuro_hub.wire import Denial, Grant, SessionView
+from panneuro_hub.wire import Denial, Grant
 
-VIEW = SessionView(
-    user="ada",
-    project="nav",
-    title="Navigation",
+VIEW = view_of(
     level="write",
-    prefix="s3://lab/nav/",
-    scratch=None,
-    endpoint_url=None,
-    region="us-east-1",
     prefixes={"nav": "s3://lab/nav/", "stimuli": "s3://lab/stimuli/"},
     grants=(
         Grant("s3://lab/nav/", "write", "you are in navigation-lab", "nav"),

@@ -6,7 +6,6 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
-from pathlib import Path
 from posixpath import normpath
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urljoin, urlsplit
@@ -14,9 +13,9 @@ from urllib.parse import parse_qs, quote, unquote, urljoin, urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_hub import SmallHub, member, small_hub
-from small_service import SmallService, small_service
-from small_site import GATEWAY, PREFIX, SCOPES, SERVICES, Site, body, run, small_site
+from small_hub import SmallHub, member
+from small_service import SmallService
+from small_site import GATEWAY, PREFIX, SERVICES, Site, body, hub_of, run, small_site
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 from tornado.httputil import HTTPHeaders
 
@@ -29,6 +28,8 @@ from panneuro_hub.service.dashboards import (
     gateway_api_at,
     way_on,
 )
+
+pytest_plugins = ["service_fixtures"]
 
 OURS, THEIRS = "c0ffee", "default.decaf"
 ROOT = f"{SERVICES}/{GATEWAY}/clusters"
@@ -234,20 +235,9 @@ def test_a_changed_pass_is_none() -> None:
 
 @pytest.fixture
 async def hub() -> AsyncIterator[SmallHub]:
-    people = {"ada": "navigation-lab", "tim": "theory-lab", "cat": "categorization-lab"}
-    users = {name: member(name, group) for name, group in people.items()}
-    async with small_hub(**users) as hub:
-        hub.owners = {
-            f"token-of-{name}": {"kind": "user", "name": name, "scopes": SCOPES} for name in users
-        }
-        hub.owners["token-of-a-service"] = {"kind": "service", "name": "ada", "scopes": SCOPES}
+    people = {"ada": ["navigation-lab"], "tim": ["theory-lab"], "cat": ["categorization-lab"]}
+    async with hub_of(people) as hub:
         yield hub
-
-
-@pytest.fixture
-async def service(hub: SmallHub, tmp_path: Path, example_file: Path) -> AsyncIterator[SmallService]:
-    async with small_service(hub, tmp_path, example_file) as service:
-        yield service
 
 
 class Door(Site):

@@ -11,9 +11,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
 from panneuro_hub.access import ClusterChoice
-from panneuro_hub.dask.service import Reported, Service, Stop
+from panneuro_hub.dask.service import Service
 from panneuro_hub.errors import AccessDenied, InvalidChoice, PanNeuroError, ServiceUnavailable
 from panneuro_hub.wire import Ticket
+from panneuro_hub.wire.clusters import Running, Stop
 
 TOKEN = "the-gateways-own-token"
 TICKET = Ticket.new("ada", "0123456789abcdef", "register")
@@ -55,7 +56,7 @@ async def service(answers: Answers) -> AsyncIterator[Service]:
 async def test_a_session_begins_is_told_of_and_ends(service: Service, answers: Answers) -> None:
     assert await service.register("ada", CHOICE) == (TICKET.name, TICKET)
     answers.status, answers.body = 200, {"stop": [{"session": "a", "reason": "why"}, 7]}
-    running = Reported("a", "c1", 3, 1.5, 1024)
+    running = Running("a", "c1", 3, 1.5, 1024)
     assert await service.report([running]) == [Stop("a", "why")]
     answers.status, answers.body = 204, ""
     await service.end("a/b")

@@ -32,6 +32,10 @@ from panneuro_hub.service.ledger import Entry
 GOOD = "929 spikes: 6.30 ms before a spike the sound is +5.88 dB from its mean; chance gives -0.35"
 GOOD += " to +0.32 dB\n"
 REFUSED = "lab says: 'human-intracranial' cannot be read\nthe store says: 403 Forbidden\n"
+LISTED = (
+    "nhp-navigation/grasshopper-receptor.zarr  nhp-navigation/receptor-nwb  "
+    "shared-stimuli/gaussian-200hz.zarr  shared-stimuli/gaussian-800hz.zarr"
+)
 SPECTRUM = "10 seconds: half of the changes are slower than 102 Hz, and 100.0% slower than 200 Hz"
 RENEWED = "keys renewed: until 10:00:00, then until 10:01:00 UTC\n9 reads, none failed\n"
 
@@ -49,6 +53,9 @@ def test_average_of_the_recording() -> None:
     ("confirmation", "run", "message"),
     [
         (confirm.session, ran("shared-stimuli: Stimuli"), "expected a session in nhp-navigation"),
+        (confirm.datasets, ran(LISTED.replace("receptor-nwb", "")), "expected .*receptor-nwb"),
+        (confirm.datasets, ran(f"{LISTED} human-intracranial/resting-state"), "but it lists"),
+        (confirm.opened, ran("<zarr.Array>"), "expected an xarray.Dataset"),
         (confirm.average, ran("nothing", "image/png"), "printed no average"),
         (confirm.average, ran(GOOD.replace("6.30", "6.25"), "image/png"), "found .929, 6.25"),
         (confirm.average, ran(GOOD.replace("+0.32", "+9.32"), "image/png"), "within chance"),
@@ -76,6 +83,8 @@ def test_what_did_not_happen_is_told(
 
 def test_what_happened_is_told() -> None:
     assert confirm.session(ran("nhp-navigation: Navigation\nmore")).endswith("Navigation")
+    assert confirm.datasets(ran(LISTED)).startswith("4 datasets are found: nhp-navigation/grass")
+    assert "xarray" in confirm.opened(ran("<xarray.Dataset> Size: 3MB\n  spike_times (spike)"))
     assert "403 Forbidden" in confirm.refused(ran(REFUSED))
     assert confirm.cluster(ran("2 workers for nhp-navigation\n<Client>")).endswith("navigation")
     assert confirm.spectrum(ran(SPECTRUM, "image/png")) == f"{SPECTRUM}; plotted"

@@ -1,7 +1,8 @@
-"""Real recordings, written for the demo's projects."""
+"""Real recordings, written as datasets of the demo's projects."""
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -9,19 +10,37 @@ import pytest
 import xarray as xr
 from obstore.store import LocalStore
 
-from panneuro_hub.demo import nwb, recordings
+from panneuro_hub.catalog import Record
+from panneuro_hub.catalog.checks import check
+from panneuro_hub.catalog.records import listing, read_manifest, rebuild
+from panneuro_hub.demo import datasets, nwb, recordings
+from panneuro_hub.demo.collaboration import StoreAddress, write_collaboration
 from panneuro_hub.demo.errors import DemoError
 
 
 @pytest.fixture(scope="module")
 def bucket(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[str, ...]]:
     folder = tmp_path_factory.mktemp("bucket")
-    written = recordings.write_recordings(lambda prefix: LocalStore(folder / prefix, mkdir=True))
+    written = datasets.write_datasets(lambda prefix: LocalStore(folder / prefix, mkdir=True))  # type: ignore[arg-type,return-value]
     return folder, written
 
 
+@pytest.fixture(scope="module")
+def records(bucket: tuple[Path, tuple[str, ...]]) -> dict[str, Record]:
+    """The catalogs of all projects, by the datasets' names."""
+    found = {}
+    for project in sorted({name.partition("/")[0] for name in bucket[1]}):
+        listed = listing(LocalStore(bucket[0] / project))  # type: ignore[arg-type]
+        assert (listed.uploads, listed.troubles) == ((), ())
+        found |= {record.name: record for record in listed.records}
+    return found
+
+
 def open_zarr(path: Path) -> xr.Dataset:
-    return xr.open_zarr(path, consolidated=False, chunks=None)
+    with warnings.catch_warnings():
+        # Of the dataset's manifest, which lies there too.
+        warnings.filterwarnings("ignore", "Object at .panneuro is not recognized")
+        return xr.open_zarr(path, consolidated=False, chunks=None)
 
 
 def test_receptor_recording_is_what_the_paper_says() -> None:
@@ -83,12 +102,73 @@ def test_human_data_says_whose_it_is(bucket: tuple[Path, tuple[str, ...]]) -> No
         assert "volunteer" in open_zarr(bucket[0] / "human-intracranial" / path).attrs["note"]
 
 
+def test_the_catalogs_have_every_dataset_and_say_what_people_must_know(
+    bucket: tuple[Path, tuple[str, ...]], records: dict[str, Record]
+) -> None:
+    assert tuple(sorted(bucket[1])) == tuple(sorted(records))
+    assert {record.format for record in records.values()} == {"bids", "nwb", "zarr", "files"}
+    for record in records.values():
+        assert record.title
+        assert "stands in for" in record.description
+        assert record.citation
+        assert record.license == "BSD-3-Clause"
+    bids = records["human-intracranial/release-2026/volumes"]
+    assert (bids.subjects, bids.modalities) == (("sub-01", "sub-02"), ("func",))
+    assert "nitime" in bids.readme
+    recorded = records["nhp-navigation/receptor-nwb"]
+    assert (recorded.subjects, recorded.modalities) == (("grasshopper-1",), ("ecephys",))
+    assert str(recorded.embargo_until) == "2027-06-01"
+
+
+def test_a_dataset_is_frozen_by_the_collaboration(tmp_path: Path) -> None:
+    written = tmp_path / "collaboration.yaml"
+    write_collaboration(written, StoreAddress("http://127.0.0.1:1", "b", "r", "arn:x"), {})
+
+    frozen = "human-intracranial/release-2026/"
+    assert f"frozen: [{frozen}]" in written.read_text()
+    assert sum(one.name.startswith(frozen) for one in datasets.DATASETS) == 2
+
+
+def test_the_catalogs_are_those_of_the_manifests(bucket: tuple[Path, tuple[str, ...]]) -> None:
+    store = LocalStore(bucket[0] / "human-intracranial")
+    made = rebuild(store)  # type: ignore[arg-type]
+
+    assert (made.written, made.removed, made.kept, made.troubles) == ((), (), 4, ())
+    manifest = read_manifest(store, "release-2026/volumes")  # type: ignore[arg-type]
+    assert manifest is not None
+    for file in manifest.files:
+        at = bucket[0] / "human-intracranial/release-2026/volumes" / file.path
+        assert at.stat().st_size == file.size
+
+
+@pytest.mark.parametrize(
+    "name", ["nhp-navigation/receptor-nwb", "human-intracranial/release-2026/volumes"]
+)
+def test_the_validators_of_an_upload_find_no_error(
+    name: str, records: dict[str, Record], tmp_path: Path
+) -> None:
+    (one,) = [each for each in datasets.DATASETS if each.name == name]
+    one.make(tmp_path)
+
+    found = check(tmp_path, records[name].format)
+
+    assert found
+
+    # How old the grasshopper was is not known.
+    assert {each.code for each in found if each.severity == "error"} <= {"check_subject_age"}
+    assert not [each for each in found if "not checked" in each.message]
+
+
 def test_zarr_is_the_same_each_time(bucket: tuple[Path, tuple[str, ...]], tmp_path: Path) -> None:
     data_set = recordings.receptor_dataset(recordings.read_receptor(1))
     recordings.write_zarr(data_set, LocalStore(tmp_path))
 
     first = bucket[0] / "nhp-navigation/grasshopper-receptor.zarr"
-    files = sorted(path.relative_to(first) for path in first.rglob("*") if path.is_file())
+    files = sorted(
+        path.relative_to(first)
+        for path in first.rglob("*")
+        if path.is_file() and ".panneuro" not in path.parts
+    )
     assert len(files) > 10
     assert files == sorted(
         path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()
@@ -98,9 +178,9 @@ def test_zarr_is_the_same_each_time(bucket: tuple[Path, tuple[str, ...]], tmp_pa
 
 def test_nwb_reads_back(bucket: tuple[Path, tuple[str, ...]]) -> None:
     recording = recordings.read_receptor(1)
-    (name,) = [path for path in bucket[1] if ".nwb" in path]
+    name = "nhp-navigation/receptor-nwb/grasshopper-receptor"
+    name += ".nwb.zarr" if nwb.HAS_NWB_ZARR else ".nwb"
 
-    assert name.endswith(".nwb.zarr" if nwb.HAS_NWB_ZARR else ".nwb")
     with nwb.reader(bucket[0] / name) as opened:
         content = opened.read()
         sound = content.stimulus["sound_level"]

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fake_service import FakeService, said
+from session_views import view_of
 
 import panneuro_hub.lab as lab
 from panneuro_hub.errors import AccessDenied, ServiceUnavailable
 from panneuro_hub.lab.agent import Agent, Settings
-from panneuro_hub.wire import Grant, SessionView, Ticket
+from panneuro_hub.wire import Ticket
 
-VIEW = SessionView(
-    user="ada",
-    project="nav",
-    title="Navigation",
-    level="read",
-    prefix="s3://lab/nav/",
-    scratch=None,
-    endpoint_url=None,
+VIEW = view_of(
     region="eu-west-1",
-    prefixes={"nav": "s3://lab/nav/"},
-    grants=(Grant("s3://lab/nav/", "read", "you are in navigation-lab", "nav"),),
-    denied=(),
 )
 
 
@@ -57,7 +49,7 @@ def test_a_store_is_where_the_session_says(service: FakeService) -> None:
 
 
 def test_plain_http_is_for_stores_that_are_so(service: FakeService) -> None:
-    service.view = SessionView(**{**vars(VIEW), "endpoint_url": "http://127.0.0.1:8333"})
+    service.view = replace(VIEW, endpoint_url="http://127.0.0.1:8333")
     store = lab.store()
     assert store.config["endpoint"] == "http://127.0.0.1:8333"
     assert store.client_options == {"allow_http": "true"}

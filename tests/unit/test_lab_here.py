@@ -11,6 +11,7 @@ import pytest
 from fake_service import FakeService, said
 from hypothesis import given
 from hypothesis import strategies as st
+from session_views import view_of
 
 import panneuro_hub.lab as lab
 from panneuro_hub.errors import AccessDenied, ServiceUnavailable
@@ -19,15 +20,11 @@ from panneuro_hub.lab.here import NotInSession, Session, covering, locate
 from panneuro_hub.names import Location
 from panneuro_hub.wire import Denial, Grant, SessionView, Ticket
 
-VIEW = SessionView(
-    user="ada",
-    project="nav",
+VIEW = view_of(
     title="Navigation in virtual reality",
     level="write",
-    prefix="s3://lab/nav/",
     scratch="s3://lab/scratch/nav/ada/",
     endpoint_url="http://127.0.0.1:8333",
-    region="us-east-1",
     prefixes={"nav": "s3://lab/nav/", "stimuli": "s3://lab/shared/stimuli/"},
     grants=(
         Grant("s3://lab/nav/", "write", "you are in navigation-lab", "nav"),

@@ -5,27 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from session_views import view_of
 
 from panneuro_hub.errors import AccessDenied
 from panneuro_hub.lab.spots import spot
-from panneuro_hub.wire import Grant, SessionView
+from panneuro_hub.wire import Grant
 
-VIEW = SessionView(
-    user="ada",
-    project="nav",
-    title="Navigation",
+VIEW = view_of(
     level="write",
-    prefix="s3://lab/nav/",
     scratch="s3://lab/scratch/nav/ada/",
     endpoint_url="http://127.0.0.1:8333",
-    region="us-east-1",
     prefixes={"nav": "s3://lab/nav/", "inner": "s3://lab/nav/inner/"},
     grants=(
         Grant("s3://lab/nav/", "write", "you are in navigation-lab", "nav"),
         Grant("s3://lab/nav/inner/", "read", "nav reads inner", "inner"),
         Grant("s3://lab/scratch/nav/ada/", "write", "your own scratch in nav", "nav"),
     ),
-    denied=(),
 )
 
 

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from panneuro_hub.catalog import File, Manifest, Record
+from panneuro_hub.catalog.found import size_of
 from panneuro_hub.lab.listings import Datasets, Found
-from panneuro_hub.lab.shown import plain, size_of, table, table_html
+from panneuro_hub.lab.shown import plain, table, table_html
 
 RECORD = Record.of(
     Manifest(

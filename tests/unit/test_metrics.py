@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from small_hub import SmallHub, small_hub
-from small_service import Maker, SmallService, small_service
+from small_service import Maker, SmallService
 from small_site import SCOPES, Site, body, run, small_site
 from tornado.httpclient import HTTPResponse
 
 from panneuro_hub.errors import VendingError
 from panneuro_hub.service.ledger import Counted, Entry
 from panneuro_hub.service.metrics import Measured, StoreCalls
-from panneuro_hub.service.register import Running
 from panneuro_hub.vending.types import Request
+from panneuro_hub.wire.clusters import Running
+
+pytest_plugins = ["service_fixtures"]
 
 PROJECTS = ["nhp-navigation", "nhp-categorization", "human-intracranial", "shared-stimuli"]
 
@@ -33,23 +34,6 @@ async def hub() -> AsyncIterator[SmallHub]:
             "token-of-an-old-hub": {"kind": "service", "name": "x"},
         }
         yield hub
-
-
-@pytest.fixture
-async def service(hub: SmallHub, tmp_path: Path, example_file: Path) -> AsyncIterator[SmallService]:
-    async with small_service(hub, tmp_path, example_file) as service:
-        yield service
-
-
-@pytest.fixture
-def calls() -> StoreCalls:
-    return StoreCalls()
-
-
-@pytest.fixture
-async def site(service: SmallService, calls: StoreCalls) -> AsyncIterator[Site]:
-    async with small_site(service, calls) as (url, secret):
-        yield Site(url, secret)
 
 
 def samples(answer: HTTPResponse) -> dict[tuple[str, str], float]:

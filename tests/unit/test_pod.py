@@ -183,6 +183,19 @@ async def test_a_forged_choice_is_the_visitors_fault(
     assert spawner.user_options == spawner.orm_spawner.user_options == good
 
 
+async def test_a_start_leaves_what_was_checked_for_the_next_one(
+    spawner: PanNeuroSpawner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def start(self: KubeSpawner) -> str:
+        return "http://10.0.0.1:8888"
+
+    monkeypatch.setattr(KubeSpawner, "start", start)
+    await spawner._run_apply_user_options({"project": "nhp-navigation", "profile": "large"})
+    assert await spawner.start() == "http://10.0.0.1:8888"
+    good = {"project": "nhp-navigation", "profile": "large", "image": "neuro"}
+    assert spawner.user_options == spawner.orm_spawner.user_options == good
+
+
 async def test_nothing_starts_that_was_not_decided(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:

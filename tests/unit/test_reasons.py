@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panneuro_hub.hub import reasons
+from panneuro_hub.hub import amounts, reasons
 from panneuro_hub.hub.reasons import Hope, Trouble
 
 UID = "5d0a"
@@ -51,7 +51,7 @@ def unplaced(message: str = TOO_FULL, **requests: Any) -> dict[str, Any]:
 
 
 def node(**allocatable: Any) -> dict[str, Decimal]:
-    return reasons.room({"status": {"allocatable": allocatable}})
+    return amounts.room({"status": {"allocatable": allocatable}})
 
 
 def found(*words: Any) -> Trouble:
@@ -262,7 +262,7 @@ def test_the_autoscalers_last_word_counts() -> None:
 
 
 def test_the_largest_first_container_counts_alone() -> None:
-    asked = reasons.wanted(pod({"cpu": "1", "memory": "2G"}, {"cpu": "3", "memory": "1G"}))
+    asked = amounts.wanted(pod({"cpu": "1", "memory": "2G"}, {"cpu": "3", "memory": "1G"}))
     assert asked == {"cpu": Decimal(3), "memory": Decimal(2_000_000_000)}
 
 
@@ -302,15 +302,15 @@ def test_too_much_is_what_no_single_node_could_hold(
     asked: dict[str, Decimal], nodes: list[dict[str, Decimal]]
 ) -> None:
     fits = [one["cpu"] >= asked["cpu"] and one["memory"] >= asked["memory"] for one in nodes]
-    assert reasons.too_much(asked, nodes) is (bool(nodes) and True not in fits)
+    assert amounts.too_much(asked, nodes) is (bool(nodes) and True not in fits)
 
 
 @given(sizes, st.lists(sizes, min_size=1, max_size=4), sizes)
 def test_another_node_never_takes_hope_away(
     asked: dict[str, Decimal], nodes: list[dict[str, Decimal]], more: dict[str, Decimal]
 ) -> None:
-    if not reasons.too_much(asked, nodes):
-        assert not reasons.too_much(asked, [*nodes, more])
+    if not amounts.too_much(asked, nodes):
+        assert not amounts.too_much(asked, [*nodes, more])
 
 
 # -- refusals -------------------------------------------------------------------------------

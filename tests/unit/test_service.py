@@ -13,7 +13,7 @@ from typing import cast
 
 import pytest
 from small_hub import TOKEN, SmallHub, small_hub, user
-from small_service import SECRET, SmallService, small_service
+from small_service import SECRET, SmallService
 
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.current import Current
@@ -23,6 +23,8 @@ from panneuro_hub.service.issue import Issuer, Refusals
 from panneuro_hub.service.ledger import Entry, Ledger
 from panneuro_hub.service.membership import Members, read_member
 from panneuro_hub.wire import Ticket
+
+pytest_plugins = ["service_fixtures"]
 
 TICKET = Ticket.new("ada", "")
 
@@ -37,12 +39,6 @@ async def hub() -> AsyncIterator[SmallHub]:
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     with closing(Database(f"sqlite:///{tmp_path}/ledger.sqlite")) as database:
         yield Ledger(database)
-
-
-@pytest.fixture
-async def service(hub: SmallHub, tmp_path: Path, example_file: Path) -> AsyncIterator[SmallService]:
-    async with small_service(hub, tmp_path, example_file) as service:
-        yield service
 
 
 # --- the ledger

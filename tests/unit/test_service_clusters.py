@@ -27,6 +27,8 @@ from panneuro_hub.service.gateway import read_report, read_wish
 from panneuro_hub.service.register import REGISTER, Registered
 from panneuro_hub.wire import Ticket
 
+pytest_plugins = ["service_fixtures"]
+
 GATEWAY = "dask-gateway"
 GATEWAY_TOKEN = "token-of-the-gateway"
 PREFIX = "/services/panneuro"
@@ -48,12 +50,6 @@ async def hub() -> AsyncIterator[SmallHub]:
             "token-of-a-person": {"kind": "user", "name": GATEWAY},
         }
         yield hub
-
-
-@pytest.fixture
-async def service(hub: SmallHub, tmp_path: Path, example_file: Path) -> AsyncIterator[SmallService]:
-    async with small_service(hub, tmp_path, example_file) as service:
-        yield service
 
 
 async def until(look: Callable[[], object]) -> None:

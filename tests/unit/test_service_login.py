@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from session_views import view_of
 from small_hub import TOKEN, SmallHub, member, small_hub
 from small_service import SmallService, small_service
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
@@ -165,7 +166,7 @@ async def test_a_machine_that_hurries_is_told(api: Api) -> None:
 
 
 def test_a_long_transfer_begins_its_session_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    view = SessionView("a", "p", "P", "write", "s3://b/p/", None, None, "r", {}, (), ())
+    view = view_of("p")
     calls: list[str] = []
 
     class Counting(Login):

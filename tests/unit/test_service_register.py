@@ -23,10 +23,10 @@ from panneuro_hub.service.register import (
     LONGEST_GAP,
     Register,
     Registered,
-    Running,
     accrue,
 )
 from panneuro_hub.wire import Ticket
+from panneuro_hub.wire.clusters import Running
 
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

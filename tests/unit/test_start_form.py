@@ -38,6 +38,31 @@ def test_the_last_choice_is_picked_where_it_still_may_be(
     assert [option.name for option in options if option.picked] == [picked]
 
 
+def test_who_comes_to_open_a_copy_finds_its_project_ticked(
+    example: Collaboration, now: datetime
+) -> None:
+    accesses = decide_all(example, Person.of("ada", ["navigation-lab"]), now)
+    last = {"project": "nhp-navigation", "profile": "large"}
+
+    def form(**wanted: str) -> str:
+        return " ".join(render_form(example, accesses, last, wanted).split())
+
+    page = form(project="shared-stimuli", image="neuro", copy="shared-stimuli/mazes@3")
+    assert "copy of the notebook <strong>shared-stimuli/mazes@3</strong>" in page
+    assert 'value="shared-stimuli" required checked>' in page
+    assert 'value="nhp-navigation" required>' in page
+    assert "not offered" not in page
+    page = form(project="shared-stimuli", image="old", copy="shared-stimuli/mazes@3")
+    assert "It ran in the image old, which is not offered there." in page
+    page = form(project="human-intracranial", image="neuro", copy="human-intracranial/x")
+    assert "You cannot start one there." in page
+    assert 'value="nhp-navigation" required checked>' in page
+    page = form(project="shared-stimuli", image="<b>", copy="<script>")
+    assert "<script>" not in page
+    assert "<b>" not in page
+    assert "copy of the notebook" not in form()
+
+
 def test_every_project_lists_its_own_profiles(example: Collaboration, now: datetime) -> None:
     person = Person.of("mina", ["data-science-core", "human-subjects-trained"])
     options = {

@@ -13,17 +13,20 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_hub import SmallHub, member, small_hub
-from small_service import SmallService, small_service
-from small_site import GATEWAY, SCOPES, Site, body, read, run, small_site
+from small_hub import SmallHub, member
+from small_service import SmallService
+from small_site import GATEWAY, Site, body, hub_of, read, run
 
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.names import short_names
 from panneuro_hub.service.database import Database
 from panneuro_hub.service.months import Used, month_of
 from panneuro_hub.service.page import render_usage
-from panneuro_hub.service.register import Register, Registered, Running
+from panneuro_hub.service.register import Register, Registered
 from panneuro_hub.service.usage import Usage, project_uses, usage_json
+from panneuro_hub.wire.clusters import Running
+
+pytest_plugins = ["service_fixtures"]
 
 GIB = 1 << 30
 
@@ -232,25 +235,8 @@ async def hub() -> AsyncIterator[SmallHub]:
         "root": ["administrative-core"],
         "zoe": [],
     }
-    users = {name: member(name, *teams) for name, teams in people.items()}
-    async with small_hub(**users) as hub:
-        hub.owners = {
-            f"token-of-{name}": {"kind": "user", "name": name, "scopes": SCOPES} for name in users
-        }
-        hub.owners["token-of-a-service"] = {"kind": "service", "name": "ada", "scopes": SCOPES}
+    async with hub_of(people) as hub:
         yield hub
-
-
-@pytest.fixture
-async def service(hub: SmallHub, tmp_path: Path, example_file: Path) -> AsyncIterator[SmallService]:
-    async with small_service(hub, tmp_path, example_file) as service:
-        yield service
-
-
-@pytest.fixture
-async def site(service: SmallService) -> AsyncIterator[Site]:
-    async with small_site(service) as (url, secret):
-        yield Site(url, secret)
 
 
 async def test_people_see_the_projects_that_are_theirs(service: SmallService, site: Site) -> None:

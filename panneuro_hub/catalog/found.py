@@ -1,0 +1,148 @@
+"""Datasets as listings show them, to Python and to browsers alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from panneuro_hub.catalog.manifest import Record, Upload
+from panneuro_hub.catalog.records import Listing
+from panneuro_hub.wire import Denial
+
+COLUMNS = ("dataset", "title", "who", "when", "size", "format", "modality", "subjects", "state")
+"""Of a listing."""
+
+_SUBJECTS = 3  # named in a row
+_UNITS = ("kB", "MB", "GB", "TB", "PB")
+
+
+@dataclass(frozen=True)
+class Found:
+    """One dataset of a listing.
+
+    Parameters
+    ----------
+    name : str
+        ``PROJECT/DATASET``, as `panneuro_hub.lab.open` takes it.
+    project : str
+        The project in whose catalog it stands.
+    record : Record or None
+        What the catalog has of it; `None` while the first upload is not complete.
+    upload : Upload or None
+        The upload that is under way, or was broken off.
+    frozen : bool
+        Whether who looks, though they may write the project, may not write here.
+    """
+
+    name: str
+    project: str
+    record: Record | None
+    upload: Upload | None
+    frozen: bool
+
+    @property
+    def complete(self) -> bool:
+        """Whether all files that its makers meant to send are there."""
+        return self.record is not None
+
+    @property
+    def embargoed(self) -> bool:
+        """Whether its author asks to wait."""
+        return self.record is not None and self.record.embargoed(_today())
+
+    @property
+    def state(self) -> str:
+        """In few words: complete or not, embargoed, frozen."""
+        words = []
+        if self.upload is not None:
+            doing = "being changed" if self.complete else "not complete"
+            words.append(f"{doing} (by {self.upload.by}, since {self.upload.began:%Y-%m-%d %H:%M})")
+        if self.record is not None and self.embargoed:
+            words.append(f"embargo until {self.record.embargo_until}")
+        if self.frozen:
+            words.append("frozen")
+        return ", ".join(words)
+
+    def row(self) -> dict[str, str]:
+        """As it stands in a table; what is in the cells may be anybody's words."""
+        record, upload = self.record, self.upload
+        if record is None:
+            size = f"of {size_of(upload.size)}" if upload else ""
+            return {**dict.fromkeys(COLUMNS, ""), "dataset": self.name, "size": size} | {
+                "state": self.state
+            }
+        named = ", ".join(record.subjects[:_SUBJECTS])
+        more = len(record.subjects) - _SUBJECTS
+        return {
+            "dataset": self.name,
+            "title": record.title,
+            "who": record.created_by,
+            "when": f"{record.created:%Y-%m-%d}",
+            "size": size_of(record.size),
+            "format": record.format,
+            "modality": ", ".join(record.modalities),
+            "subjects": f"{named} and {more} more" if more > 0 else named,
+            "state": self.state,
+        }
+
+    def has(self, words: str) -> bool:
+        """Whether name, title, description, people, format or subjects have all `words`."""
+        return has_words([self.name, *self._texts()], words)
+
+    def _texts(self) -> Iterator[str]:
+        record = self.record
+        if record is not None:
+            yield from (record.title, record.description, record.created_by, record.format)
+            yield from (*record.modalities, *record.subjects)
+
+
+def found_in(
+    project: str, prefix: str, listed: Listing, denied: Iterable[Denial]
+) -> Iterator[Found]:
+    """Every dataset of a project's catalog, for who may do there what is left of `denied`.
+
+    Parameters
+    ----------
+    prefix : str
+        The project's own, ``s3://bucket/path/``.
+    """
+    told = tuple(denied)
+    uploads = {upload.dataset: upload for upload in listed.uploads}
+    records = {record.dataset: record for record in listed.records}
+    for dataset in records.keys() | uploads.keys():
+        yield Found(
+            f"{project}/{dataset}",
+            project,
+            records.get(dataset),
+            uploads.get(dataset),
+            _is_frozen(f"{prefix}{dataset}/", told),
+        )
+
+
+def has_words(texts: Iterable[str], words: str) -> bool:
+    """Whether all `words` are somewhere in `texts`, small or large."""
+    text = " ".join(texts).casefold()
+    return all(word in text for word in words.casefold().split())
+
+
+def size_of(count: int) -> str:
+    """A number of bytes for people: ``346 kB``."""
+    if count < 1000:
+        return f"{count} B"
+    number, unit = count / 1000, 0
+    while number >= 999.5 and unit < len(_UNITS) - 1:
+        number, unit = number / 1000, unit + 1
+    return f"{number:.1f} {_UNITS[unit]}" if number < 9.95 else f"{number:.0f} {_UNITS[unit]}"
+
+
+def _is_frozen(uri: str, denied: Iterable[Denial]) -> bool:
+    return any(
+        "frozen" in denial.reason and uri.startswith(denial.what.removeprefix("write "))
+        for denial in denied
+        if denial.what.startswith("write s3://")
+    )
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()

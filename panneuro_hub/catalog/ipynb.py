@@ -1,0 +1,186 @@
+"""Notebooks as files: what is in one, as far as it is shown, listed or looked for.
+
+Source: The Jupyter Notebook Format, version 4 (nbformat documentation, "The Notebook
+file format"). What is read here may be anybody's; nothing of it is run.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from panneuro_hub.catalog.png import plain_png
+from panneuro_hub.catalog.published import LARGEST_NOTEBOOK, LARGEST_PREVIEW
+from panneuro_hub.catalog.reading import Fields, Malformed, parse
+
+_FORMAT = 4
+_KINDS = ("markdown", "code", "raw")
+_LONGEST_TITLE = 200  # characters
+_HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(.*?)[ \t#]*")
+_FENCE = re.compile(r" {0,3}(```|~~~)")
+_UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*")
+_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
+_MARKS = re.compile(r"[*_`]{1,3}(?=\S)|(?<=\S)[*_`]{1,3}|<[^<>]*>")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell.
+
+    Parameters
+    ----------
+    kind : str
+        ``markdown``, ``code`` or ``raw``.
+    source : str
+    outputs : tuple of mapping
+        As they are in the file; of a cell of code.
+    attachments : mapping
+        As they are in the file.
+    count : int or None
+        The number of its last run.
+    """
+
+    kind: str
+    source: str
+    outputs: tuple[Mapping[str, Any], ...] = ()
+    attachments: Mapping[str, Any] | None = None
+    count: int | None = None
+
+
+@dataclass(frozen=True)
+class Ipynb:
+    """A notebook.
+
+    Parameters
+    ----------
+    cells : tuple of Cell
+    language, language_version : str
+        Of its kernel, such as ``python`` and ``3.12.4``; ``""`` where it does not say.
+    """
+
+    cells: tuple[Cell, ...]
+    language: str = ""
+    language_version: str = ""
+
+    @classmethod
+    def decode(cls, data: bytes) -> Ipynb:
+        """Read a file.
+
+        Raises
+        ------
+        Malformed
+            If it is no notebook, or one of another format or too large.
+        """
+        if len(data) > LARGEST_NOTEBOOK:
+            raise Malformed(
+                f"the notebook has {len(data)} bytes, and {LARGEST_NOTEBOOK} is the most that one "
+                "can have; clear outputs that are large (Edit, Clear Outputs of All Cells)"
+            )
+        document = parse(data, "the notebook")
+        read = Fields(document, "the notebook")
+        found = document.get("nbformat")
+        if found != _FORMAT or isinstance(found, bool):
+            raise read.wrong(
+                "nbformat", f"must be {_FORMAT}; open and save it in JupyterLab, which converts it"
+            )
+        metadata = _mapping(document.get("metadata"))
+        language = _mapping(metadata.get("language_info"))
+        kernel = _mapping(metadata.get("kernelspec"))
+        return cls(
+            tuple(_cell(one, read, number) for number, one in enumerate(read.objects("cells"), 1)),
+            _word(language.get("name")) or _word(kernel.get("language")),
+            _word(language.get("version")),
+        )
+
+    @property
+    def title(self) -> str:
+        """The first heading, without its marks; ``""`` where there is none."""
+        for cell in self.cells:
+            if cell.kind == "markdown":
+                for heading in _headings(cell.source):
+                    return heading
+        return ""
+
+    def picture(self) -> bytes | None:
+        """The first picture that a cell has made, as a PNG that can be a preview."""
+        for cell in self.cells:
+            for output in cell.outputs:
+                found = _png(_mapping(output.get("data")).get("image/png"))
+                if found is not None:
+                    return found
+        return None
+
+
+def text_of(value: object) -> str | None:
+    """A text of the format, which may be a list of lines; `None` where it is neither."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(line, str) for line in value):
+        return "".join(value)
+    return None
+
+
+def _cell(document: Any, read: Fields, number: int) -> Cell:
+    cell = _mapping(document)
+    kind, source = cell.get("cell_type"), text_of(cell.get("source"))
+    if kind not in _KINDS or source is None:
+        raise read.wrong("cells", f"has something at place {number} that is no cell")
+    outputs = cell.get("outputs") if kind == "code" else None
+    count = cell.get("execution_count")
+    return Cell(
+        str(kind),
+        source,
+        tuple(one for one in outputs if isinstance(one, dict)) if isinstance(outputs, list) else (),
+        _mapping(cell.get("attachments")),
+        count if isinstance(count, int) and not isinstance(count, bool) else None,
+    )
+
+
+def _headings(source: str) -> Iterator[str]:
+    fenced = ""
+    before = ""
+    for line in source.splitlines():
+        fence = _FENCE.match(line)
+        if fence:
+            fenced = "" if fenced == fence[1] else fenced or fence[1]
+            before = ""
+            continue
+        if fenced:
+            continue
+        heading = _HEADING.fullmatch(line)
+        if heading is None and _UNDERLINE.fullmatch(line) and before.strip():
+            text = _plain(before)
+        else:
+            text = _plain(heading[1]) if heading else ""
+        before = line
+        if text:
+            yield text
+
+
+def _plain(heading: str) -> str:
+    text = _MARKS.sub("", _LINK.sub(r"\1", heading[: 10 * _LONGEST_TITLE]))
+    shown = "".join(c for c in text if unicodedata.category(c) not in ("Cc", "Cs"))
+    return " ".join(shown.split())[:_LONGEST_TITLE]
+
+
+def _png(value: object) -> bytes | None:
+    text = text_of(value)
+    if not text or len(text) > 4 * LARGEST_PREVIEW:
+        return None
+    try:
+        return plain_png(base64.b64decode(text), LARGEST_PREVIEW)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _word(value: object) -> str:
+    return value if isinstance(value, str) and len(value) <= 100 and value.isprintable() else ""
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,110 @@
+"""``panneuro share``, ``notebooks`` and ``copy``."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from panneuro_hub.client.command import as_json, plain_errors, printable, rows
+
+if TYPE_CHECKING:
+    from panneuro_hub.client.sharing import Shared
+
+_json = click.option("--json", "wants_json", is_flag=True, help="Print JSON.")
+_tell = partial(click.echo, err=True)
+
+
+@click.command
+@click.argument("path", metavar="NOTEBOOK.ipynb", type=click.Path(path_type=Path))
+@click.argument("name", metavar="[PROJECT[/NAME]]", required=False)
+@click.option("--title", help="In one line; else the first heading.")
+@click.option("--description", help="What it is, for who finds it.")
+@click.option("--note", help="What is new in this version.")
+@click.option(
+    "--dataset",
+    "datasets",
+    metavar="PROJECT/DATASET",
+    multiple=True,
+    help="What it reads, besides what its code names; may be given again.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be published.")
+@_json
+def share(
+    path: Path,
+    name: str | None,
+    title: str | None,
+    description: str | None,
+    note: str | None,
+    datasets: tuple[str, ...],
+    dry_run: bool,
+    wants_json: bool,
+) -> None:
+    """Publish NOTEBOOK.ipynb in a project, for everybody who reads that.
+
+    It is published as it is, with its outputs, what it ran in and the datasets that
+    its code names. Sharing it again makes a new version, and the ones before stay.
+    Without PROJECT it is the project of this server; without NAME, the file's own.
+    """
+    from panneuro_hub.client import sharing
+
+    said = sharing.Said(title, description, note, datasets)
+    with plain_errors(wants_json):
+        shared = sharing.share(path, name, said, dry=dry_run, tell=_tell)
+        if wants_json:
+            document = {"is_new": shared.is_new, "notes": shared.notes, "dry_run": dry_run}
+            as_json({**shared.published.to_json(), **document})
+            return
+        for line in shared.notes:
+            click.echo(printable(line), err=True)
+        click.echo(printable(_said_of(shared, dry_run)))
+
+
+@click.command
+@click.argument("project", required=False)
+@_json
+def notebooks(project: str | None, wants_json: bool) -> None:
+    """List the notebooks that are shared in all projects that you may read, or in PROJECT."""
+    from panneuro_hub.client import sharing
+
+    with plain_errors(wants_json):
+        listed = sharing.listed(project)
+        if wants_json:
+            as_json({"notebooks": listed.document, "troubles": listed.troubles})
+            return
+        if listed.table:
+            rows([tuple(printable(cell) for cell in row) for row in listed.table])
+        for trouble in listed.troubles:
+            click.echo(printable(trouble), err=True)
+
+
+@click.command
+@click.argument("name", metavar="PROJECT/NAME[@VERSION]")
+@click.argument("target", metavar="[DEST]", type=click.Path(path_type=Path), required=False)
+@_json
+def copy(name: str, target: Path | None, wants_json: bool) -> None:
+    """Fetch a shared notebook, the newest version where none is named.
+
+    DEST is a folder, or the file to write; nothing that is there is overwritten. The
+    notebook is somebody else's program: read it before you run it.
+    """
+    from panneuro_hub.client import sharing
+
+    with plain_errors(wants_json):
+        copied = sharing.copy(name, target, tell=_tell)
+        if wants_json:
+            as_json({**copied.published.to_json(), "path": str(copied.path)})
+        else:
+            published = copied.published
+            click.echo(printable(f"{copied.path} is {published.label}, by {published.created_by}."))
+
+
+def _said_of(shared: Shared, dry: bool) -> str:
+    published = shared.published
+    if not shared.is_new:
+        return f"{published.label} is there already, and is the same."
+    reads = ", ".join(published.datasets)
+    done = "would be published" if dry else "is published"
+    return f"{published.label} {done}; {f'it reads {reads}' if reads else 'it names no dataset'}."

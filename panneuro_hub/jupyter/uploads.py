@@ -1,0 +1,314 @@
+"""Uploads from the browser: what has come is sent on by the machinery of ``panneuro upload``.
+
+The browser announces its files, sends them in pieces, and says when to go on; the rest is done
+here, also when its page is closed. One upload at a time goes to the store.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import secrets
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from panneuro_hub.client.connection import connected
+from panneuro_hub.client.crew import Patience
+from panneuro_hub.client.dataset import Outcome, Transfer
+from panneuro_hub.client.errors import Conflict, NotComplete, Stopped
+from panneuro_hub.client.places import Name, project_place, why_not_write
+from panneuro_hub.client.progress import Progress, size_text
+from panneuro_hub.client.run import said_of
+from panneuro_hub.errors import AccessDenied, PanNeuroError
+from panneuro_hub.jupyter.asked import AskedUpload
+from panneuro_hub.jupyter.refusals import NoUpload, OutOfStep, TooMuch
+from panneuro_hub.jupyter.spool import Spool
+from panneuro_hub.lab import here
+from panneuro_hub.names import Location
+
+State = Literal["receiving", "waiting", "sending", "done", "failed", "stopped"]
+
+MOST = 50 * 1000**3
+"""What all uploads from the browser may take of the disk together, in bytes."""
+
+_LEFT = 1000**3  # bytes of the disk that stay free
+_IDLE = 3600.0  # seconds after which nobody goes on with an upload
+_SHORT = 10.0  # seconds of patience while somebody waits for an answer
+_OVER: tuple[State, ...] = ("done", "failed", "stopped")
+
+log = logging.getLogger("panneuro_hub.jupyter")
+
+
+class Upload:
+    """One upload, from what was announced to what it came to.
+
+    Parameters
+    ----------
+    identifier : str
+    asked : AskedUpload
+    spool : Spool
+    turn : threading.Lock
+        Held while an upload goes to the store.
+    """
+
+    def __init__(
+        self, identifier: str, asked: AskedUpload, spool: Spool, turn: threading.Lock
+    ) -> None:
+        self.identifier = identifier
+        self.asked = asked
+        self.spool = spool
+        self.state: State = "receiving"
+        self.touched = time.monotonic()
+        self._turn = turn
+        self._progress = Progress()
+        self._stop = threading.Event()
+        self._outcome: Outcome | None = None
+        self._problem: str | None = None
+        self._news: list[str] = []
+
+    def take(self, index: int, offset: int, piece: bytes, sha256: str | None) -> int:
+        """Keep a piece of a file; raises as `Spool.take`."""
+        self.touched = time.monotonic()
+        if self.state != "receiving":
+            raise NoUpload("this upload takes no files any more")
+        return self.spool.take(index, offset, piece, sha256)
+
+    def start(self, *, update: bool) -> None:
+        """Go on to the store; returns at once. An upload that failed can go on again.
+
+        Raises
+        ------
+        OutOfStep
+            If not all files have come, or it goes on already.
+        """
+        if self.state not in ("receiving", "failed"):
+            raise OutOfStep("this upload goes on already, or is over", 0)
+        if self.spool.missing:
+            raise OutOfStep(f"{self.spool.missing} files have not come whole yet", 0)
+        self.asked = replace(self.asked, update=update)
+        self.state = "waiting"
+        self._problem = None
+        self._progress = Progress()
+        threading.Thread(target=self._run, name="panneuro-upload", daemon=True).start()
+
+    def stop(self) -> None:
+        """End it, and remove what has come of it from this server."""
+        self._stop.set()
+        if self.state not in _OVER:
+            self.state = "stopped"
+        self.spool.remove()
+
+    def answer(self) -> dict[str, Any]:
+        """How far it is, as the browser is told."""
+        told = self._progress
+        outcome = self._outcome
+        self._news += told.news()
+        return {
+            "id": self.identifier,
+            "dataset": str(self.asked.name),
+            "state": self.state,
+            "size": self.asked.size,
+            "received": sum(self.spool.received),
+            "sent": told.moved + told.spared,
+            "line": told.line() if self.state == "sending" else "",
+            "problem": self._problem,
+            "said": _said_of(outcome) if outcome else "",
+            "notes": [*(outcome.findings if outcome else ()), *self._notes(), *self._news],
+        }
+
+    def _notes(self) -> tuple[str, ...]:
+        return self._outcome.notes if self._outcome else ()
+
+    def _run(self) -> None:
+        with self._turn:
+            try:
+                self._send()
+            except Stopped:
+                self.state = "stopped"
+            except PanNeuroError as problem:
+                self._fail(str(problem))
+            except Exception:
+                log.exception("an upload of %s broke off", self.asked.name)
+                self._fail("it broke off for a reason that is in the log of this server")
+
+    def _send(self) -> None:
+        if self._stop.is_set():
+            raise Stopped("the upload was stopped")
+        self.state = "sending"
+        progress = self._progress
+        patience = Patience(stop=self._stop, note=progress.wait)
+        asked = self.asked
+        with connected(asked.name.project, writing=True) as connection:
+            transfer = Transfer(connection, asked.name, progress, patience)
+            try:
+                self._outcome = transfer.upload(self.spool.folder, asked.said, update=asked.update)
+            finally:
+                transfer.close()
+        self.state = "done"
+        self.touched = time.monotonic()
+        self.spool.remove()
+
+    def _fail(self, problem: str) -> None:
+        self.touched = time.monotonic()
+        self._problem = problem
+        # After what happened is known: who asks meanwhile must not see a failure without it.
+        self.state = "stopped" if self._stop.is_set() else "failed"
+
+
+def _said_of(outcome: Outcome) -> str:
+    """An outcome in a sentence or two; its digest is in the catalog."""
+    return f"{said_of(replace(outcome, sha256=None), 'sent')} {outcome.dataset} is complete."
+
+
+class Uploads:
+    """All uploads of this server.
+
+    Parameters
+    ----------
+    most : int
+        What they may take of the disk together, in bytes.
+    free : callable
+        How much of the disk that a folder lies on is free, in bytes.
+    """
+
+    def __init__(
+        self,
+        most: int = MOST,
+        free: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
+    ) -> None:
+        self._most = most
+        self._free = free
+        self._folder = tempfile.TemporaryDirectory(prefix="panneuro-uploads-")
+        self._turn = threading.Lock()
+        self._lock = threading.Lock()
+        self._uploads: dict[str, Upload] = {}
+        atexit.register(self.close)
+
+    def begin(self, asked: AskedUpload) -> Upload:
+        """Take up an upload; one of the same files that has not gone on is continued.
+
+        Raises
+        ------
+        TooMuch
+            If there is no room for it.
+        """
+        with self._lock:
+            self._forget()
+            for upload in self._uploads.values():
+                if upload.state == "receiving" and upload.asked == asked:
+                    return upload
+            self._make_room(asked.size)
+            identifier = secrets.token_hex(16)
+            spool = Spool(Path(self._folder.name) / identifier, asked.files)
+            upload = Upload(identifier, asked, spool, self._turn)
+            self._uploads[identifier] = upload
+            return upload
+
+    def get(self, identifier: str) -> Upload:
+        """The upload of this name.
+
+        Raises
+        ------
+        NoUpload
+            If there is none.
+        """
+        with self._lock:
+            upload = self._uploads.get(identifier)
+        if upload is None:
+            raise NoUpload("there is no such upload here; this server may have been started anew")
+        return upload
+
+    def listed(self) -> list[Upload]:
+        """All of them, the oldest first."""
+        with self._lock:
+            return list(self._uploads.values())
+
+    def end(self, identifier: str) -> None:
+        """Stop an upload, and forget it; raises as `get`."""
+        self.get(identifier).stop()
+        with self._lock:
+            self._uploads.pop(identifier, None)
+
+    def close(self) -> None:
+        """Stop all of them, and remove everything from the disk."""
+        atexit.unregister(self.close)
+        for upload in self.listed():
+            upload.stop()
+        with suppress(OSError):
+            self._folder.cleanup()
+
+    def _forget(self) -> None:
+        now = time.monotonic()
+        for identifier, upload in list(self._uploads.items()):
+            resting = upload.state in (*_OVER, "receiving")
+            if resting and now - upload.touched > _IDLE:
+                upload.stop()
+                del self._uploads[identifier]
+
+    def _make_room(self, size: int) -> None:
+        live = [one for one in self._uploads.values() if one.state not in ("done", "stopped")]
+        promised = sum(one.asked.size for one in live)
+        # What has come already is not free any more.
+        coming = sum(one.asked.size - sum(one.spool.received) for one in live)
+        room = min(self._most - promised, self._free(Path(self._folder.name)) - _LEFT - coming)
+        if size > room:
+            raise TooMuch(
+                f"these are {size_text(size)}, and this server has room for "
+                f"{size_text(max(room, 0))} on their way from the browser; panneuro upload, in a "
+                "terminal or on your own machine, needs no room"
+            )
+
+
+def begin(uploads: Uploads, body: bytes) -> Upload:
+    """Take up the upload that a request asks for.
+
+    Raises
+    ------
+    BadRequest, WrongName, FileProblem
+        If the request cannot be understood, or a file has a name that cannot be.
+    AccessDenied, Conflict
+        As for `check_target`.
+    TooMuch
+        If there is no room for it.
+    """
+    asked = AskedUpload.parse(body)
+    check_target(asked.name, update=asked.update)
+    return uploads.begin(asked)
+
+
+def check_target(name: Name, *, update: bool) -> None:
+    """Find out before anything is sent whether it can be published there.
+
+    Raises
+    ------
+    AccessDenied
+        If this session may not write there, with the reason.
+    Conflict
+        If the dataset is there already, and is not to be changed.
+    NotInSession, ServiceUnavailable, StoreError
+        If that cannot be found out.
+    """
+    here.session()
+    with connected(name.project, writing=True) as connection:
+        project = project_place(connection.view, name.project)
+        place = Location(project.bucket, f"{project.key}{name.dataset}/")
+        reason = why_not_write(connection.view, place)
+        if reason is not None:
+            raise AccessDenied(f"nothing can be written to {name}: {reason}")
+        if update:
+            return
+        transfer = Transfer(connection, name, Progress(), Patience(seconds=_SHORT))
+        try:
+            transfer.manifest()
+        except NotComplete:
+            return
+        finally:
+            transfer.close()
+    raise Conflict(f"{name} is there already, and complete; choose another name, or --update")

@@ -1,0 +1,228 @@
+"""The datasets that somebody can read: as the page and the API show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from panneuro_hub.access.places import location_of
+from panneuro_hub.catalog import Malformed, dataset_problem
+from panneuro_hub.catalog.found import Found, found_in
+from panneuro_hub.catalog.manifest import File, Manifest, Record, Upload
+from panneuro_hub.catalog.records import (
+    Bounds,
+    Listing,
+    listing,
+    read_manifest,
+    read_record,
+    read_upload,
+)
+from panneuro_hub.service.shelves import Closed, Looker, Shelves
+from panneuro_hub.service.viewing import NothingHere
+from panneuro_hub.wire.credential import format_time
+
+if TYPE_CHECKING:
+    from obstore.store import S3Store
+
+_BOUNDS = Bounds(number=2000, size=2**24)
+_ROWS = 500
+_DESCRIPTION = 1000  # characters, where many are listed
+_FILES = 200
+_LARGEST_MANIFEST = 2**22  # bytes: more is not taken apart for a page
+_MOST_NOTES = 20
+
+
+@dataclass(frozen=True)
+class Datasets:
+    """What somebody finds.
+
+    Parameters
+    ----------
+    looker : Looker
+    query, project : str
+        What was looked for, and where; ``""`` for everything and everywhere.
+    found : tuple of Found
+        By their names; of those that there are, the first few hundred.
+    count : int
+        How many there are.
+    notes : tuple of str
+        What cannot be listed, and why.
+    """
+
+    looker: Looker
+    query: str
+    project: str
+    found: tuple[Found, ...]
+    count: int
+    notes: tuple[str, ...]
+
+    @property
+    def closed(self) -> tuple[Closed, ...]:
+        """The projects that cannot be read."""
+        return self.looker.closed
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One dataset with what its page shows.
+
+    Parameters
+    ----------
+    found : Found
+    files : tuple of File
+        The first few hundred.
+    files_count : int
+    notes : tuple of str
+        What of it cannot be used, and why.
+    """
+
+    found: Found
+    files: tuple[File, ...]
+    files_count: int
+    notes: tuple[str, ...]
+
+
+async def datasets_of(
+    shelves: Shelves, looker: Looker, query: str = "", project: str = ""
+) -> Datasets:
+    """Find datasets, in one project or in all that can be read.
+
+    Raises
+    ------
+    NothingHere
+        If there is no such project.
+    AccessDenied
+        If it cannot be read.
+    """
+    projects = [project] if project else list(looker.open)
+    listed, notes = await shelves.each(looker, projects, "datasets", _listed)
+    everything = [
+        one
+        for name, catalog in listed.items()
+        for one in found_in(
+            name,
+            location_of(looker.collaboration, name).uri,
+            catalog,
+            looker.accesses[name].denied,
+        )
+        if one.has(query)
+    ]
+    notes += [f"{name}: {note}" for name, one in listed.items() for note in one.troubles]
+    found = tuple(sorted(everything, key=lambda one: one.name))
+    return Datasets(looker, query, project, found[:_ROWS], len(found), shortened(notes))
+
+
+async def dataset_of(shelves: Shelves, looker: Looker, project: str, dataset: str) -> Dataset:
+    """One dataset.
+
+    Raises
+    ------
+    NothingHere
+        If there is none of this name.
+    AccessDenied
+        If its project cannot be read.
+    """
+    access = looker.access(project)
+    if dataset_problem(dataset) is not None:
+        raise NothingHere(f"{project} has no dataset of this name")
+    whole = await shelves.one(looker, project, lambda store: _whole(store, dataset))
+    listed = Listing(
+        (whole.record,) if whole.record else (), (whole.upload,) if whole.upload else (), ()
+    )
+    prefix = location_of(looker.collaboration, project).uri
+    for found in found_in(project, prefix, listed, access.denied):
+        files = whole.manifest.files if whole.manifest else ()
+        count = whole.record.files_count if whole.record else 0
+        return Dataset(found, files[:_FILES], count, whole.notes)
+    trouble = f" that can be shown: {whole.notes[0]}" if whole.notes else " of this name"
+    raise NothingHere(f"{project} has no dataset{trouble}")
+
+
+def datasets_json(datasets: Datasets) -> dict[str, Any]:
+    """What the API answers."""
+    return {
+        "user": datasets.looker.name,
+        "count": datasets.count,
+        "datasets": [found_json(one) for one in datasets.found],
+        "notes": list(datasets.notes),
+        "closed": [
+            {"project": one.project, "title": one.title, "reason": one.reason, "ask": list(one.ask)}
+            for one in datasets.closed
+        ],
+    }
+
+
+def found_json(found: Found) -> dict[str, Any]:
+    """One dataset of a listing as JSON; what is not known of it is `None`."""
+    record, upload = found.record, found.upload
+    return {
+        "name": found.name,
+        "project": found.project,
+        "title": record.title if record else None,
+        "description": record.description if record else None,
+        "license": record.license if record else None,
+        "created": format_time(record.created) if record else None,
+        "created_by": record.created_by if record else None,
+        "bytes": record.size if record else None,
+        "files_count": record.files_count if record else None,
+        "format": record.format if record else None,
+        "modalities": list(record.modalities) if record else None,
+        "subjects": list(record.subjects) if record else None,
+        "sha256": record.sha256 if record else None,
+        "embargo_until": (
+            record.embargo_until.isoformat() if record and record.embargo_until else None
+        ),
+        "complete": found.complete,
+        "upload": {"by": upload.by, "began": format_time(upload.began)} if upload else None,
+        "frozen": found.frozen,
+        "state": found.state,
+    }
+
+
+def shortened(notes: Iterable[str]) -> tuple[str, ...]:
+    """The first notes of many, each cut where it is long."""
+    cut = [note if len(note) <= 300 else note[:300] + "…" for note in notes]
+    more = len(cut) - _MOST_NOTES
+    return (*cut[:_MOST_NOTES], f"and {more} more") if more > 0 else tuple(cut)
+
+
+@dataclass(frozen=True)
+class _Whole:
+    record: Record | None
+    manifest: Manifest | None
+    upload: Upload | None
+    notes: tuple[str, ...]
+
+
+def _listed(store: S3Store, project: str) -> Listing:
+    found = listing(store, _BOUNDS)
+    # The long texts are for the page of each one.
+    return replace(
+        found,
+        records=tuple(
+            replace(record, readme="", citation="", description=record.description[:_DESCRIPTION])
+            for record in found.records
+        ),
+    )
+
+
+def _whole(store: S3Store, dataset: str) -> _Whole:
+    notes: list[str] = []
+    record = manifest = upload = None
+    try:
+        record = read_record(store, dataset)
+    except Malformed as problem:
+        notes.append(f"its record in the catalog: {problem}")
+    try:
+        manifest = read_manifest(store, dataset, _LARGEST_MANIFEST)
+    except Malformed as problem:
+        notes.append(f"its files cannot be listed here: {problem}")
+    try:
+        upload = read_upload(store, dataset)
+    except Malformed as problem:
+        notes.append(f"the note of an upload: {problem}")
+    if manifest is not None:
+        # The manifest is what counts; the catalog may not have it yet.
+        record = Record.of(manifest)
+    return _Whole(record, manifest, upload, shortened(notes))

@@ -1,0 +1,140 @@
+"""The project in JupyterLab, in a browser: files brought in, a notebook shared, a copy opened."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright, expect
+from test_demo import PATIENCE, PROJECT, demo
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+MS = PATIENCE * 1000
+PANEL = ".panneuro-Panel"
+DROP = """() => {
+  const dropped = new DataTransfer();
+  const options = { lastModified: 1700000000000 };
+  dropped.items.add(new File(['a,b\\n1,2\\n'], '<b>one</b>.csv', options));
+  dropped.items.add(new File([new Uint8Array(20_000_000)], 'two.bin', options));
+  const event = { dataTransfer: dropped, bubbles: true, cancelable: true };
+  document.querySelector('.panneuro-Zone').dispatchEvent(new DragEvent('drop', event));
+}"""
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+
+
+@asynccontextmanager
+async def person(browser: Browser, address: str, name: str, project: str) -> AsyncIterator[Page]:
+    """A server of a person's own, with the panel open."""
+    context = await browser.new_context(viewport={"width": 1400, "height": 1000})
+    page = await context.new_page()
+    await page.goto(f"{address}/hub/oauth_login")
+    await page.fill("input[name=sub]", name)
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(f"{address}/hub/**")
+    await page.goto(f"{address}/hub/spawn")
+    await page.locator(f"input[name=project][value={project}]").check()
+    await page.locator("[type=submit]").first.click()
+    await page.wait_for_url(f"{address}/user/{name}/lab/**", timeout=MS)
+    await page.wait_for_selector(".jp-NotebookPanel", timeout=MS)
+    await page.locator('[data-id="panneuro-project"]').click()
+    try:
+        yield page
+    finally:
+        await context.close()
+
+
+async def bring_in(page: Page) -> None:
+    """Drop two files, and see that they become a dataset."""
+    await expect(page.locator(".panneuro-Zone")).to_contain_text("Drop files", timeout=MS)
+    await page.evaluate(DROP)
+    form = page.locator(".panneuro-DatasetForm")
+    await expect(form).to_contain_text("2 files, 20 MB")
+    await form.get_by_label("Dataset").fill("dropped")
+    await form.get_by_label("Title").fill("<img src=x onerror=alert(1)>")
+    await form.get_by_label("Licence").fill("CC0-1.0")
+    await form.get_by_role("button", name="Upload").click()
+    told = page.locator(".panneuro-Transfer[data-state=done]")
+    await expect(told).to_contain_text("2 of 2 files sent", timeout=MS)
+    row = page.locator(".panneuro-Dataset", has_text=f"{PROJECT}/dropped")
+    # As text: whoever names a dataset writes no markup into others' pages.
+    await expect(row).to_contain_text("<img src=x onerror=alert(1)>", timeout=MS)
+    assert await page.locator(f"{PANEL} img").count() == 0
+
+
+async def share(page: Page) -> str:
+    """Share the open notebook; gives its page's address."""
+    await page.locator(".panneuro-ShareButton").first.click()
+    form = page.locator(".panneuro-ShareForm")
+    await expect(form).to_contain_text(f"Everybody who can read {PROJECT}", timeout=MS)
+    await expect(form).to_contain_text(f"{PROJECT}/dropped")
+    await form.get_by_role("textbox", name="Name in").fill("browser/average")
+    await form.get_by_label("Note on this version").fill("from a browser")
+    await page.locator(".jp-Dialog-button.jp-mod-accept").click()
+    link = page.locator(".panneuro-Told a")
+    await expect(link).to_be_visible(timeout=MS)
+    address = await link.get_attribute("href")
+    await page.locator(".jp-Dialog-button.jp-mod-accept").click()
+    return address or ""
+
+
+async def open_copy(page: Page, address: str, name: str, notebook: str) -> None:
+    """Open a copy as a link from a page does."""
+    await page.goto(f"{address}/user/{name}/lab?panneuro-copy={notebook}")
+    dialog = page.locator(".jp-Dialog")
+    await expect(dialog).to_contain_text(notebook, timeout=MS)
+    assert "panneuro-copy" not in page.url
+    await dialog.get_by_role("button", name="Open a copy").click()
+
+
+async def test_files_come_in_a_notebook_goes_out_and_a_copy_comes_back(tmp_path: Path) -> None:
+    homes = tmp_path / ".demo" / "homes"
+    with demo(tmp_path) as (_, _, address):
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(
+                executable_path=CHROMIUM, args=["--no-sandbox"] if os.geteuid() == 0 else []
+            )
+            async with person(browser, address, "ada", PROJECT) as page:
+                alerts: list[str] = []
+                page.on("dialog", lambda dialog: alerts.append(dialog.message))
+                await expect(page.locator(PANEL)).to_contain_text("ada, level manage", timeout=MS)
+                await bring_in(page)
+                await page.locator(".panneuro-Dataset", has_text=f"{PROJECT}/dropped").click()
+                await expect(page.locator(".jp-NotebookPanel")).to_contain_text(
+                    f'lab.open("{PROJECT}/dropped")'
+                )
+                shared = await share(page)
+                assert shared == f"{address}/services/panneuro/notebooks/{PROJECT}/browser/average"
+                await page.screenshot(path=tmp_path / "shared.png")
+                tree = page.locator(f'[title^="shared/{PROJECT}"]').first
+                await tree.click()
+                await expect(page.get_by_text("dropped", exact=True).first).to_be_visible(
+                    timeout=MS
+                )
+                await page.screenshot(path=tmp_path / "tree.png")
+                assert alerts == []
+            async with person(browser, address, "tomas", PROJECT) as page:
+                # Who only reads is told so, and is offered nothing.
+                zone = page.locator(".panneuro-Zone")
+                await expect(zone).to_contain_text("Nothing can be brought in here:", timeout=MS)
+                assert await zone.get_by_role("button").count() == 0
+                await page.locator(".panneuro-ShareButton").first.click()
+                refusal = page.locator(".jp-Dialog")
+                await expect(refusal).to_contain_text(f"You cannot write in {PROJECT}", timeout=MS)
+                await page.screenshot(path=tmp_path / "refused.png")
+                await open_copy(page, address, "tomas", f"{PROJECT}/browser/average@1")
+                await page.wait_for_url("**/lab/tree/average.ipynb", timeout=MS)
+                copy = json.loads((homes / "tomas" / "average.ipynb").read_text())
+                sources = ["".join(cell["source"]) for cell in copy["cells"]]
+                assert any(f'lab.open("{PROJECT}/dropped")' in source for source in sources)
+                await open_copy(page, address, "tomas", "human-intracranial/secret@1")
+                await expect(page.locator(".jp-Dialog")).to_contain_text(
+                    "human-intracranial", timeout=MS
+                )
+                await expect(page.locator(".jp-Dialog")).to_contain_text("There is no copy")
+            await browser.close()

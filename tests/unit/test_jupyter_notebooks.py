@@ -1,0 +1,110 @@
+"""Which notebooks are shared, what the browser hears of them, and copies that nobody trusts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from session_views import view_of
+
+from panneuro_hub.catalog.notebooks import NotPublished
+from panneuro_hub.client.errors import FileProblem
+from panneuro_hub.client.sharing import Copied
+from panneuro_hub.jupyter import notebooks
+from panneuro_hub.jupyter.answers import services_address, session_answer
+from panneuro_hub.jupyter.notebooks import fetch_asked, place_of, untrusted
+from panneuro_hub.jupyter.refusals import BadRequest, NoNotebook
+from panneuro_hub.lab.here import Session
+from panneuro_hub.wire import Denial, Grant
+
+
+def session(**more: Any) -> Session:
+    return Session(**vars(view_of(**more)))
+
+
+def test_a_notebook_of_the_server_is_found(tmp_path: Path) -> None:
+    assert place_of("a b/é.ipynb", tmp_path) == tmp_path / "a b" / "é.ipynb"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("../up.ipynb", "a/../../up.ipynb", "/etc/x.ipynb", "~/x.ipynb/../../y.ipynb"),
+        *("a.py", "a.ipynb/", "", "a\0.ipynb", "project-nav:dropped/x.ipynb"),
+    ],
+)
+def test_what_is_no_notebook_of_the_server_is_refused(path: str, tmp_path: Path) -> None:
+    with pytest.raises(FileProblem):
+        place_of(path, tmp_path)
+
+
+def test_a_copy_is_trusted_by_nobody() -> None:
+    cell = {"cell_type": "code", "metadata": {"trusted": True, "tags": ["x"]}, "outputs": []}
+    notebook = {"metadata": {"signature": "sha256:0", "kernelspec": {}}, "cells": [cell]}
+    assert untrusted(notebook) == {
+        "metadata": {"kernelspec": {}},
+        "cells": [{"cell_type": "code", "metadata": {"tags": ["x"]}, "outputs": []}],
+    }
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "{}", "null", '{"metadata": 1, "cells": []}', "{", "[" * 5000]
+)
+def test_what_was_shared_and_is_no_notebook_is_refused(
+    content: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def copy(name: str, target: Path) -> Copied:
+        target.write_text(content)
+        return Copied(None, target)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(notebooks, "copy", copy)
+    monkeypatch.setattr(notebooks.here, "session", session)
+    with pytest.raises(FileProblem, match="no notebook"):
+        fetch_asked(json.dumps({"notebook": "nav/x@1"}).encode())
+
+
+def test_one_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def copy(name: str, target: Path) -> Copied:
+        raise NotPublished("there is no notebook nav/x")
+
+    monkeypatch.setattr(notebooks, "copy", copy)
+    monkeypatch.setattr(notebooks.here, "session", session)
+    with pytest.raises(NoNotebook, match="there is no notebook nav/x"):
+        fetch_asked(b'{"notebook": "nav/x"}')
+    for body in (b"{}", b'{"notebook": ""}', b'{"notebook": 3}'):
+        with pytest.raises(BadRequest):
+            fetch_asked(body)
+
+
+def test_who_cannot_write_hears_why() -> None:
+    reason = "you have level read in nav"
+    answer = session_answer(session(denied=(Denial("write s3://lab/nav/", reason),)), "/services/")
+    assert (answer["may_write"], answer["why_not"]) == (False, reason)
+    assert answer["readable"] == ["nav"]
+
+
+def test_who_can_write_hears_what_is_frozen() -> None:
+    grants = (
+        Grant("s3://lab/nav/", "write", "you are in navigation-lab", "nav"),
+        Grant("s3://lab/nav/release/", "read", "it is frozen", "nav"),
+    )
+    answer = session_answer(session(level="write", grants=grants), "/services/")
+    assert (answer["may_write"], answer["why_not"]) == (True, None)
+    assert answer["frozen"] == [{"place": "release/", "reason": "it is frozen"}]
+
+
+@pytest.mark.parametrize(
+    ("environment", "address"),
+    [
+        ({}, "/services/panneuro/"),
+        ({"JUPYTERHUB_BASE_URL": "/lab/"}, "/lab/services/panneuro/"),
+        (
+            {"JUPYTERHUB_HOST": "https://hub.example.org", "JUPYTERHUB_BASE_URL": "/"},
+            "https://hub.example.org/services/panneuro/",
+        ),
+    ],
+)
+def test_the_pages_are_at_the_hub(environment: dict[str, str], address: str) -> None:
+    assert services_address(environment) == address

@@ -1,0 +1,190 @@
+"""A notebook from outside becomes a page that does nothing, and says what it leaves out."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hostile_notebooks import HTML, LINKS, checked, corpus, no_notebooks
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from shared_notebooks import code, encoded, ipynb, markdown, png, shown
+
+from panneuro_hub.catalog.reading import Malformed
+from panneuro_hub.service.notebook_html import POLICY, STYLE, page
+from panneuro_hub.service.safe_html import CLASSES, LEFT_OUT, clean, picture
+
+_CORPUS = corpus()
+_PIECES = st.sampled_from(
+    [
+        *HTML,
+        *LINKS,
+        *(
+            "<",
+            ">",
+            '"',
+            "'",
+            "&",
+            "`",
+            "</",
+            "/>",
+            "<!--",
+            "-->",
+            "]]>",
+            "\n\n",
+            "    ",
+            "$",
+            "$$",
+        ),
+        *("<table>", "<tr>", "<td>", "<style>", "<svg>", "<math>", "<title>", "<select>", "<p>"),
+        *("attachment:", "data:", "javascript:", "&#x6A;", "\x00", "\ud800", "\x1b[1m"),
+    ]
+)
+
+
+def assert_clean(html: str) -> None:
+    """It does nothing, and is what it is to whoever reads it again."""
+    again = checked(clean(html))
+    assert checked(html).elements == again.elements
+    assert "".join(checked(html).text) == "".join(again.text)
+
+
+@pytest.mark.parametrize("name", _CORPUS)
+def test_a_hostile_notebook_does_nothing(name: str) -> None:
+    checked(page(_CORPUS[name]))
+
+
+@pytest.mark.parametrize("html", HTML)
+def test_the_cleaner_alone_holds(html: str) -> None:
+    for given_html in (html, html * 3, f"<table><tr><td>{html}", f"<p title='{html}'>"):
+        assert_clean(clean(given_html))
+
+
+@given(st.lists(_PIECES | st.text(max_size=10), max_size=12).map("".join))
+def test_nothing_that_is_put_together_comes_through_the_cleaner(html: str) -> None:
+    assert_clean(clean(html))
+
+
+@settings(max_examples=60)
+@given(st.lists(_PIECES | st.text(max_size=10), max_size=8).map("".join))
+def test_nothing_that_is_put_together_comes_alive(text: str) -> None:
+    rich = [shown(text_html=text), shown(text_markdown=text), shown(text_plain=text)]
+    checked(page(ipynb(markdown(text), code(text, *rich), title=text)))
+
+
+@pytest.mark.parametrize("name", no_notebooks())
+def test_what_is_no_notebook_is_refused_in_words(name: str) -> None:
+    with pytest.raises(Malformed, match=r"^the notebook"):
+        page(no_notebooks()[name])
+
+
+def test_a_page_shows_what_the_notebook_has() -> None:
+    made = page(
+        ipynb(
+            markdown("# Tuning curves\n\nOf *monkey* [one](https://example.org/a?b=1&c=2), $x^2$"),
+            code(
+                "import numpy as np  # numbers\nprint('x')",
+                {"output_type": "stream", "name": "stdout", "text": ["one\n", "two\n"]},
+                {"output_type": "stream", "name": "stdout", "text": "three\n"},
+                shown(
+                    text_html="<table><tr><th scope='col'>rate</th></tr></table>", text_plain="no"
+                ),
+                shown(image_png=[encoded(png())], text_plain="<Figure>"),
+                {
+                    "output_type": "error",
+                    "ename": "E",
+                    "evalue": "v",
+                    "traceback": ["\x1b[31mboom"],
+                },
+            ),
+            markdown(
+                "![a map](attachment:my%20map.png)",
+                attachments={"my map.png": {"image/png": encoded(png(1, 1))}},
+            ),
+            {"cell_type": "raw", "source": "as <it> is", "metadata": {}},
+        )
+    )
+    seen = checked(made)
+    text = " ".join(seen.text)
+    for words in (
+        "Tuning curves",
+        "monkey",
+        "x^2",
+        "one\ntwo\nthree",
+        "rate",
+        "boom",
+        "as <it> is",
+    ):
+        assert words in text
+    assert "<title>Tuning curves</title>" in made
+    assert "<h1>Tuning curves</h1>" in made
+    assert '<a href="https://example.org/a?b=1&amp;c=2"' in made
+    assert '<span class="kn">import</span>' in made
+    assert '<span class="ansi-red-fg">boom</span>' in made
+    assert f'src="data:image/png;base64,{encoded(png())}"' in made
+    assert f'src="data:image/png;base64,{encoded(png(1, 1))}"' in made
+    assert 'alt="a map"' in made
+    assert "no" not in text.split()
+    assert LEFT_OUT not in made.partition("</style>")[2]
+
+
+def test_a_page_says_what_it_leaves_out() -> None:
+    widget = {"application/vnd.jupyter.widget-view+json".replace("/", "_", 1): {"model_id": "x"}}
+    cases = {
+        "a widget, which lives in a running notebook": shown(**widget, text_plain="Button()"),
+        "a script": shown(application_javascript="alert(1)"),
+        "a part that needs scripts": shown(text_html="<div id=x></div><script>draw()</script>"),
+        "a drawing in SVG": shown(**{"image_svg+xml": "<svg/>"}),
+        "a picture that is too large, or none of its kind": shown(image_png="AAAA"),
+        "an output of no known kind": shown(**{"application_x-new": "?"}),
+    }
+    for words, output in cases.items():
+        made = page(ipynb(code("", output)))
+        assert f'<p class="left-out">Not shown: {words}; open a copy' in made, words
+    assert "Button()" in page(ipynb(code("", cases["a widget, which lives in a running notebook"])))
+
+
+def test_a_title_is_text() -> None:
+    made = page(ipynb(markdown("# rates < 5 & </title> <script")))
+    assert "<title>rates &lt; 5 &amp; &lt;script</title>" in made
+    checked(made)
+
+
+def test_what_is_operated_is_shown_as_text() -> None:
+    operated = shown(text_html="<input type=checkbox><ul><li>Dimensions</ul>", text_plain="Dims: 3")
+    made = page(ipynb(code("", operated)))
+    assert "Dims: 3" in made
+    assert "Dimensions" not in made
+    assert LEFT_OUT not in made.partition("</style>")[2]
+    assert "Dimensions" in page(ipynb(code("", shown(text_html=operated["data"]["text/html"]))))
+
+
+def test_the_style_is_the_page_s_own() -> None:
+    made = page(ipynb(markdown("x")))
+    assert made.count("<style>") == 1
+    assert f"<style>{STYLE}</style>" in made
+    assert "url(" not in STYLE
+    assert "@import" not in STYLE
+    for name in re.findall(r"\.([a-z][a-z0-9_-]*)\b(?=[^{}]*{)", STYLE):
+        assert name in CLASSES, name
+
+
+def test_the_policy_lets_nothing_run_and_nothing_be_fetched() -> None:
+    rules = dict(rule.strip().partition(" ")[::2] for rule in POLICY.split(";"))
+    assert rules["default-src"] == "'none'"
+    assert "script-src" not in rules
+    assert "allow-scripts" not in rules["sandbox"]
+    assert "allow-same-origin" not in rules["sandbox"]
+    assert rules["img-src"] == "data:"
+    assert re.fullmatch(r"'sha256-[A-Za-z0-9+/]{43}='", rules["style-src"])
+    assert rules["base-uri"] == rules["form-action"] == "'none'"
+
+
+def test_a_picture_is_one_of_its_kind() -> None:
+    assert picture("png", encoded(png())) == f"data:image/png;base64,{encoded(png())}"
+    wrapped = "\n".join(encoded(png())[at : at + 20] for at in range(0, 200, 20))
+    assert picture("png", wrapped) == f"data:image/png;base64,{encoded(png())}"
+    assert picture("jpeg", encoded(png())) is None
+    assert picture("svg+xml", encoded(b"<svg/>")) is None
+    assert picture("png", "%%%") is None
+    assert picture("png", "") is None
