@@ -20,8 +20,9 @@ demo: $(VENV)/.has-demo
 demo-check: $(VENV)/.has-demo
 	@$(BIN)/panneuro-hub demo --check
 
+# Two files at a time: most tests start servers, and wait for them.
 test: $(VENV)/.has-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: $(VENV)/.has-test
 	$(BIN)/ruff check
