@@ -13,6 +13,7 @@ export interface Session {
   readable: string[];
   frozen: { place: string; reason: string }[];
   problem: string | null;
+  drives: Record<string, string>;
   pages: string;
 }
 

@@ -15,6 +15,7 @@ import {
 import { ToolbarButton } from '@jupyterlab/ui-components';
 import { Api, inWords } from './api';
 import { openCopyAsked, share, takeCopyAsked } from './dialogs';
+import { showDrives } from './drives';
 import { shareIcon } from './icons';
 import { ProjectPanel } from './panel';
 
@@ -80,7 +81,11 @@ const plugin: JupyterFrontEndPlugin<void> = {
     // Now: what JupyterLab does with the address later may lose it.
     const asked = takeCopyAsked();
 
-    const panel = new ProjectPanel(api, dataset => use(notebooks, dataset));
+    const panel = new ProjectPanel(
+      api,
+      dataset => use(notebooks, dataset),
+      session => showDrives(app, browsers, session.drives, session.project)
+    );
     app.shell.add(panel, 'left', { rank: 150 });
     restorer?.add(panel, panel.id);
 

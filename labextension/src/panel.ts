@@ -25,7 +25,8 @@ export class ProjectPanel extends Panel {
 
   constructor(
     private readonly api: Api,
-    private readonly use: (dataset: string) => void
+    private readonly use: (dataset: string) => void,
+    private readonly learned: (session: Session) => void
   ) {
     super();
     this.id = 'panneuro-project';
@@ -70,6 +71,7 @@ export class ProjectPanel extends Panel {
     try {
       const session = await this.api.session();
       this.tell(session);
+      this.learned(session);
       this.upload.allow(session);
     } catch (problem) {
       this.place.replaceChildren(element('p', 'panneuro-trouble', inWords(problem)));

@@ -119,16 +119,24 @@ class _Text(HTMLParser):
         super().__init__()
         self.pieces: list[str] = []
         self._hidden = 0
+        self._in_a_word = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self._hidden += tag in ("script", "style")
+        self._in_a_word = tag == "wbr"
 
     def handle_endtag(self, tag: str) -> None:
         self._hidden -= tag in ("script", "style") and self._hidden > 0
+        self._in_a_word = False
 
     def handle_data(self, data: str) -> None:
-        if not self._hidden:
+        if self._hidden:
+            return
+        if self._in_a_word and self.pieces:
+            self.pieces[-1] += data
+        else:
             self.pieces.append(data)
+        self._in_a_word = False
 
 
 class _Reader(HTMLParser):

@@ -19,7 +19,7 @@ MOST_DATASETS = 5000
 _LONGEST = 2000  # characters of a description
 
 
-def session_answer(session: Session, services: str) -> dict[str, Any]:
+def session_answer(session: Session, services: str, drives: Mapping[str, str]) -> dict[str, Any]:
     """Where this server works, and what may be done from it.
 
     Parameters
@@ -27,6 +27,8 @@ def session_answer(session: Session, services: str) -> dict[str, Any]:
     session : Session
     services : str
         The address of the service's pages; ends in ``/``.
+    drives : mapping of str to str
+        Under what name the file browser finds the files of each project.
     """
     place = Location.parse(session.prefix)
     frozen = [
@@ -45,6 +47,7 @@ def session_answer(session: Session, services: str) -> dict[str, Any]:
         "readable": sorted(session.prefixes),
         "frozen": frozen,
         "problem": session.problem,
+        "drives": dict(drives),
         "pages": services,
     }
 

@@ -162,7 +162,9 @@ class SessionHandler(Handler):
     async def get(self) -> None:
         """Answer with the project, the level, and whether one may write."""
         session = await asyncio.to_thread(here.session)
-        self.finish(session_answer(session, services_address()))
+        # None, where another contents manager was chosen than `shared.SharedFiles`.
+        drives = getattr(self.contents_manager, "projects", {})
+        self.finish(session_answer(session, services_address(), drives))
 
 
 class DatasetsHandler(Handler):

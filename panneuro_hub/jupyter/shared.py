@@ -126,14 +126,15 @@ class ProjectFiles(FSSpecManager):
         place = known["name"].rstrip("/")
         name = place.rpartition("/")[2]
         folder = known["type"] == "directory"
-        changed = known.get("LastModified")
+        # Of a folder nobody knows when it changed.
+        when = known["LastModified"].isoformat() if "LastModified" in known else ""
         return {
             "name": name,
-            "path": place.removeprefix(self.root) or "/",
+            "path": place.removeprefix(self.root).lstrip("/"),
             "type": "directory" if folder else "notebook" if name.endswith(".ipynb") else "file",
             "size": None if folder else known["size"],
-            "last_modified": changed.isoformat() if changed else "1970-01-01T00:00:00+00:00",
-            "created": changed.isoformat() if changed else "1970-01-01T00:00:00+00:00",
+            "last_modified": when,
+            "created": when,
             "content": None,
             "format": None,
             "mimetype": None,
@@ -161,20 +162,6 @@ def _reading(method: str) -> Callable[..., Any]:
     return ask
 
 
-def _told(name: str, prefix: str, drive: str) -> dict[str, Any]:
-    """A project, as jupyter-fs tells its part in the browser; without any key."""
-    return {
-        "name": f"shared/{name}",
-        "url": prefix,
-        "type": "fsspec",
-        "auth": "none",
-        "drive": drive,
-        "init": True,
-        "defaultWritable": False,
-        "missingTokens": [],
-    }
-
-
 class SharedFiles(MetaManager):
     """A person's own files, as ever, and beside them those of the projects that they read.
 
@@ -185,7 +172,8 @@ class SharedFiles(MetaManager):
     _managers: dict[str, Any]
 
     def __init__(self, **kwargs: Any) -> None:
-        self._view: SessionView | None = None
+        self._projects: tuple[str, ...] = ()
+        self._managers = {}
         self.known = threading.Event()
         super().__init__(**kwargs)
         if os.environ.get("PANNEURO_PROJECT"):
@@ -193,20 +181,17 @@ class SharedFiles(MetaManager):
         else:
             self.known.set()
 
-    # `jupyterlab` sends what it would like to see, and is shown the projects.
+    # jupyter-fs's own part in the browser, which stays empty with the JupyterLab of today.
     def initResource(self, *_: Any, **__: Any) -> list[dict[str, Any]]:  # noqa: N802
-        """The projects, as jupyter-fs tells its part in the browser."""
-        managers: dict[str, Any] = {"": self._default_root_manager}
-        told = []
-        if self._view is not None:
-            for name, prefix in sorted(self._view.prefixes.items()):
-                drive = f"project-{name}"
-                known = self._managers.get(drive)
-                managers[drive] = known or ProjectFiles(name, self._view, self)
-                told.append(_told(name, prefix, drive))
-        self._managers = managers
-        self.resources: list[dict[str, Any]] = told
-        return told
+        """Nothing: the panel shows the projects, in JupyterLab's own file browser."""
+        self.resources: list[dict[str, Any]] = []
+        self._managers.setdefault("", self._default_root_manager)
+        return self.resources
+
+    @property
+    def projects(self) -> dict[str, str]:
+        """The drive of each project, by its name."""
+        return {name: f"project-{name}" for name in self._projects}
 
     def of(self, path: str) -> tuple[AsyncContentsManager, str]:
         """Whose files a path is one of, and the path there."""
@@ -259,11 +244,14 @@ class SharedFiles(MetaManager):
     def _ask(self) -> None:
         for _ in range(_TRIES):
             try:
-                self._view = here.session()
+                view = here.session()
             except PanNeuroError as problem:
                 self.log.warning("the projects' files are not shown yet: %s", problem)
             else:
-                self.initResource()
+                readable = tuple(sorted(view.prefixes))
+                for name in readable:
+                    self._managers[f"project-{name}"] = ProjectFiles(name, view, self)
+                self._projects = readable
                 break
             self.known.wait(_PAUSE)
         self.known.set()

@@ -141,15 +141,22 @@ async def drop_files(stage: Stage, page: Page) -> None:
     await stage.picture(page, "3-uploaded")
 
 
+async def list_files(stage: Stage, page: Page) -> None:
+    """See the project's files in the file browser."""
+    await page.locator(f'[data-id="panneuro-shared-{PROJECT}"]').click()
+    await expect(page.locator(f"#panneuro-shared-{PROJECT}")).to_contain_text(DATASET)
+    await stage.picture(page, "4-files")
+
+
 async def find_dataset(stage: Stage, page: Page) -> None:
     """Look for it on the service's page, and on its own."""
     await page.goto(stage.page("datasets?q=spike+times"))
     await expect(page.locator("body")).to_contain_text(TITLE)
-    await stage.picture(page, "4-datasets")
+    await stage.picture(page, "5-datasets")
     await page.get_by_role("link", name=TITLE).first.click()
     for name in FILES:
         await expect(page.locator("body")).to_contain_text(name)
-    await stage.picture(page, "5-dataset")
+    await stage.picture(page, "6-dataset")
 
 
 async def run_and_share(stage: Stage, page: Page) -> None:
@@ -165,15 +172,15 @@ async def run_and_share(stage: Stage, page: Page) -> None:
     await page.get_by_text("Run All Cells", exact=True).click()
     await expect(shown).to_contain_text(f"{FILES[1]}: 868 spikes")
     await expect(shown.locator(".jp-OutputArea img")).to_be_visible()
-    await stage.picture(page, "6-run")
+    await stage.picture(page, "7-run")
     await page.locator(".panneuro-ShareButton:visible").click()
     dialog = page.locator(".jp-Dialog")
     await expect(dialog).to_contain_text(f"{PROJECT}/{DATASET}")
     await dialog.get_by_label("Other datasets").fill(ELSEWHERE)
-    await stage.picture(page, "7-share")
+    await stage.picture(page, "8-share")
     await dialog.get_by_role("button", name="Share").click()
     await expect(dialog).to_contain_text(f"{PROJECT}/{NOTEBOOK}@1 is shared")
-    await stage.picture(page, "8-shared")
+    await stage.picture(page, "9-shared")
     await dialog.get_by_role("button", name="Close").click()
 
 
@@ -181,7 +188,7 @@ async def look_at_gallery(stage: Stage, page: Page) -> None:
     """Find the notebook in the gallery, and read it as it was run."""
     await page.goto(stage.page("notebooks"))
     await expect(page.locator("body")).to_contain_text(HEADING)
-    await stage.picture(page, "9-gallery")
+    await stage.picture(page, "10-gallery")
     await page.get_by_role("link", name=HEADING).first.click()
     await page.wait_for_url(stage.page(f"notebooks/{PROJECT}/{NOTEBOOK}**"))
     frame = page.frame_locator("iframe")
@@ -190,7 +197,7 @@ async def look_at_gallery(stage: Stage, page: Page) -> None:
     who_cannot = page.locator("#who-cannot")
     await expect(who_cannot).to_contain_text("human-intracranial: ada")
     await expect(who_cannot).to_contain_text("which nhp-navigation does not read")
-    await stage.picture(page, "10-notebook")
+    await stage.picture(page, "11-notebook")
 
 
 async def open_copy(stage: Stage, page: Page, name: str) -> None:
@@ -198,18 +205,18 @@ async def open_copy(stage: Stage, page: Page, name: str) -> None:
     await page.get_by_role("link", name=re.compile("open a copy", re.IGNORECASE)).first.click()
     await page.wait_for_url(f"{stage.address}/hub/spawn/**")
     await expect(page.locator(f"input[name=project][value={PROJECT}]")).to_be_checked()
-    await stage.picture(page, "11-start-for-copy")
+    await stage.picture(page, "12-start-for-copy")
     await page.locator("[type=submit]").first.click()
     dialog = page.locator(".jp-Dialog")
     await expect(dialog).to_contain_text(f"{PROJECT}/{NOTEBOOK}@1")
     await expect(dialog).to_contain_text("Open a copy?")
-    await stage.picture(page, "12-copy-asked")
+    await stage.picture(page, "13-copy-asked")
     await dialog.get_by_role("button", name="Open a copy").click()
     shown = page.locator(".jp-NotebookPanel:visible")
     await expect(shown).to_contain_text(HEADING)
     await expect(shown).to_contain_text("868 spikes")
     assert page.url.startswith(f"{stage.address}/user/{name}/lab")
-    await stage.picture(page, "13-copy")
+    await stage.picture(page, "14-copy")
 
 
 async def be_refused_by_page(stage: Stage, page: Page) -> None:
@@ -223,14 +230,14 @@ async def be_refused_by_page(stage: Stage, page: Page) -> None:
         await expect(body).to_contain_text("Ask Monkey navigation laboratory.")
         assert HEADING not in await body.inner_text()
         assert TITLE not in await body.inner_text()
-        await stage.picture(page, f"14-refused-{path.partition('/')[0]}")
+        await stage.picture(page, f"15-refused-{path.partition('/')[0]}")
     for path in ("rendered", "previews", "copies"):
         answer = await page.request.get(stage.page(f"{path}/{PROJECT}/{NOTEBOOK}"))
         assert answer.status == 403
     await page.goto(stage.page("notebooks"))
     await expect(page.locator("body")).to_contain_text("Navigation in virtual reality")
     await expect(page.locator("body")).not_to_contain_text(HEADING)
-    await stage.picture(page, "15-gallery-of-another")
+    await stage.picture(page, "16-gallery-of-another")
 
 
 async def be_refused_by_store(address: str, name: str, project: str) -> None:
@@ -263,6 +270,7 @@ async def test_data_comes_in_and_a_notebook_about_it_goes_round(tmp_path: Path) 
             async with stage.person("ada") as page:
                 await start_server(stage, page, "ada")
                 await drop_files(stage, page)
+                await list_files(stage, page)
                 await find_dataset(stage, page)
                 await run_and_share(stage, page)
                 await look_at_gallery(stage, page)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -111,11 +112,9 @@ async def test_files_come_in_a_notebook_goes_out_and_a_copy_comes_back(tmp_path:
                 shared = await share(page)
                 assert shared == f"{address}/services/panneuro/notebooks/{PROJECT}/browser/average"
                 await page.screenshot(path=tmp_path / "shared.png")
-                tree = page.locator(f'[title^="shared/{PROJECT}"]').first
-                await tree.click()
-                await expect(page.get_by_text("dropped", exact=True).first).to_be_visible(
-                    timeout=MS
-                )
+                await page.locator(f'[data-id="panneuro-shared-{PROJECT}"]').click()
+                browser_of_project = page.locator(f"#panneuro-shared-{PROJECT}")
+                await expect(browser_of_project).to_contain_text("dropped", timeout=MS)
                 await page.screenshot(path=tmp_path / "tree.png")
                 assert alerts == []
             async with person(browser, address, "tomas", PROJECT) as page:
@@ -128,7 +127,10 @@ async def test_files_come_in_a_notebook_goes_out_and_a_copy_comes_back(tmp_path:
                 await expect(refusal).to_contain_text(f"You cannot write in {PROJECT}", timeout=MS)
                 await page.screenshot(path=tmp_path / "refused.png")
                 await open_copy(page, address, "tomas", f"{PROJECT}/browser/average@1")
-                await page.wait_for_url("**/lab/tree/average.ipynb", timeout=MS)
+                tab = page.locator(".lm-DockPanel-tabBar .lm-TabBar-tabLabel")
+                opened = tab.filter(has_text=re.compile(r"^average\.ipynb$"))
+                await expect(opened).to_be_visible(timeout=MS)
+                await page.screenshot(path=tmp_path / "copy.png")
                 copy = json.loads((homes / "tomas" / "average.ipynb").read_text())
                 sources = ["".join(cell["source"]) for cell in copy["cells"]]
                 assert any(f'lab.open("{PROJECT}/dropped")' in source for source in sources)

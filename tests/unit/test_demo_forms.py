@@ -85,6 +85,7 @@ def test_missing_form_says_what_was_expected() -> None:
 
 def test_text_is_what_a_person_reads() -> None:
     assert text_of(PAGE) == "A B S M as <before> Start & wait"
+    assert text_of("<h1>nhp-<wbr>navi_<wbr>x</h1>gation<b>!</b>") == "nhp-navi_x gation !"
 
 
 @given(st.dictionaries(ANY_TEXT.filter(bool), ANY_TEXT, max_size=5))

@@ -80,7 +80,9 @@ def test_one_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_who_cannot_write_hears_why() -> None:
     reason = "you have level read in nav"
-    answer = session_answer(session(denied=(Denial("write s3://lab/nav/", reason),)), "/services/")
+    answer = session_answer(
+        session(denied=(Denial("write s3://lab/nav/", reason),)), "/services/", {}
+    )
     assert (answer["may_write"], answer["why_not"]) == (False, reason)
     assert answer["readable"] == ["nav"]
 
@@ -90,7 +92,7 @@ def test_who_can_write_hears_what_is_frozen() -> None:
         Grant("s3://lab/nav/", "write", "you are in navigation-lab", "nav"),
         Grant("s3://lab/nav/release/", "read", "it is frozen", "nav"),
     )
-    answer = session_answer(session(level="write", grants=grants), "/services/")
+    answer = session_answer(session(level="write", grants=grants), "/services/", {})
     assert (answer["may_write"], answer["why_not"]) == (True, None)
     assert answer["frozen"] == [{"place": "release/", "reason": "it is frozen"}]
 
