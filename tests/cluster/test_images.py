@@ -90,7 +90,7 @@ def test_the_agents_image_has_the_modules_that_the_agent_imports_and_no_others()
 
 @pytest.mark.parametrize(
     ("image", "extras"),
-    [("hub", ("hub", "dask")), ("notebook", ("lab", "upload", "cluster", "formats"))],
+    [("hub", ("hub", "dask")), ("notebook", ("lab", "jupyterlab", "upload", "cluster", "formats"))],
 )
 def test_everything_in_a_lock_has_hashes_and_comes_from_no_named_place(
     image: str, extras: tuple[str, ...]
@@ -317,6 +317,6 @@ def test_every_library_of_the_notebooks_image_computes_on_data_in_the_store(
         said = cluster.run("notebook", "notebook", command, program)
     assert said.status == 0, said.text
     computed = dict(re.findall(r"^ok (\S+) (\S+)$", said.text, re.MULTILINE))
-    assert wanted("notebook", "lab") <= computed.keys()
+    assert wanted("notebook", ["lab", "jupyterlab"]) <= computed.keys()
     del computed["panneuro-hub"]  # of these files, and in no lock
     assert computed.items() <= locked("notebook").items()

@@ -38,6 +38,8 @@ async def person(browser: Browser, address: str, name: str, project: str) -> Asy
     await page.fill("input[name=sub]", name)
     await page.keyboard.press("Enter")
     await page.wait_for_url(f"{address}/hub/**")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
     await page.goto(f"{address}/hub/spawn")
     await page.locator(f"input[name=project][value={project}]").check()
     await page.locator("[type=submit]").first.click()
@@ -48,6 +50,8 @@ async def person(browser: Browser, address: str, name: str, project: str) -> Asy
         yield page
     finally:
         await context.close()
+    # Neither fonts nor news: nobody outside learns who works here.
+    assert not [url for url in asked if not url.startswith((address, "data:", "blob:"))]
 
 
 async def bring_in(page: Page) -> None:

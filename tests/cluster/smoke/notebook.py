@@ -302,19 +302,32 @@ def by_dask_labextension() -> None:
     expect(manager.DaskClusterManager, "the panel's server side is there")
 
 
+def ask(path: str) -> bytes:
+    """What the image's own server answers, started by its own command."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:8888/{path}", headers={"Authorization": "token for-the-test"}
+    )
+    with urllib.request.urlopen(request, timeout=120) as answer:
+        expect(answer.status == 200, f"{path} answers {answer.status}")
+        return bytes(answer.read())
+
+
 @check("jupyterlab", "jupyterlab-git", "jupyter-resource-usage")
 def by_jupyterlab() -> None:
-    """The image's own server, started by its own command; what it offers, it has."""
-    token = "for-the-test"
-    for path in ("lab", "api/metrics/v1", "dask/clusters", "git/settings?version=0.55.0"):
-        request = urllib.request.Request(
-            f"http://127.0.0.1:8888/{path}", headers={"Authorization": f"token {token}"}
-        )
-        with urllib.request.urlopen(request, timeout=120) as answer:
-            expect(answer.status == 200, f"{path} answers {answer.status}")
-            body = answer.read()
-        if path == "api/metrics/v1":
-            expect(json.loads(body)["rss"] > 0, "the memory in use")
+    """What it offers, it has."""
+    page, memory, *_ = map(
+        ask, ("lab", "api/metrics/v1", "dask/clusters", "git/settings?version=0.55.0")
+    )
+    expect(json.loads(memory)["rss"] > 0, "the memory in use")
+    expect(b'"panneuro-hub"' in page, "the project's panel is there")
+
+
+@check("jupyter-fs")
+def by_shared_files() -> None:
+    """The project's files in the file browser."""
+    drives = json.loads(ask("panneuro/api/session"))["drives"]
+    listed = json.loads(ask(f"api/contents/{drives['work']}:/recordings"))["content"]
+    expect("fmri1.nii.gz" in {one["name"] for one in listed}, "the recordings are listed")
 
 
 @check("jupyterhub")
