@@ -22,7 +22,7 @@ class Shut:
     project : str
         Whose data it is.
     reason : str
-        Why, in the words that these people themselves are told.
+        Why, as these people may be told before each other.
     people : tuple of str
     """
 
@@ -57,6 +57,8 @@ def recipients(
     """Who may be in a project, and who of them cannot read data of the projects in `uses`.
 
     What counts is a session in `project`: it reads what that project reads, and no more.
+    Of anything else it is only said that the project does not read it: which rights
+    somebody has elsewhere is for nobody to find out by naming a project in a notebook.
 
     Parameters
     ----------
@@ -103,5 +105,10 @@ def _shut(
 def _why_not(collaboration: Collaboration, access: Access, used: str) -> str | None:
     if used not in collaboration.projects:
         return f"there is no project {used}"
+    if used != access.project and used not in collaboration.projects[access.project].reads:
+        return (
+            f"it belongs to {used}, which {access.project} does not read; a session in {used} "
+            "does, for who has access there"
+        )
     verdict = judge(collaboration, access, location_of(collaboration, used).uri)
     return None if verdict.read else verdict.reason

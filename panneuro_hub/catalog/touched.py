@@ -73,9 +73,11 @@ def texts(notebook: Ipynb) -> frozenset[Text]:
     for source, tree in trees:
         if tree is None:
             found.update(_quoted(source))
-        else:
-            found.update(_of_tree(tree, names))
-            found.update(_of_commands(source))
+            continue
+        try:
+            found.update([*_of_tree(tree, names), *_of_commands(source)])
+        except RecursionError:  # such as of a thousand texts that are added to each other
+            found.update(_quoted(source))
     return frozenset(found)
 
 

@@ -37,6 +37,9 @@ from panneuro_hub.errors import PanNeuroError
 
 # Every SeaweedFS server listens for gRPC this far above its HTTP port.
 _GRPC_OFFSET = 10_000
+# All end up below 30 000: above, a connection to somewhere or a node port of Kubernetes may
+# take one after it was found free.
+_LOWEST_PORT = 10_000
 _PR_SET_PDEATHSIG = 1
 _GRPC = ("master", "volume", "filer", "s3", "admin", "worker", "msg_broker", "mq", "client")
 _LOG = "seaweedfs.log"
@@ -110,7 +113,7 @@ class Ports:
         """
         found: list[int] = []
         for _ in range(500):
-            port = 20_000 + secrets.randbelow(2**16 - _GRPC_OFFSET - 20_000)
+            port = _LOWEST_PORT + secrets.randbelow(_GRPC_OFFSET)
             # It listens on loopback too, whatever it is told.
             wanted = product((address, _LOOPBACK), (port, port + _GRPC_OFFSET))
             if port not in found and all(_is_free(*place) for place in wanted):

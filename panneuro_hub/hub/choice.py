@@ -86,7 +86,8 @@ def read_next(address: str) -> dict[str, str]:
     if not is_name(project) or notebook_problem(name) is not None:
         return {}
     image = said.get(IMAGE, "")
-    return {"project": project, "copy": said[COPY]} | ({"image": image} if image else {})
+    # The form shows it: a link must not put sentences there.
+    return {"project": project, "copy": said[COPY]} | ({"image": image} if is_name(image) else {})
 
 
 def field_name(option: str, project: str) -> str:

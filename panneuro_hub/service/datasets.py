@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -97,17 +98,22 @@ async def datasets_of(
     """
     projects = [project] if project else list(looker.open)
     listed, notes = await shelves.each(looker, projects, "datasets", _listed)
-    everything = [
-        one
-        for name, catalog in listed.items()
-        for one in found_in(
-            name,
-            location_of(looker.collaboration, name).uri,
-            catalog,
-            looker.accesses[name].denied,
-        )
-        if one.has(query)
-    ]
+
+    def look() -> list[Found]:
+        return [
+            one
+            for name, catalog in listed.items()
+            for one in found_in(
+                name,
+                location_of(looker.collaboration, name).uri,
+                catalog,
+                looker.accesses[name].denied,
+            )
+            if one.has(query)
+        ]
+
+    # There may be megabytes of words, and others are served meanwhile.
+    everything = await asyncio.to_thread(look)
     notes += [f"{name}: {note}" for name, one in listed.items() for note in one.troubles]
     found = tuple(sorted(everything, key=lambda one: one.name))
     return Datasets(looker, query, project, found[:_ROWS], len(found), shortened(notes))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from jupyterhub.utils import get_browser_protocol
 from tornado import web
+from tornado.iostream import StreamClosedError
 
 from panneuro_hub.errors import AccessDenied
 from panneuro_hub.service.copies import ways_to
@@ -17,6 +19,7 @@ from panneuro_hub.service.rendering import POLICY
 
 # A server that has just been started or stopped must be seen.
 _FRESH = 1.0  # seconds
+_PIECE = 2**18  # bytes that are sent at a time
 
 
 class NotebookHandler(ShelfHandler):
@@ -124,7 +127,12 @@ class RenderedHandler(NotebookShelfPage):
         self.set_header("Referrer-Policy", "no-referrer")
         self.set_header("X-DNS-Prefetch-Control", "off")
         self.set_header("Content-Type", "text/html; charset=utf-8")
-        self.finish(page)
+        self.set_header("Content-Length", str(len(page)))
+        # A browser that reads slowly, or not at all, must not hold a copy of it in memory.
+        with suppress(StreamClosedError):
+            for start in range(0, len(page), _PIECE):
+                self.write(page[start : start + _PIECE])
+                await self.flush()
 
     def say(self, message: str) -> None:
         """Finish with one sentence, which the notebook's own page may show in its frame."""

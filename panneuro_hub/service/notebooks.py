@@ -20,7 +20,7 @@ from panneuro_hub.errors import ServiceUnavailable
 from panneuro_hub.service.datasets import shortened
 from panneuro_hub.service.rendering import Renderer
 from panneuro_hub.service.shelves import Closed, Looker, Shelves
-from panneuro_hub.service.viewing import NothingHere, Recent
+from panneuro_hub.service.viewing import NothingHere, Recent, Turns
 from panneuro_hub.wire.credential import format_time
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ _VERSIONS = 100
 _PEOPLE = 300
 _USES = 20  # projects
 _PAGES_SIZE = 2**26  # bytes of all pages that are kept
+_MAKING = 3  # notebooks that are read or made pages at a time, each of up to 32 MiB
+_MOST_MAKING = 32  # with those that wait, which take no memory
+_MAKING_OF_ONE = 8  # of one person's
 _DESCRIPTION = 1000  # characters, in the gallery
 _PICTURES_KEPT = 200
 _PICTURES_SECONDS = 60.0
@@ -159,6 +162,12 @@ class Notebooks:
         self.shelves = shelves
         self._render = render or Renderer().render
         self._pages = Pages(_PAGES_SIZE)
+        self._turns = Turns(
+            _MAKING,
+            _MOST_MAKING,
+            _MAKING_OF_ONE,
+            "many notebooks are being made ready; try again in a minute",
+        )
         self._pictures = Recent(_PICTURES_KEPT, _PICTURES_SECONDS)
 
     async def gallery(self, looker: Looker, query: str = "", project: str = "") -> Gallery:
@@ -175,7 +184,9 @@ class Notebooks:
         found, notes = await self.shelves.each(looker, projects, "notebooks", _cards)
         for name, (_, troubles) in found.items():
             notes += [f"{name}: {trouble}" for trouble in troubles]
-        cards = [card for listed, _ in found.values() for card in listed if card.has(query)]
+        everything = [card for listed, _ in found.values() for card in listed]
+        # There may be megabytes of words, and others are served meanwhile.
+        cards = await asyncio.to_thread(lambda: [card for card in everything if card.has(query)])
         cards.sort(key=lambda card: card.latest.label)
         cards.sort(key=lambda card: card.latest.created, reverse=True)
         return Gallery(looker, query, project, tuple(cards[:_CARDS]), len(cards), shortened(notes))
@@ -225,14 +236,19 @@ class Notebooks:
             If there is none, or it is not what was published.
         Unrenderable
             If it cannot be made a page.
-        AccessDenied, VendingError, ServiceUnavailable
+        ServiceUnavailable
+            If too many are being made; or as for `Shelves.one`.
+        AccessDenied, VendingError
             As for `Shelves.one`.
         """
         about = await self.published(looker, project, name, number)
 
         async def make() -> bytes:
-            notebook = await self.shelves.one(looker, project, lambda store: _read(store, about))
-            return (await self._render(notebook)).encode()
+            async with self._turns.turn(looker.name):
+                notebook = await self.shelves.one(
+                    looker, project, lambda store: _read(store, about)
+                )
+                return (await self._render(notebook)).encode()
 
         # Of this project alone: who knows a checksum must not get what has it elsewhere.
         place = location_of(looker.collaboration, project)
@@ -300,6 +316,8 @@ class Pages:
             self._kept.move_to_end(key)
             return self._kept[key]
         page = await self._making.get(key, make)
+        # Pages are large: only those that are counted are kept.
+        self._making.forget(key)
         if key not in self._kept:
             self._keep(key, page)
         return page

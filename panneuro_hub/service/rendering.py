@@ -20,7 +20,7 @@ from panneuro_hub.service.notebook_html import POLICY
 
 __all__ = ["POLICY", "Renderer", "Unrenderable"]
 
-_LARGEST_PAGE = 64 * 2**20  # bytes
+_LARGEST_PAGE = 32 * 2**20  # bytes
 _REFUSED = 3  # exit code: what is on standard error is for people
 _OPEN_FILES = 64
 _LONGEST_WORDS = 1000  # bytes

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from obstore.exceptions import BaseError, NotFoundError
@@ -207,10 +208,55 @@ class Recent:
         found: T = await asyncio.shield(task)
         return found
 
+    def forget(self, key: Hashable) -> None:
+        """Keep it no longer; who waits for it still gets it."""
+        self._tasks.pop(key, None)
+
     def _forget_failed(self, key: Hashable, task: asyncio.Task[Any]) -> None:
         failed = task.cancelled() or task.exception() is not None
         if failed and self._tasks.get(key, (0.0, None))[1] is task:
             del self._tasks[key]
+
+
+class Turns:
+    """Bounds what takes much memory: a few at once, some more wait, and nobody takes all turns.
+
+    Parameters
+    ----------
+    at_once : int
+        How many have a turn.
+    most : int
+        How many have one or wait for one.
+    of_one : int
+        How many of these may be one person's.
+    refusal : str
+        What everybody else is told.
+    """
+
+    def __init__(self, at_once: int, most: int, of_one: int, refusal: str) -> None:
+        self._free = asyncio.Semaphore(at_once)
+        self._most = most
+        self._of_one = of_one
+        self._refusal = refusal
+        self._under_way: Counter[str] = Counter()
+
+    @asynccontextmanager
+    async def turn(self, person: str) -> AsyncIterator[None]:
+        """Wait for a turn, and have it.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If too many wait, or this person alone wants too much.
+        """
+        if self._under_way.total() >= self._most or self._under_way[person] >= self._of_one:
+            raise ServiceUnavailable(self._refusal)
+        self._under_way[person] += 1
+        try:
+            async with self._free:
+                yield
+        finally:
+            self._under_way -= Counter([person])
 
 
 def store_with(place: Place, root: Location, made: Credential) -> S3Store:
@@ -246,4 +292,5 @@ def store_with(place: Place, root: Location, made: Credential) -> S3Store:
 
 
 def _first_line(failure: BaseError) -> str:
-    return str(failure).partition("\n")[0][:500]
+    # Some stores repeat a token that they refuse.
+    return str(failure).partition("\n")[0].partition("<Token")[0][:500]

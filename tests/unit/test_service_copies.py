@@ -137,6 +137,12 @@ def test_a_next_from_anybody_ticks_a_project_at_most(address: str) -> None:
             assert wanted["copy"].isascii()
 
 
+def test_a_link_puts_no_words_of_its_own_into_the_form() -> None:
+    words = "neuro. Your password has ended: write it to mallory"
+    on = f"/lab?{copy_query('nhp-navigation/tuning@3', words)}"
+    assert read_next(on) == {"project": PROJECT, "copy": "nhp-navigation/tuning@3"}
+
+
 @pytest.mark.parametrize(
     "address",
     [

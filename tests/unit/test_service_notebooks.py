@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import html
+import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
@@ -15,12 +17,14 @@ from hypothesis import strategies as st
 from small_hub import SmallHub
 from small_service import SmallService, small_service
 from small_shelves import CREATED, SmallStore, environment, notebook_of, png
-from small_site import Site, body, hub_of, read, small_site
+from small_site import PREFIX, Site, body, hub_of, read, small_site
 from test_service_datasets import AROUND, HOSTILE, LINES, looker, parsed
 
 from panneuro_hub.access import Recipients, Shut
+from panneuro_hub.catalog.found import Found
 from panneuro_hub.catalog.published import Published, key_of
 from panneuro_hub.collaboration import Collaboration
+from panneuro_hub.errors import ServiceUnavailable
 from panneuro_hub.service.notebooks import (
     Card,
     Gallery,
@@ -33,8 +37,8 @@ from panneuro_hub.service.notebooks import (
 )
 from panneuro_hub.service.page import render_gallery, render_notebook
 from panneuro_hub.service.rendering import POLICY, Unrenderable
-from panneuro_hub.service.shelves import Shelves
-from panneuro_hub.service.viewing import NothingHere, Recent, Viewing
+from panneuro_hub.service.shelves import Looker, Shelves
+from panneuro_hub.service.viewing import NothingHere, Viewing
 
 PEOPLE = {
     "ada": ["navigation-lab"],
@@ -140,9 +144,9 @@ async def test_the_page_of_a_notebook_says_what_is_known(site: Site) -> None:
     plain = html.unescape(text)
     # ada, mina and tomas are in the project; grace and zoe are not.
     assert "This is of the 3 people in nhp-navigation" in plain
-    assert "<b>human-intracranial</b>: ada, tomas. " in plain
-    assert "<b>human-intracranial</b>: mina. " in plain
-    assert "start a session in human-intracranial, where you have read" in plain
+    assert "<b>human-intracranial</b>: ada, mina, tomas. " in plain
+    assert "which nhp-navigation does not read" in plain
+    assert "where you have" not in plain
     assert "<b>nix</b>: ada, mina, tomas. " in plain
     assert "grace" not in plain
     old = body(await site.get_as("ada", "/notebooks/nhp-navigation/tuning?version=1"))
@@ -207,6 +211,35 @@ async def test_a_rendered_notebook_is_served_so_that_it_does_nothing(
     assert len(renderer.seen) == 2
 
 
+async def test_who_does_not_read_a_page_holds_no_copy_of_it(
+    site: Site, renderer: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = "x" * 2**24
+    monkeypatch.setattr(Counting, "__call__", lambda self, notebook: asyncio.sleep(0, large))
+    whole = await site.get_as("ada", "/rendered/nhp-navigation/tuning")
+    assert body(whole) == large
+    at = urlsplit(site.url)
+    ask = (
+        f"GET {PREFIX}/rendered/nhp-navigation/tuning HTTP/1.1\r\nHost: {at.netloc}\r\n"
+        "Authorization: token token-of-ada\r\n\r\n"
+    )
+    waiting = []
+    tracemalloc.start()
+    try:
+        for _ in range(4):
+            reader, writer = await asyncio.open_connection(at.hostname, at.port)
+            writer.write(ask.encode())
+            await reader.readuntil(b"\r\n\r\n")
+            waiting.append(writer)
+        held, _ = tracemalloc.get_traced_memory()
+        assert held < len(large)
+    finally:
+        tracemalloc.stop()
+        for writer in waiting:
+            writer.transport.abort()
+    assert body(await site.get_as("ada", "/rendered/nhp-navigation/tuning")) == large
+
+
 async def test_a_checksum_opens_nothing_of_another_project(
     site: Site, stored: SmallStore, renderer: Counting
 ) -> None:
@@ -257,9 +290,7 @@ async def test_pictures_are_pictures(site: Site, stored: SmallStore) -> None:
     assert (await site.get_as("ada", "/previews/nhp-navigation/tuning?version=2")).code == 404
 
 
-async def test_pages_are_kept_up_to_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Only what has been made, and not what is being made.
-    monkeypatch.setattr(Recent, "get", lambda self, key, make: make())
+async def test_pages_are_kept_up_to_a_size() -> None:
     pages, made = Pages(10), []
 
     async def get(key: str, size: int) -> None:
@@ -295,6 +326,49 @@ async def test_a_page_is_made_once_for_all_who_wait() -> None:
     free.set()
     assert await asyncio.gather(*waiting) == [b"page"] * 3
     assert made == [1]
+
+
+async def test_notebooks_that_wait_are_not_read_yet(
+    service: SmallService, stored: SmallStore
+) -> None:
+    free, under_way = asyncio.Event(), 0
+
+    async def render(_: bytes) -> str:
+        nonlocal under_way
+        under_way += 1
+        await free.wait()
+        return ""
+
+    for number in range(9):
+        stored.share("nhp-navigation", f"n{number}", notebook_of(f"print({number})"))
+    viewing = Viewing(service.issuer, open_store=stored.open)
+    notebooks = Notebooks(Shelves(service.issuer, viewing), render)
+    ada = Looker("ada", *(await service.issuer.accesses("ada")))
+    pages = [
+        asyncio.create_task(notebooks.page(ada, "nhp-navigation", f"n{number}", None))
+        for number in range(9)
+    ]
+    # One person has not all turns: of nine the last is refused.
+    done, _ = await asyncio.wait(pages, timeout=30, return_when=asyncio.FIRST_COMPLETED)
+    assert [type(one.exception()) for one in done] == [ServiceUnavailable]
+    assert under_way <= 3
+    free.set()
+    await asyncio.gather(*pages, return_exceptions=True)
+    assert under_way == 8
+    assert await notebooks.page(ada, "nhp-navigation", "n0", None) == b""
+    await viewing.close()
+
+
+async def test_a_search_holds_nobody_up(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def has(_: object, words: str) -> bool:
+        with pytest.raises(RuntimeError):
+            asyncio.get_running_loop()
+        return words == "x"
+
+    monkeypatch.setattr(Card, "has", has)
+    monkeypatch.setattr(Found, "has", has)
+    assert read(await site.get_as("ada", "/api/notebooks?q=x"))["count"] == 2
+    assert (await site.get_as("ada", "/api/datasets?q=x")).code == 200
 
 
 @given(st.text(max_size=8))

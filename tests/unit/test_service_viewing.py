@@ -153,6 +153,18 @@ async def test_what_a_store_says_is_translated(
     assert "secret-path" not in str(raised.value)
 
 
+async def test_no_key_that_a_store_repeats_comes_into_the_log(
+    service: SmallService, viewing: Viewing, caplog: pytest.LogCaptureFixture
+) -> None:
+    def work(store: Any) -> None:
+        raise GenericError("400: <Error><Code>ExpiredToken</Code><Token-0>secret</Token-0>")
+
+    with pytest.raises(ServiceUnavailable):
+        await viewing.read(*(await access_of(service, "ada")), work)
+    assert "ExpiredToken" in caplog.text
+    assert "secret" not in caplog.text
+
+
 async def test_no_keys_is_no_page(service: SmallService, viewing: Viewing) -> None:
     service.maker.fault = VendingError("the store made no credential", retry_after=3)
     with pytest.raises(VendingError):

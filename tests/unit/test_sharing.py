@@ -164,6 +164,12 @@ def test_deep_code_is_passed_over() -> None:
     assert found("(" * 5000 + ")" * 5000, "-" * 100_000 + "1") == Touched((), (), scratch=False)
 
 
+def test_long_chains_of_code_are_passed_over() -> None:
+    added = "x = " + " + ".join(["'nav/session-12'"] * 1500)
+    assert found(added).datasets == ("nav/session-12",)
+    assert found("x" + ".a" * 1500 + ".open('nav/session-12')").datasets == ("nav/session-12",)
+
+
 def test_a_server_of_the_hub_knows_what_runs_in_it() -> None:
     for language in ({}, {"version": PYTHON}):
         named = {"name": "python", **language}

@@ -326,7 +326,7 @@ def by_jupyterlab() -> None:
 def by_shared_files() -> None:
     """The project's files in the file browser."""
     drives = json.loads(ask("panneuro/api/session"))["drives"]
-    listed = json.loads(ask(f"api/contents/{drives['work']}:/recordings"))["content"]
+    listed = json.loads(ask(f"api/contents/{drives['recordings']}:"))["content"]
     expect("fmri1.nii.gz" in {one["name"] for one in listed}, "the recordings are listed")
 
 
