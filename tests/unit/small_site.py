@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from jupyterhub.httpclient import JupyterHubHTTPClient
 from jupyterhub.services.auth import HubOAuth
 from small_hub import TOKEN, SmallHub, member, small_hub
 from small_service import SmallService
@@ -83,9 +84,18 @@ async def small_site(
     finally:
         server.stop()
         await server.close_all_connections()
-        auth._pool.shutdown()  # a thread with an event loop, made where it is looked for
+        # Here, and in its thread, which is made where it is looked for: connections to the hub,
+        # each with a watch on the machine's settings, of which there may be 128 in all.
+        await _forget_hub()
+        auth._pool.submit(lambda: auth._thread_loop.run_until_complete(_forget_hub())).result()
+        auth._pool.shutdown()
         auth._thread_loop.close()
         HubOAuth.clear_instance()
+
+
+async def _forget_hub() -> None:
+    """Close what JupyterHub's client has open in this event loop."""
+    await JupyterHubHTTPClient.loop_instance().close()
 
 
 async def run(
