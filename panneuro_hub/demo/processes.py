@@ -12,7 +12,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -45,6 +46,21 @@ def free_port(preferred: int | None = None, avoid: Sequence[int] = ()) -> int:
             port = int(probe.getsockname()[1])
         if port not in avoid:
             return port
+
+
+@contextmanager
+def claimed(port: int) -> Iterator[bool]:
+    """Whether no other demo has chosen `port`; none does until the block ends.
+
+    A port stays free for seconds after it was chosen, until the hub listens on it.
+    """
+    with socket.socket(socket.AF_UNIX) as claim:
+        try:
+            claim.bind(f"\0panneuro-hub-demo-{port}")  # a name, and no file
+        except OSError:
+            yield False
+            return
+        yield True
 
 
 def _can_listen(port: int) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from panneuro_hub.demo.collaboration import StoreAddress, write_collaboration
 from panneuro_hub.demo.people import MEMBERSHIPS_THAT_ENDED, PEOPLE, DemoPerson
-from panneuro_hub.demo.processes import Child, Processes, answers, free_port
+from panneuro_hub.demo.processes import Child, Processes, answers, claimed, free_port
 from panneuro_hub.demo.provider import settings, start_provider
 from panneuro_hub.demo.seaweedfs import SeaweedFS
 from panneuro_hub.demo.settings import (
@@ -94,7 +94,8 @@ def running(folder: Path, renew_after_seconds: int, say: Say) -> Iterator[Demo]:
         store = stack.enter_context(SeaweedFS(folder / "store", BUCKET))
         say(f"the object store answers at {store.endpoint_url}")
         processes = stack.enter_context(Processes())
-        ports = _ports()
+        first = stack.enter_context(claimed(_HUB_PORT))
+        ports = _ports(_HUB_PORT if first else None)
         provider = start_provider(processes, PEOPLE, ports[0], folder / "logs" / "provider.log")
         hub = hub_settings(folder, store, provider.url, ports[1:], renew_after_seconds)
         hub.write(folder / "settings.json")
@@ -224,10 +225,10 @@ def start_hub(processes: Processes, hub: HubSettings, folder: Path) -> Child:
     )
 
 
-def _ports() -> list[int]:
-    """Seven free ports; the second is the hub's as a browser sees it, 8000 if that is free."""
+def _ports(hub: int | None) -> list[int]:
+    """Seven free ports; the second is the hub's as a browser sees it, `hub` if that is free."""
     ports = [free_port()]
-    ports.append(free_port(_HUB_PORT, avoid=ports))
+    ports.append(free_port(hub, avoid=ports))
     while len(ports) < 7:
         ports.append(free_port(avoid=ports))
     return ports

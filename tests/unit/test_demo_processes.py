@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from panneuro_hub.demo.errors import DemoError
-from panneuro_hub.demo.processes import Child, Processes, children_of, free_port, says
+from panneuro_hub.demo.processes import Child, Processes, children_of, claimed, free_port, says
 
 PATIENCE = 20.0  # seconds, for machines that are busy
 ENVIRONMENT = {"PATH": os.defpath}
@@ -197,3 +197,11 @@ def test_a_port_that_is_taken_or_spoken_for_is_not_free() -> None:
     spare = free_port()
     assert free_port(spare) == spare
     assert free_port(spare, avoid=[spare]) != spare
+
+
+def test_a_port_that_one_has_chosen_no_other_chooses() -> None:
+    port = free_port()
+    with claimed(port) as first, claimed(port) as second:
+        assert (first, second) == (True, False)
+    with claimed(port) as later:
+        assert later
