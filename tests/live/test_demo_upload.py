@@ -261,12 +261,11 @@ def send_with_kills(
     assert f"{dataset} is not complete: ada began to upload it on" in refused.stderr
     wire.reset()
     sent = ada.json(*command)
-    parts_of_series = sum(size for (path, _), size in arrived.parts.items() if path == SERIES)
-    there = len(arrived.files) + (parts_of_series == sizes[SERIES])
     assert (sent["files"], sent["size"]) == (len(sizes), whole)
-    assert sent["moved_files"] == len(sizes) - there
-    assert sent["moved_size"] == whole - arrived.size
-    assert sum(sent_files(wire, dataset).values()) == whole - arrived.size
+    # Of what was on its way when the last one was killed, more may have come since.
+    assert 0 < sent["moved_files"] <= len(sizes) - len(arrived.files)
+    assert 0 < sent["moved_size"] <= whole - arrived.size
+    assert sum(sent_files(wire, dataset).values()) == sent["moved_size"]
     after = root.settled(dataset)
     assert arrived.files.items() <= after.files.items()
     assert after.parts == {}
