@@ -90,7 +90,7 @@ def until_no_cluster_is_left(hub: Deployment) -> None:
 def but_for_lost_connections() -> Iterator[None]:
     """Take nothing but a client that loses its scheduler for a fault that is known.
 
-    In one of six runs it does, within seconds of the cluster's start, and nobody knows why yet.
+    In one of five runs it did, within seconds of the cluster's start, and nobody knows why yet.
     """
     try:
         yield
