@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
-from panneuro_hub.catalog.objects import AT_ONCE, MISSING, Trouble, below, read_object
+from panneuro_hub.catalog.objects import AT_ONCE, Trouble, below, exists, read_object
 from panneuro_hub.catalog.png import plain_png
 from panneuro_hub.catalog.published import (
     LARGEST_NOTEBOOK,
@@ -240,7 +240,7 @@ def _put_new(store: S3Store, key: str, data: bytes) -> bool:
         # There are stores that know no such condition.
         if "NotImplemented" not in str(refusal):
             raise
-        if _exists(store, key):
+        if exists(store, key):
             return False
         store.put(key, data, use_multipart=False)
     return True
@@ -255,14 +255,6 @@ def _holds(store: S3Store, key: str, data: bytes) -> bool:
 
 def _is_ours(store: S3Store, made: Published) -> bool:
     return _holds(store, key_of(made.name, made.number, "json"), made.encode())
-
-
-def _exists(store: S3Store, key: str) -> bool:
-    try:
-        store.head(key)
-    except MISSING:
-        return False
-    return True
 
 
 def _last_number(store: S3Store, name: str) -> int:

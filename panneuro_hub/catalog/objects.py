@@ -50,6 +50,15 @@ def below(store: S3Store, folder: str) -> Iterator[ObjectMeta]:
         yield from page
 
 
+def exists(store: S3Store, key: str) -> bool:
+    """Whether anything lies at `key`."""
+    try:
+        store.head(key)
+    except MISSING:
+        return False
+    return True
+
+
 def read_object(store: S3Store, key: str, largest: int) -> bytes | None:
     """What lies at `key`; `None` where nothing does.
 

@@ -24,7 +24,7 @@ from panneuro_hub.catalog.keys import (
     upload_key,
 )
 from panneuro_hub.catalog.manifest import Manifest, Record, Upload
-from panneuro_hub.catalog.objects import AT_ONCE, MISSING, Trouble, below, read_object
+from panneuro_hub.catalog.objects import AT_ONCE, MISSING, Trouble, below, exists, read_object
 from panneuro_hub.catalog.reading import Malformed
 
 if TYPE_CHECKING:
@@ -230,7 +230,7 @@ def _datasets(store: S3Store, prefix: str = "", depth: int = 0) -> Iterator[str]
         name = folder.rstrip("/")
         if dataset_problem(name) is not None:
             continue
-        if _exists(store, manifest_key(name)):
+        if exists(store, manifest_key(name)):
             yield name
         elif depth + 1 < MOST_SEGMENTS:
             yield from _datasets(store, name, depth + 1)
@@ -303,12 +303,4 @@ def _keys(store: S3Store, folder: str) -> Iterable[str]:
 
 def _is_nobodys(store: S3Store, key: str) -> bool:
     dataset = dataset_of(key)
-    return dataset is None or not _exists(store, manifest_key(dataset))
-
-
-def _exists(store: S3Store, key: str) -> bool:
-    try:
-        store.head(key)
-    except MISSING:
-        return False
-    return True
+    return dataset is None or not exists(store, manifest_key(dataset))

@@ -6,9 +6,9 @@ from typing import Any
 
 from tornado import web
 
-from panneuro_hub.service.datasets import dataset_of, datasets_json, datasets_of
+from panneuro_hub.service.datasets import dataset_of, datasets_of, found_json
 from panneuro_hub.service.handlers import ApiHandler, OwnAccessHandler, WebHandler, in_words
-from panneuro_hub.service.page import Around, render_dataset, render_datasets, render_problem
+from panneuro_hub.service.page import render_dataset, render_datasets, render_problem
 from panneuro_hub.service.shelves import Looker, Shelves
 
 _LONGEST_QUERY = 200  # characters
@@ -47,11 +47,6 @@ class ShelfPage(ShelfHandler, WebHandler):
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
 
-    @property
-    def around(self) -> Around:
-        """The paths of what is around."""
-        return Around(self.hub_auth.hub_prefix, self.hub_auth.base_url)
-
     def say(self, message: str) -> None:
         """Finish with one sentence about what went wrong."""
         self.finish(render_problem(self.problem, message, around=self.around))
@@ -64,7 +59,7 @@ class DatasetsHandler(ShelfHandler, ApiHandler):
     async def get(self) -> None:
         """Answer with them, and with the projects that cannot be read."""
         found = await datasets_of(self.shelves, await self.looker(), *self.asked)
-        self.finish(datasets_json(found))
+        self.finish(found.to_json("datasets", found_json))
 
 
 class DatasetsPage(ShelfPage):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from panneuro_hub.access.places import location_of
 from panneuro_hub.catalog import Malformed, dataset_problem
@@ -19,49 +19,20 @@ from panneuro_hub.catalog.records import (
     read_record,
     read_upload,
 )
-from panneuro_hub.service.shelves import Closed, Looker, Shelves
+from panneuro_hub.service.shelves import Finds, Looker, Shelves, shortened
 from panneuro_hub.service.viewing import NothingHere
 from panneuro_hub.wire.credential import format_time
 
 if TYPE_CHECKING:
     from obstore.store import S3Store
 
+T = TypeVar("T")
+
 _BOUNDS = Bounds(number=2000, size=2**24)
 _ROWS = 500
 _DESCRIPTION = 1000  # characters, where many are listed
 _FILES = 200
 _LARGEST_MANIFEST = 2**22  # bytes: more is not taken apart for a page
-_MOST_NOTES = 20
-
-
-@dataclass(frozen=True)
-class Datasets:
-    """What somebody finds.
-
-    Parameters
-    ----------
-    looker : Looker
-    query, project : str
-        What was looked for, and where; ``""`` for everything and everywhere.
-    found : tuple of Found
-        By their names; of those that there are, the first few hundred.
-    count : int
-        How many there are.
-    notes : tuple of str
-        What cannot be listed, and why.
-    """
-
-    looker: Looker
-    query: str
-    project: str
-    found: tuple[Found, ...]
-    count: int
-    notes: tuple[str, ...]
-
-    @property
-    def closed(self) -> tuple[Closed, ...]:
-        """The projects that cannot be read."""
-        return self.looker.closed
 
 
 @dataclass(frozen=True)
@@ -86,8 +57,8 @@ class Dataset:
 
 async def datasets_of(
     shelves: Shelves, looker: Looker, query: str = "", project: str = ""
-) -> Datasets:
-    """Find datasets, in one project or in all that can be read.
+) -> Finds[Found]:
+    """Find datasets, in one project or in all that can be read; by their names.
 
     Raises
     ------
@@ -116,7 +87,7 @@ async def datasets_of(
     everything = await asyncio.to_thread(look)
     notes += [f"{name}: {note}" for name, one in listed.items() for note in one.troubles]
     found = tuple(sorted(everything, key=lambda one: one.name))
-    return Datasets(looker, query, project, found[:_ROWS], len(found), shortened(notes))
+    return Finds(looker, query, project, found[:_ROWS], len(found), shortened(notes))
 
 
 async def dataset_of(shelves: Shelves, looker: Looker, project: str, dataset: str) -> Dataset:
@@ -143,20 +114,6 @@ async def dataset_of(shelves: Shelves, looker: Looker, project: str, dataset: st
         return Dataset(found, files[:_FILES], count, whole.notes)
     trouble = f" that can be shown: {whole.notes[0]}" if whole.notes else " of this name"
     raise NothingHere(f"{project} has no dataset{trouble}")
-
-
-def datasets_json(datasets: Datasets) -> dict[str, Any]:
-    """What the API answers."""
-    return {
-        "user": datasets.looker.name,
-        "count": datasets.count,
-        "datasets": [found_json(one) for one in datasets.found],
-        "notes": list(datasets.notes),
-        "closed": [
-            {"project": one.project, "title": one.title, "reason": one.reason, "ask": list(one.ask)}
-            for one in datasets.closed
-        ],
-    }
 
 
 def found_json(found: Found) -> dict[str, Any]:
@@ -186,13 +143,6 @@ def found_json(found: Found) -> dict[str, Any]:
     }
 
 
-def shortened(notes: Iterable[str]) -> tuple[str, ...]:
-    """The first notes of many, each cut where it is long."""
-    cut = [note if len(note) <= 300 else note[:300] + "…" for note in notes]
-    more = len(cut) - _MOST_NOTES
-    return (*cut[:_MOST_NOTES], f"and {more} more") if more > 0 else tuple(cut)
-
-
 @dataclass(frozen=True)
 class _Whole:
     record: Record | None
@@ -215,19 +165,19 @@ def _listed(store: S3Store, project: str) -> Listing:
 
 def _whole(store: S3Store, dataset: str) -> _Whole:
     notes: list[str] = []
-    record = manifest = upload = None
-    try:
-        record = read_record(store, dataset)
-    except Malformed as problem:
-        notes.append(f"its record in the catalog: {problem}")
-    try:
-        manifest = read_manifest(store, dataset, _LARGEST_MANIFEST)
-    except Malformed as problem:
-        notes.append(f"its files cannot be listed here: {problem}")
-    try:
-        upload = read_upload(store, dataset)
-    except Malformed as problem:
-        notes.append(f"the note of an upload: {problem}")
+
+    def well_formed(read: Callable[[], T | None], otherwise: str) -> T | None:
+        try:
+            return read()
+        except Malformed as problem:
+            notes.append(f"{otherwise}: {problem}")
+            return None
+
+    record = well_formed(lambda: read_record(store, dataset), "its record in the catalog")
+    manifest = well_formed(
+        lambda: read_manifest(store, dataset, _LARGEST_MANIFEST), "its files cannot be listed here"
+    )
+    upload = well_formed(lambda: read_upload(store, dataset), "the note of an upload")
     if manifest is not None:
         # The manifest is what counts; the catalog may not have it yet.
         record = Record.of(manifest)

@@ -25,7 +25,7 @@ from panneuro_hub.errors import (
 from panneuro_hub.service.dashboards import NoDashboard
 from panneuro_hub.service.issue import Issuer
 from panneuro_hub.service.logins import NoLogin, TooMany
-from panneuro_hub.service.page import render_access, render_problem
+from panneuro_hub.service.page import Around, render_access, render_problem
 from panneuro_hub.service.rendering import Unrenderable
 from panneuro_hub.service.viewing import NothingHere
 
@@ -141,6 +141,11 @@ class PersonHandler(HubOAuthenticated, Handler):
             # `current_user` finds the answer of this.
             await self.hub_auth.get_user(self, sync=False)
 
+    @property
+    def around(self) -> Around:
+        """The paths of what is around."""
+        return Around(self.hub_auth.hub_prefix, self.hub_auth.base_url)
+
     def person(self) -> str:
         """The name of who asks.
 
@@ -230,8 +235,7 @@ class PageHandler(OwnAccessHandler, WebHandler):
     async def get(self) -> None:
         """Show the person what they may do in every project, and why not more."""
         name, collaboration, accesses = await self.own_access()
-        here = self.hub_auth.base_url
-        self.finish(render_access(collaboration, name, accesses, self.hub_auth.hub_prefix, here))
+        self.finish(render_access(collaboration, name, accesses, self.around))
 
 
 class HealthHandler(IssuerHandler, ApiHandler):

@@ -22,7 +22,7 @@ from panneuro_hub.service.handlers import (
 )
 from panneuro_hub.service.issue import Issuer, Session
 from panneuro_hub.service.logins import Login, Logins, NoLogin, TooMany
-from panneuro_hub.service.page import Around, render_login, render_problem
+from panneuro_hub.service.page import render_login, render_problem
 from panneuro_hub.wire.credential import format_time
 
 _SCHEME = "panneuro-login "
@@ -221,7 +221,7 @@ class LoginPage(PersonHandler, LoginHandler, WebHandler):
                 logins=await self.logins.of(person),
                 xsrf=self.xsrf_token.decode("ascii"),
                 page=self.request.path,
-                around=Around(self.hub_auth.hub_prefix, self.hub_auth.base_url),
+                around=self.around,
             )
         )
 

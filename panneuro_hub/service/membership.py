@@ -132,8 +132,8 @@ class Members:
         """
         return await self._members.get(name, within=within)
 
-    async def known(self, name: str) -> Member:
-        """The person called `name`, where only somebody whom the hub knows will do.
+    async def known(self, name: str, *, within: float | None = None) -> Member:
+        """As `member`, where only somebody whom the hub knows will do.
 
         Raises
         ------
@@ -142,7 +142,7 @@ class Members:
         ServiceUnavailable
             If the hub does not answer.
         """
-        member = await self.member(name)
+        member = await self.member(name, within=within)
         if member is None:
             raise AccessDenied(f"the hub knows nobody called {name}")
         return member

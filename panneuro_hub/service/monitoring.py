@@ -43,8 +43,7 @@ class UsagePageHandler(OwnAccessHandler, WebHandler):
     async def get(self) -> None:
         """Show who asks what clusters use."""
         usage = await usage_of(self.issuer, *await self.own_access())
-        auth = self.hub_auth
-        self.finish(render_usage(usage, auth.hub_prefix, auth.base_url))
+        self.finish(render_usage(usage, self.around))
 
 
 class MetricsHandler(HubOAuthenticated, ApiHandler):

@@ -9,11 +9,10 @@ from jupyterhub.utils import get_browser_protocol
 from tornado import web
 from tornado.iostream import StreamClosedError
 
-from panneuro_hub.errors import AccessDenied
 from panneuro_hub.service.copies import ways_to
 from panneuro_hub.service.data_pages import ShelfHandler, ShelfPage
 from panneuro_hub.service.handlers import ApiHandler, in_words
-from panneuro_hub.service.notebooks import Notebooks, gallery_json, number_of
+from panneuro_hub.service.notebooks import Notebooks, card_json, number_of
 from panneuro_hub.service.page import render_gallery, render_notebook, render_problem, render_ways
 from panneuro_hub.service.rendering import POLICY
 
@@ -52,7 +51,8 @@ class GalleryHandler(NotebookHandler, ApiHandler):
     @in_words
     async def get(self) -> None:
         """Answer with them, and with the projects that cannot be read."""
-        self.finish(gallery_json(await self.notebooks.gallery(await self.looker(), *self.asked)))
+        found = await self.notebooks.gallery(await self.looker(), *self.asked)
+        self.finish(found.to_json("notebooks", card_json))
 
 
 class GalleryPage(NotebookShelfPage):
@@ -98,9 +98,7 @@ class CopyPage(NotebookShelfPage):
         """Go there at once, or let the person choose."""
         looker = await self.looker()
         published = await self.notebooks.published(looker, project, name, self.number)
-        member = await self.issuer.members.member(looker.name, within=_FRESH)
-        if member is None:
-            raise AccessDenied(f"the hub knows nobody called {looker.name}")
+        member = await self.issuer.members.known(looker.name, within=_FRESH)
         ways = ways_to(member, published, self.hub_auth.hub_prefix)
         if ways.straight:
             self.redirect(ways.straight)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,8 @@ from panneuro_hub.catalog.found import has_words
 from panneuro_hub.catalog.notebooks import NotPublished
 from panneuro_hub.catalog.published import LAST_NUMBER, Published
 from panneuro_hub.errors import ServiceUnavailable
-from panneuro_hub.service.datasets import shortened
 from panneuro_hub.service.rendering import Renderer
-from panneuro_hub.service.shelves import Closed, Looker, Shelves
+from panneuro_hub.service.shelves import Finds, Looker, Shelves, shortened
 from panneuro_hub.service.viewing import NothingHere, Recent, Turns
 from panneuro_hub.wire.credential import format_time
 
@@ -59,36 +59,6 @@ class Card:
         one = self.latest
         texts = (one.title, one.description, one.created_by, *one.datasets)
         return has_words((f"{one.project}/{one.name}", *texts), words)
-
-
-@dataclass(frozen=True)
-class Gallery:
-    """What somebody finds.
-
-    Parameters
-    ----------
-    looker : Looker
-    query, project : str
-        What was looked for, and where; ``""`` for everything and everywhere.
-    cards : tuple of Card
-        The newest first; of those that there are, the first few hundred.
-    count : int
-        How many there are.
-    notes : tuple of str
-        What cannot be listed, and why.
-    """
-
-    looker: Looker
-    query: str
-    project: str
-    cards: tuple[Card, ...]
-    count: int
-    notes: tuple[str, ...]
-
-    @property
-    def closed(self) -> tuple[Closed, ...]:
-        """The projects that cannot be read."""
-        return self.looker.closed
 
 
 @dataclass(frozen=True)
@@ -170,8 +140,8 @@ class Notebooks:
         )
         self._pictures = Recent(_PICTURES_KEPT, _PICTURES_SECONDS)
 
-    async def gallery(self, looker: Looker, query: str = "", project: str = "") -> Gallery:
-        """Find notebooks, in one project or in all that can be read.
+    async def gallery(self, looker: Looker, query: str = "", project: str = "") -> Finds[Card]:
+        """Find notebooks, in one project or in all that can be read; the newest first.
 
         Raises
         ------
@@ -189,7 +159,7 @@ class Notebooks:
         cards = await asyncio.to_thread(lambda: [card for card in everything if card.has(query)])
         cards.sort(key=lambda card: card.latest.label)
         cards.sort(key=lambda card: card.latest.created, reverse=True)
-        return Gallery(looker, query, project, tuple(cards[:_CARDS]), len(cards), shortened(notes))
+        return Finds(looker, query, project, tuple(cards[:_CARDS]), len(cards), shortened(notes))
 
     async def shown(self, looker: Looker, project: str, name: str, number: int | None) -> Shown:
         """One version of a notebook, the newest where `number` is `None`, with all around it.
@@ -344,21 +314,8 @@ def number_of(text: str) -> int | None:
     return int(text)
 
 
-def gallery_json(gallery: Gallery) -> dict[str, Any]:
-    """What the API answers."""
-    return {
-        "user": gallery.looker.name,
-        "count": gallery.count,
-        "notebooks": [_card_json(card) for card in gallery.cards],
-        "notes": list(gallery.notes),
-        "closed": [
-            {"project": one.project, "title": one.title, "reason": one.reason, "ask": list(one.ask)}
-            for one in gallery.closed
-        ],
-    }
-
-
-def _card_json(card: Card) -> dict[str, Any]:
+def card_json(card: Card) -> dict[str, Any]:
+    """A notebook of the gallery as JSON."""
     one = card.latest
     return {
         "name": f"{one.project}/{one.name}",
@@ -393,18 +350,23 @@ def _light(published: Published) -> Published:
     )
 
 
-def _find(store: S3Store, project: str, name: str, number: int | None) -> Published:
+@contextmanager
+def _nothing_else() -> Iterator[None]:
+    """Say of what is not there, or is not what it should be, that nothing is here."""
     try:
-        return catalog.find(store, project, name, number)
+        yield
     except (NotPublished, Malformed) as problem:
         raise NothingHere(str(problem)) from problem
+
+
+def _find(store: S3Store, project: str, name: str, number: int | None) -> Published:
+    with _nothing_else():
+        return catalog.find(store, project, name, number)
 
 
 def _read(store: S3Store, about: Published) -> bytes:
-    try:
+    with _nothing_else():
         return catalog.read(store, about)
-    except (NotPublished, Malformed) as problem:
-        raise NothingHere(str(problem)) from problem
 
 
 def _use(looker: Looker, name: str) -> Use:

@@ -12,16 +12,16 @@ from urllib.parse import quote
 from markupsafe import Markup, escape
 
 from panneuro_hub.access import Access
-from panneuro_hub.catalog.found import size_of
+from panneuro_hub.catalog.found import Found, size_of
 from panneuro_hub.catalog.published import Published
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.collaboration.quantities import format_memory
 from panneuro_hub.pages import templates
 from panneuro_hub.service.copies import Ways
-from panneuro_hub.service.datasets import Dataset, Datasets
+from panneuro_hub.service.datasets import Dataset
 from panneuro_hub.service.logins import Login, Waiting
-from panneuro_hub.service.notebooks import Gallery, Shown
-from panneuro_hub.service.shelves import Looker
+from panneuro_hub.service.notebooks import Card, Shown
+from panneuro_hub.service.shelves import Finds, Looker
 from panneuro_hub.service.usage import Usage
 
 _templates = templates("panneuro_hub.service")
@@ -76,34 +76,21 @@ def render_access(
     collaboration: Collaboration,
     person: str,
     accesses: Mapping[str, Access],
-    hub: str,
-    service: str,
+    around: Around,
 ) -> str:
-    """Make the HTML of the page: open projects first, and every reason there is.
-
-    Parameters
-    ----------
-    hub, service : str
-        Paths of the hub, such as ``/hub/``, and of this service.
-    """
+    """Make the HTML of the page: open projects first, and every reason there is."""
     ordered = sorted(accesses.values(), key=lambda access: access.level is None)
-    return _templates.get_template("access.html").render(
-        collaboration=collaboration, person=person, accesses=ordered, hub=hub, service=service
+    return _render(
+        "access.html", around, collaboration=collaboration, person=person, accesses=ordered
     )
 
 
-def render_usage(usage: Usage, hub: str, service: str) -> str:
-    """Make the HTML of the page: for each project its clusters, and what they have cost.
-
-    Parameters
-    ----------
-    hub, service : str
-        Paths of the hub, such as ``/hub/``, and of this service.
-    """
-    return _templates.get_template("usage.html").render(usage=usage, hub=hub, service=service)
+def render_usage(usage: Usage, around: Around) -> str:
+    """Make the HTML of the page: for each project its clusters, and what they have cost."""
+    return _render("usage.html", around, usage=usage)
 
 
-def render_datasets(datasets: Datasets, around: Around) -> str:
+def render_datasets(datasets: Finds[Found], around: Around) -> str:
     """Make the HTML of the page of datasets, with a form to look for some."""
     return _render("datasets.html", around, found=datasets)
 
@@ -113,7 +100,7 @@ def render_dataset(dataset: Dataset, looker: Looker, around: Around) -> str:
     return _render("dataset.html", around, dataset=dataset, looker=looker)
 
 
-def render_gallery(gallery: Gallery, around: Around) -> str:
+def render_gallery(gallery: Finds[Card], around: Around) -> str:
     """Make the HTML of the page of notebooks, with a form to look for some."""
     return _render("notebooks.html", around, found=gallery)
 

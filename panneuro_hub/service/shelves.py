@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from panneuro_hub.access import Access, reading, whom_to_ask
 from panneuro_hub.collaboration import Collaboration
@@ -21,6 +21,8 @@ T = TypeVar("T")
 _AT_ONCE = 6  # projects of one page
 _LISTINGS_KEPT = 16
 _KEPT_SECONDS = 10.0
+_MOST_NOTES = 20
+_LONGEST_NOTE = 300  # characters
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,54 @@ class Looker:
         if project not in self.accesses:
             raise NothingHere("there is no project of this name")
         return self.accesses[project]
+
+
+@dataclass(frozen=True)
+class Finds(Generic[T]):
+    """What somebody finds.
+
+    Parameters
+    ----------
+    looker : Looker
+    query, project : str
+        What was looked for, and where; ``""`` for everything and everywhere.
+    found : tuple
+        Of those that there are, the first few hundred.
+    count : int
+        How many there are.
+    notes : tuple of str
+        What cannot be listed, and why.
+    """
+
+    looker: Looker
+    query: str
+    project: str
+    found: tuple[T, ...]
+    count: int
+    notes: tuple[str, ...]
+
+    @property
+    def closed(self) -> tuple[Closed, ...]:
+        """The projects that cannot be read."""
+        return self.looker.closed
+
+    def to_json(self, kind: str, one_json: Callable[[T], Any]) -> dict[str, Any]:
+        """What the API answers.
+
+        Parameters
+        ----------
+        kind : str
+            The key of what was found, such as ``datasets``.
+        one_json : callable
+            Makes the JSON of one of them.
+        """
+        return {
+            "user": self.looker.name,
+            "count": self.count,
+            kind: [one_json(one) for one in self.found],
+            "notes": list(self.notes),
+            "closed": [{**vars(one), "ask": list(one.ask)} for one in self.closed],
+        }
 
 
 class Shelves:
@@ -183,3 +233,10 @@ class Shelves:
             else:
                 found[project] = answer
         return found, notes
+
+
+def shortened(notes: Iterable[str]) -> tuple[str, ...]:
+    """The first notes of many, each cut where it is long."""
+    cut = [note if len(note) <= _LONGEST_NOTE else f"{note[:_LONGEST_NOTE]}…" for note in notes]
+    more = len(cut) - _MOST_NOTES
+    return (*cut[:_MOST_NOTES], f"and {more} more") if more > 0 else tuple(cut)

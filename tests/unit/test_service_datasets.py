@@ -23,10 +23,10 @@ from panneuro_hub.catalog import File, Manifest, Record, record_key
 from panneuro_hub.catalog.found import Found
 from panneuro_hub.catalog.records import Bounds, listing
 from panneuro_hub.collaboration import Collaboration
-from panneuro_hub.service.datasets import Dataset, Datasets
+from panneuro_hub.service.datasets import Dataset
 from panneuro_hub.service.notebooks import Notebooks
 from panneuro_hub.service.page import Around, render_dataset, render_datasets
-from panneuro_hub.service.shelves import Looker, Shelves
+from panneuro_hub.service.shelves import Finds, Looker, Shelves
 from panneuro_hub.service.viewing import Viewing
 
 AROUND = Around("/hub/", "/services/panneuro/")
@@ -296,7 +296,7 @@ def pages_of(example: Collaboration, now: datetime, record: Record) -> list[str]
     who = looker(example, now, "navigation-lab")
     found = Found(f"nhp-navigation/{record.dataset}", "nhp-navigation", record, None, frozen=False)
     return [
-        render_datasets(Datasets(who, record.title, "", (found,), 1, (record.title,)), AROUND),
+        render_datasets(Finds(who, record.title, "", (found,), 1, (record.title,)), AROUND),
         render_dataset(Dataset(found, (), 1, (record.title,)), who, AROUND),
     ]
 
@@ -332,7 +332,7 @@ def test_the_page_of_datasets_as_a_whole(
         title="Resting <state>", embargo_until=date(2999, 1, 1), subjects=("a", "b", "c", "d")
     )
     found = Found("nhp-navigation/rest", "nhp-navigation", record, None, frozen=True)
-    page = render_datasets(Datasets(who, "rest", "", (found,), 7, ("a note",)), AROUND)
+    page = render_datasets(Finds(who, "rest", "", (found,), 7, ("a note",)), AROUND)
     golden("datasets-page.html", page)
 
 

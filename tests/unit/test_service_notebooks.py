@@ -27,7 +27,6 @@ from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.errors import ServiceUnavailable
 from panneuro_hub.service.notebooks import (
     Card,
-    Gallery,
     Notebooks,
     Pages,
     Reach,
@@ -37,7 +36,7 @@ from panneuro_hub.service.notebooks import (
 )
 from panneuro_hub.service.page import render_gallery, render_notebook
 from panneuro_hub.service.rendering import POLICY, Unrenderable
-from panneuro_hub.service.shelves import Looker, Shelves
+from panneuro_hub.service.shelves import Finds, Looker, Shelves
 from panneuro_hub.service.viewing import NothingHere, Viewing
 
 PEOPLE = {
@@ -401,7 +400,7 @@ def pages_of(example: Collaboration, text: str) -> list[str]:
     reach = Reach(Recipients(("ada",), (Shut("nix", text, (text,)),)))
     shown = Shown(one, (one,), (Use("nix/x", text),), reach, (text,))
     return [
-        render_gallery(Gallery(who, text, "", (Card(one, 1),), 1, (text,)), AROUND),
+        render_gallery(Finds(who, text, "", (Card(one, 1),), 1, (text,)), AROUND),
         render_notebook(shown, who, AROUND, f"https://{text}"),
     ]
 
@@ -429,7 +428,7 @@ def test_the_gallery_as_a_whole(
         Card(published(title="Tuning <b>", description="Averages.", preview_sha256="0" * 64), 2),
         Card(published(name="a/b"), 1),
     )
-    page = render_gallery(Gallery(who, "", "nhp-navigation", cards, 7, ("a note",)), AROUND)
+    page = render_gallery(Finds(who, "", "nhp-navigation", cards, 7, ("a note",)), AROUND)
     golden("notebooks-page.html", page)
 
 

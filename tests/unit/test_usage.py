@@ -21,7 +21,7 @@ from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.names import short_names
 from panneuro_hub.service.database import Database
 from panneuro_hub.service.months import Used, month_of
-from panneuro_hub.service.page import render_usage
+from panneuro_hub.service.page import Around, render_usage
 from panneuro_hub.service.register import Register, Registered
 from panneuro_hub.service.usage import Usage, project_uses, usage_json
 from panneuro_hub.wire.clusters import Running
@@ -206,12 +206,13 @@ def test_the_page_of_usage_as_a_whole(
         session("", "shared-stimuli", workers=0),
     ]
     shown = usage(example, *sessions)
-    golden("usage-page.html", render_usage(shown, "/hub/", "/services/panneuro/"))
+    golden("usage-page.html", render_usage(shown, Around("/hub/", "/services/panneuro/")))
 
 
 def test_the_page_of_usage(example: Collaboration) -> None:
     html = render_usage(
-        usage(example, session("3f2aaa", "nhp-navigation", "<b>ada</b>")), "/hub/", "/services/p/"
+        usage(example, session("3f2aaa", "nhp-navigation", "<b>ada</b>")),
+        Around("/hub/", "/services/p/"),
     )
     assert "&lt;b&gt;ada&lt;/b&gt;" in html
     assert "<b>" not in html
@@ -220,7 +221,7 @@ def test_the_page_of_usage(example: Collaboration) -> None:
     assert "32G of 800G" in html
     assert "None is running." in html  # in the other project
     assert "used up" not in html
-    spent = render_usage(usage(example, cost=900.0), "/hub/", "/services/p/")
+    spent = render_usage(usage(example, cost=900.0), Around("/hub/", "/services/p/"))
     assert "Clusters alone have used up this month's budget" in spent
 
 
