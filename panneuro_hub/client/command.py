@@ -8,12 +8,15 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from panneuro_hub.client.errors import WrongName
 from panneuro_hub.errors import AccessDenied, PanNeuroError, ServiceUnavailable
+
+if TYPE_CHECKING:
+    from panneuro_hub.client.run import Listed
 
 FAILED = 1
 USAGE = 2
@@ -105,6 +108,17 @@ def rows(table: list[tuple[str, ...]]) -> None:
     for *head, last in table:
         cells = [cell.ljust(width) for cell, width in zip(head, widths, strict=True)]
         click.echo("  ".join([*cells, last]).rstrip())
+
+
+def show(listed: Listed, wants_json: bool) -> None:
+    """Print a listing, and on standard error what of it cannot be used."""
+    if wants_json:
+        as_json(listed.document)
+        return
+    if listed.table:
+        rows([tuple(printable(cell) for cell in row) for row in listed.table])
+    for trouble in listed.troubles:
+        click.echo(printable(trouble), err=True)
 
 
 def printable(text: str) -> str:

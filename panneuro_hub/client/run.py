@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from panneuro_hub.catalog import Record, records
 from panneuro_hub.client.account import Login
@@ -20,6 +20,8 @@ from panneuro_hub.client.progress import Progress, shown, size_text
 from panneuro_hub.errors import AccessDenied
 from panneuro_hub.lab import here
 from panneuro_hub.wire.credential import format_time
+
+T = TypeVar("T")
 
 _NAMED = 5  # datasets
 
@@ -116,19 +118,25 @@ def datasets(project: str) -> Listed:
 
 def all_datasets() -> Listed:
     """The datasets of all projects that the person may read, named with their projects."""
+    each, troubles = of_all(datasets)
     table: list[tuple[str, ...]] = []
-    documents, troubles = [], []
+    for name, listed in each.items():
+        table += [(f"{name}/{dataset}", *others) for dataset, *others in listed.table]
+        troubles += [f"{name}: {trouble}" for trouble in listed.troubles]
+    return Listed(table, [listed.document for listed in each.values()], tuple(troubles))
+
+
+def of_all(one: Callable[[str], T]) -> tuple[dict[str, T], list[str]]:
+    """What `one` says of every project that the person may read, and whose access has ended."""
+    found: dict[str, T] = {}
+    ended = []
     for name, *_ in projects().table:
         try:
-            listed = datasets(name)
+            found[name] = one(name)
         except AccessDenied as refusal:
-            # Access that ended between the two questions.
-            troubles.append(str(refusal))
-            continue
-        table += [(f"{name}/{dataset}", *others) for dataset, *others in listed.table]
-        documents.append(listed.document)
-        troubles += [f"{name}: {trouble}" for trouble in listed.troubles]
-    return Listed(table, documents, tuple(troubles))
+            # Between the two questions.
+            ended.append(str(refusal))
+    return found, ended
 
 
 def rebuild(project: str) -> records.Rebuilt:

@@ -191,23 +191,15 @@ def listing(project: str) -> notebooks.Listing:
 
 def listed(project: str | None = None) -> run.Listed:
     """The notebooks of a project, or of all that the person may read, for people and programs."""
-    table: list[tuple[str, ...]] = []
-    documents, troubles = [], []
-    for one in [project] if project is not None else [row[0] for row in run.projects().table]:
-        try:
-            found = listing(one)
-        except AccessDenied as refusal:
-            if project is not None:
-                raise
-            # Access that ended between the two questions.
-            troubles.append(str(refusal))
-            continue
-        table += [_row(notebook.latest) for notebook in found.notebooks]
-        documents += [
-            version.to_json() for notebook in found.notebooks for version in notebook.versions
-        ]
-        troubles += [f"{one}: {trouble}" for trouble in found.troubles]
-    return run.Listed(table, documents, tuple(troubles))
+    each, troubles = run.of_all(listing) if project is None else ({project: listing(project)}, [])
+    everything = [notebook for found in each.values() for notebook in found.notebooks]
+    troubles += [f"{name}: {trouble}" for name, found in each.items() for trouble in found.troubles]
+    versions = [version.to_json() for notebook in everything for version in notebook.versions]
+    return run.Listed(
+        [_row(notebook.latest) for notebook in everything],
+        {"notebooks": versions, "troubles": troubles},
+        tuple(troubles),
+    )
 
 
 def _row(published: Published) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from panneuro_hub.client.command import FAILED, as_json, plain_errors, printable, rows
+from panneuro_hub.client.command import FAILED, as_json, plain_errors, printable, show
 from panneuro_hub.client.errors import WrongName
 
 
@@ -33,13 +33,7 @@ def _list(project: str | None, wants_json: bool) -> None:
     from panneuro_hub.client import run
 
     listed = run.all_datasets() if project is None else run.datasets(project)
-    if wants_json:
-        as_json(listed.document)
-        return
-    if listed.table:
-        rows([tuple(printable(cell) for cell in row) for row in listed.table])
-    for trouble in listed.troubles:
-        click.echo(printable(trouble), err=True)
+    show(listed, wants_json)
 
 
 def _rebuild(project: str, wants_json: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from panneuro_hub.client.command import as_json, plain_errors, printable, rows
+from panneuro_hub.client.command import plain_errors, show
 
 
 @click.command
@@ -21,10 +21,4 @@ def ls(name: str | None, wants_json: bool) -> None:
             listed = run.files(name)
         else:
             listed = run.datasets(name)
-        if wants_json:
-            as_json(listed.document)
-            return
-        if listed.table:
-            rows([tuple(printable(cell) for cell in row) for row in listed.table])
-        for trouble in listed.troubles:
-            click.echo(printable(trouble), err=True)
+        show(listed, wants_json)

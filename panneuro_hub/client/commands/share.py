@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from panneuro_hub.client.command import as_json, plain_errors, printable, rows
+from panneuro_hub.client.command import as_json, plain_errors, printable, show
 
 if TYPE_CHECKING:
     from panneuro_hub.client.sharing import Shared
@@ -70,14 +70,7 @@ def notebooks(project: str | None, wants_json: bool) -> None:
     from panneuro_hub.client import sharing
 
     with plain_errors(wants_json):
-        listed = sharing.listed(project)
-        if wants_json:
-            as_json({"notebooks": listed.document, "troubles": listed.troubles})
-            return
-        if listed.table:
-            rows([tuple(printable(cell) for cell in row) for row in listed.table])
-        for trouble in listed.troubles:
-            click.echo(printable(trouble), err=True)
+        show(sharing.listed(project), wants_json)
 
 
 @click.command
