@@ -75,6 +75,8 @@ class Kept:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._uploads: Uploads | None = None
+        self.copying = asyncio.Lock()
+        """Held while a copy is put among this server's files."""
 
     def uploads(self) -> Uploads:
         """The uploads of this server."""
@@ -197,13 +199,15 @@ class CopiesHandler(Handler):
     async def post(self) -> None:
         """Put a copy among this server's files, and say where."""
         published, notebook = await asyncio.to_thread(_fetch, self.body())
-        path = await self._free(f"{published.name.rpartition('/')[2]}.ipynb")
         model = {"type": "notebook", "format": "json", "content": notebook}
-        try:
-            saved = await ensure_async(self.contents_manager.save(model, path))
-        except web.HTTPError as failure:
-            # Such as a notebook that no version of the format allows, or a disk that is full.
-            raise FileProblem(f"{path} cannot be saved: {failure.log_message}") from failure
+        # One after the other: two must not find the same name free.
+        async with self.kept.copying:
+            path = await self._free(f"{published.name.rpartition('/')[2]}.ipynb")
+            try:
+                saved = await ensure_async(self.contents_manager.save(model, path))
+            except web.HTTPError as failure:
+                # Such as a notebook that no version of the format allows, or a full disk.
+                raise FileProblem(f"{path} cannot be saved: {failure.log_message}") from failure
         self.set_status(201)
         self.finish({"path": saved["path"].strip("/"), "label": published.label})
 

@@ -13,8 +13,8 @@ from panneuro_hub.catalog.published import Published
 from panneuro_hub.client.errors import FileProblem
 from panneuro_hub.client.files import shown
 from panneuro_hub.client.sharing import Said, Shared, copy, share
-from panneuro_hub.jupyter.refusals import BadRequest, NoNotebook
-from panneuro_hub.jupyter.requests import flag, read, text
+from panneuro_hub.jupyter.refusals import NoNotebook
+from panneuro_hub.jupyter.requests import flag, needed, read, text
 from panneuro_hub.lab import here
 
 _OF_PROJECT = re.compile(r"project-[a-z0-9-]+:")
@@ -39,9 +39,7 @@ def share_asked(body: bytes, root: Path) -> Shared:
         As `client.sharing.share`.
     """
     fields = read(body)
-    path = text(fields, "path")
-    if path is None:
-        raise BadRequest(str(fields.wrong("path", "must be that of a notebook")))
+    path = needed(fields, "path", "that of a notebook")
     said = Said(
         title=text(fields, "title"),
         description=text(fields, "description"),
@@ -84,10 +82,7 @@ def fetch_asked(body: bytes) -> tuple[Published, dict[str, Any]]:
     PanNeuroError
         As `client.sharing.copy`.
     """
-    fields = read(body)
-    name = text(fields, "notebook")
-    if name is None:
-        raise BadRequest(str(fields.wrong("notebook", "must be PROJECT/NAME@VERSION")))
+    name = needed(read(body), "notebook", "PROJECT/NAME@VERSION")
     here.session()
     with tempfile.TemporaryDirectory(prefix="panneuro-copy-") as folder:
         try:

@@ -34,6 +34,20 @@ def text(fields: Fields, name: str) -> str | None:
         raise BadRequest(str(problem)) from problem
 
 
+def needed(fields: Fields, name: str, what: str) -> str:
+    """What a person wrote into a field, where there must be something; `what` says what.
+
+    Raises
+    ------
+    BadRequest
+        If there is nothing, or no text.
+    """
+    value = text(fields, name)
+    if value is None:
+        raise BadRequest(str(fields.wrong(name, f"must be {what}")))
+    return value
+
+
 def flag(fields: Fields, name: str) -> bool:
     """Whether something is wished; not, where the field is missing.
 

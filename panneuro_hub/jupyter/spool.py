@@ -94,12 +94,13 @@ class Spool:
             if sha256 is not None and hashlib.sha256(piece).hexdigest() != sha256:
                 raise Damaged(f"{shown(file.path)}: a piece arrived otherwise than it was sent")
             self._write(file, offset, piece)
+            received = offset + len(piece)
+            with self._lock:
+                self._received[index] = received
         finally:
             with self._lock:
                 self._busy.discard(index)
-        with self._lock:
-            self._received[index] = offset + len(piece)
-            return self._received[index]
+        return received
 
     def remove(self) -> None:
         """Remove all of it."""

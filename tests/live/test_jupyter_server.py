@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -314,8 +315,12 @@ def test_a_notebook_is_shared_and_a_copy_of_it_is_trusted_by_nobody(lab: Lab) ->
     assert (shared["label"], shared["new"]) == (f"{PROJECT}/2026/tuning@1", True)
     assert shared["page"] == f"/services/panneuro/notebooks/{PROJECT}/2026/tuning"
     assert lab.ask("POST", "shares", asked)[1]["new"] is False
-    paths = [lab.ask("POST", "copies", {"notebook": shared["label"]})[1]["path"] for _ in "ab"]
-    assert paths == ["tuning-copy-2.ipynb", "tuning-copy-3.ipynb"]
+    with ThreadPoolExecutor() as pool:
+        answers = pool.map(
+            lambda _: lab.ask("POST", "copies", {"notebook": shared["label"]}), range(4)
+        )
+    paths = sorted(answer["path"] for _, answer in answers)
+    assert paths == [f"tuning-copy-{number}.ipynb" for number in range(2, 6)]
     status, opened = lab.ask("GET", f"../../api/contents/{paths[0]}")
     assert status == 200
     code = opened["content"]["cells"][1]
