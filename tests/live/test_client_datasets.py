@@ -22,7 +22,7 @@ def bench(seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> Ite
 @pytest.fixture(autouse=True)
 def two(bench: Bench) -> Iterator[None]:
     """Two datasets, and nothing else in the project."""
-    _empty(bench)
+    bench.empty()
     for name in ("one", "2026/two"):
         manifest = Manifest(
             dataset=name,
@@ -37,16 +37,7 @@ def two(bench: Bench) -> Iterator[None]:
         put(bench, manifest_key(name), manifest.encode())
         put(bench, record_key(name), Record.of(manifest).encode())
     yield
-    _empty(bench)
-
-
-def _empty(bench: Bench) -> None:
-    pages = bench.admin.get_paginator("list_objects_v2").paginate(
-        Bucket="lab", Prefix=f"{PROJECT}/"
-    )
-    for page in pages:
-        for one in page.get("Contents", []):
-            bench.admin.delete_object(Bucket="lab", Key=one["Key"])
+    bench.empty()
 
 
 def put(bench: Bench, key: str, content: bytes) -> None:

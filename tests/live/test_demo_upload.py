@@ -9,8 +9,6 @@ import os
 import random
 import re
 import shutil
-import subprocess
-import sys
 import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Iterator
@@ -24,6 +22,7 @@ from urllib.parse import unquote
 from attacker import Keys, client
 from nibabel.testing import data_path
 from stored_datasets import bids, long_series, receptor_nwb
+from terminal import PANNEURO, Terminal
 from test_demo import PATIENCE, PROJECT, demo
 from transfers import MIB, same
 from wire_faults import Wire
@@ -33,7 +32,6 @@ from panneuro_hub.demo.recordings import nitime_data
 from panneuro_hub.demo.stack import BUCKET
 from panneuro_hub.demo.visitor import Visitor, visit
 
-PANNEURO = str(Path(sys.executable).with_name("panneuro"))
 SUBJECTS = 50
 SLOW = 16 * MIB  # bytes a second, while it is killed: to hit what is under way
 KILLS = 3
@@ -42,17 +40,14 @@ SERIES = "sub-01/func/sub-01_task-rest_run-2_bold.nii"
 DENIED = 3
 
 
-@dataclass(frozen=True)
-class Machine:
+class Machine(Terminal):
     """Somebody's own computer: a home folder, in which the login is kept."""
 
-    home: Path
-
-    @property
-    def environment(self) -> dict[str, str]:
+    def __init__(self, home: Path) -> None:
+        self.home = home
         ours = ("AWS_", "PANNEURO_", "XDG_")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-        return kept | {"HOME": str(self.home)}
+        super().__init__(kept | {"HOME": str(home)})
 
     async def log_in(self, person: Visitor, address: str) -> None:
         """`panneuro login`, allowed in the browser of who is logged in at the hub."""
@@ -71,39 +66,6 @@ class Machine:
                 process.kill()
         assert process.returncode == 0, errors
         assert output.decode().startswith(f"You are {person.name} at {address}")
-
-    def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
-        """`panneuro`, to its end."""
-        return subprocess.run(
-            [PANNEURO, *map(str, arguments)],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-
-    def json(self, *arguments: object) -> Any:
-        """`panneuro … --json`, which must end well."""
-        done = self.run(*arguments, "--json")
-        assert done.returncode == 0, (done.stdout, done.stderr)
-        return json.loads(done.stdout)
-
-    @contextmanager
-    def running(self, *arguments: object) -> Iterator[subprocess.Popen[str]]:
-        """`panneuro`, while it runs; killed at the end of the block."""
-        process = subprocess.Popen(
-            [PANNEURO, *map(str, arguments)],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.communicate()
 
 
 async def _allow(process: Process, person: Visitor) -> None:

@@ -44,12 +44,7 @@ def bee(seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture(autouse=True)
 def empty_shelf(ada: Bench) -> None:
-    pages = ada.admin.get_paginator("list_objects_v2").paginate(
-        Bucket="lab", Prefix=f"{PROJECT}/{NOTEBOOKS}"
-    )
-    for page in pages:
-        for one in page.get("Contents", []):
-            ada.admin.delete_object(Bucket="lab", Key=one["Key"])
+    ada.empty(NOTEBOOKS)
 
 
 def written(place: Path, *sources: str, title: str = "Tuning curves") -> Path:

@@ -18,6 +18,7 @@ from urllib.parse import unquote
 import nibabel
 import nitime
 import pytest
+from terminal import PANNEURO
 from transfers import FROZEN, MIB, PROJECT, Bench, fill, made_bench, same
 from wire_faults import Request
 
@@ -358,7 +359,7 @@ def test_a_full_disk_leaves_nothing_half_written(bench: Bench, tmp_path: Path) -
     target = tmp_path / "target"
     # Writing past this fails as on a full disk; a signal ends who does not expect it.
     refused = subprocess.run(
-        bench.command("download", f"{PROJECT}/disk", target),
+        [PANNEURO, "download", f"{PROJECT}/disk", target],
         env=bench.environment,
         capture_output=True,
         text=True,

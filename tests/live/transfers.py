@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,6 +15,7 @@ from attacker import Keys, client
 from session_views import view_of
 from short_service import ShortService
 from short_sessions import lab_store
+from terminal import Terminal
 from wire_faults import Wire
 
 from panneuro_hub.demo.seaweedfs import SeaweedFS
@@ -36,60 +33,27 @@ MIB = 1 << 20
 
 
 @dataclass
-class Bench:
-    """A session whose store is behind a wire."""
+class Bench(Terminal):
+    """The terminal of a session whose store is behind a wire."""
 
     wire: Wire
     service: ShortService
     admin: Any
-    environment: dict[str, str]
-
-    def command(self, *arguments: object) -> list[str]:
-        return [sys.executable, "-m", "panneuro_hub.client", *map(str, arguments)]
-
-    def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
-        """`panneuro`, to its end."""
-        return subprocess.run(
-            self.command(*arguments),
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
-
-    def json(self, *arguments: object) -> dict[str, Any]:
-        """`panneuro … --json`, which must end well."""
-        done = self.run(*arguments, "--json")
-        assert done.returncode == 0, (done.stdout, done.stderr)
-        document: dict[str, Any] = json.loads(done.stdout)
-        return document
-
-    @contextmanager
-    def running(self, *arguments: object) -> Iterator[subprocess.Popen[str]]:
-        """`panneuro`, while it runs; killed at the end of the block."""
-        process = subprocess.Popen(
-            self.command(*arguments),
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
 
     def objects(self, dataset: str) -> dict[str, int]:
         """Sizes by path."""
         prefix = f"{PROJECT}/{dataset}/"
-        pages = self.admin.get_paginator("list_objects_v2").paginate(Bucket="lab", Prefix=prefix)
-        return {
-            one["Key"].removeprefix(prefix): one["Size"]
-            for page in pages
-            for one in page.get("Contents", [])
-        }
+        return {one["Key"].removeprefix(prefix): one["Size"] for one in self._below(prefix)}
+
+    def empty(self, below: str = "") -> None:
+        """Remove what lies in the project, or in a folder of it."""
+        for one in self._below(f"{PROJECT}/{below}"):
+            self.admin.delete_object(Bucket="lab", Key=one["Key"])
+
+    def _below(self, prefix: str) -> Iterator[dict[str, Any]]:
+        listing = self.admin.get_paginator("list_objects_v2")
+        for page in listing.paginate(Bucket="lab", Prefix=prefix):
+            yield from page.get("Contents", [])
 
     def parts(self, dataset: str) -> dict[tuple[str, int], int]:
         """Sizes of the parts that have arrived, by upload and number."""
@@ -157,7 +121,7 @@ def made_bench(
             "PANNEURO_TICKET_FILE": str(folder / "ticket"),
             "XDG_CONFIG_HOME": str(folder / "config"),
         }
-        yield Bench(wire, service, admin, environment)
+        yield Bench(environment, wire, service, admin)
 
 
 def fill(folder: Path, sizes: dict[str, int], seed: int = 0) -> Path:

@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from obstore.exceptions import GenericError
-from small_service import SECRET, SmallService, small_service
+from small_hub import SmallHub
+from small_service import SECRET, SmallService
 from small_shelves import CREATED, SmallStore
 from small_site import Site, body, hub_of, read, small_site
 
@@ -28,6 +28,8 @@ from panneuro_hub.service.notebooks import Notebooks
 from panneuro_hub.service.page import Around, render_dataset, render_datasets
 from panneuro_hub.service.shelves import Finds, Looker, Shelves
 from panneuro_hub.service.viewing import Viewing
+
+pytest_plugins = ["service_fixtures"]
 
 AROUND = Around("/hub/", "/services/panneuro/")
 PEOPLE = {
@@ -51,9 +53,9 @@ def stored() -> SmallStore:
 
 
 @pytest.fixture
-async def service(tmp_path: Path, example_file: Path) -> AsyncIterator[SmallService]:
-    async with hub_of(PEOPLE) as hub, small_service(hub, tmp_path, example_file) as service:
-        yield service
+async def hub() -> AsyncIterator[SmallHub]:
+    async with hub_of(PEOPLE) as hub:
+        yield hub
 
 
 @pytest.fixture

@@ -8,13 +8,12 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
 from obstore.exceptions import GenericError, PermissionDeniedError
 from small_hub import SmallHub
-from small_service import SECRET, SmallService, small_service
+from small_service import SECRET, SmallService
 from small_shelves import SmallStore
 from small_site import hub_of
 
@@ -27,6 +26,8 @@ from panneuro_hub.vending.types import Request
 from panneuro_hub.wire import Credential, Grant
 from panneuro_hub.wire.credential import parse_time
 
+pytest_plugins = ["service_fixtures"]
+
 NAVIGATION = "s3://learning-circuits/nhp-navigation/"
 
 
@@ -35,12 +36,6 @@ async def hub() -> AsyncIterator[SmallHub]:
     people = {"ada": ["navigation-lab"], "tomas": ["theory-lab"], "zoe": []}
     async with hub_of(people) as hub:
         yield hub
-
-
-@pytest.fixture
-async def service(hub: SmallHub, tmp_path: Path, example_file: Path) -> AsyncIterator[SmallService]:
-    async with small_service(hub, tmp_path, example_file) as service:
-        yield service
 
 
 @pytest.fixture
