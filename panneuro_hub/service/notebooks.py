@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Iterator
 from contextlib import contextmanager
@@ -18,7 +20,8 @@ from panneuro_hub.catalog.found import has_words
 from panneuro_hub.catalog.notebooks import NotPublished
 from panneuro_hub.catalog.published import LAST_NUMBER, Published
 from panneuro_hub.errors import ServiceUnavailable
-from panneuro_hub.service.rendering import Renderer
+from panneuro_hub.service.kept import remember
+from panneuro_hub.service.rendering import Renderer, Unrenderable
 from panneuro_hub.service.shelves import Finds, Looker, Shelves, shortened
 from panneuro_hub.service.viewing import NothingHere, Recent, Turns
 from panneuro_hub.wire.credential import format_time
@@ -35,6 +38,8 @@ _MAKING = 3  # notebooks that are read or made pages at a time, each of up to 32
 _MOST_MAKING = 32  # with those that wait, which take no memory
 _MAKING_OF_ONE = 8  # of one person's
 _DESCRIPTION = 1000  # characters, in the gallery
+_REFUSED_KEPT = 1000
+_REFUSED_SECONDS = 600.0
 _PICTURES_KEPT = 200
 _PICTURES_SECONDS = 60.0
 
@@ -266,26 +271,39 @@ class Pages:
     ----------
     size : int
         In bytes.
+    clock : callable
+        Monotonic seconds.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._most = size
+        self._clock = clock
         self._size = 0
         self._kept: OrderedDict[Hashable, bytes] = OrderedDict()
         self._making = Recent(16, 1.0)
+        self._refused: OrderedDict[Hashable, tuple[float, str]] = OrderedDict()
 
     async def get(self, key: Hashable, make: Callable[[], Awaitable[bytes]]) -> bytes:
         """The page of `key`; `make` makes it where it is not kept.
 
         Raises
         ------
+        Unrenderable
+            If `make` raised that, a while ago perhaps: it may have taken long to find out.
         Exception
-            What `make` raised.
+            What else `make` raised.
         """
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
-        page = await self._making.get(key, make)
+        at, refusal = self._refused.get(key, (-math.inf, ""))
+        if self._clock() - at < _REFUSED_SECONDS:
+            raise Unrenderable(refusal)
+        try:
+            page = await self._making.get(key, make)
+        except Unrenderable as problem:
+            remember(self._refused, key, (self._clock(), str(problem)), _REFUSED_KEPT)
+            raise
         # Pages are large: only those that are counted are kept.
         self._making.forget(key)
         if key not in self._kept:

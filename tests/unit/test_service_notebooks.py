@@ -7,7 +7,6 @@ import html
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from small_hub import SmallHub
-from small_service import SmallService, small_service
+from small_service import SmallService
 from small_shelves import CREATED, SmallStore, environment, notebook_of, png
 from small_site import PREFIX, Site, body, hub_of, read, small_site
 from test_service_datasets import AROUND, HOSTILE, LINES, looker, parsed
@@ -38,6 +37,8 @@ from panneuro_hub.service.page import render_gallery, render_notebook
 from panneuro_hub.service.rendering import POLICY, Unrenderable
 from panneuro_hub.service.shelves import Finds, Looker, Shelves
 from panneuro_hub.service.viewing import NothingHere, Viewing
+
+pytest_plugins = ["service_fixtures"]
 
 PEOPLE = {
     "ada": ["navigation-lab"],
@@ -83,12 +84,6 @@ def stored() -> SmallStore:
 async def hub() -> AsyncIterator[SmallHub]:
     async with hub_of(PEOPLE) as hub:
         yield hub
-
-
-@pytest.fixture
-async def service(hub: SmallHub, tmp_path: Path, example_file: Path) -> AsyncIterator[SmallService]:
-    async with small_service(hub, tmp_path, example_file) as service:
-        yield service
 
 
 @pytest.fixture
@@ -325,6 +320,27 @@ async def test_a_page_is_made_once_for_all_who_wait() -> None:
     free.set()
     assert await asyncio.gather(*waiting) == [b"page"] * 3
     assert made == [1]
+
+
+async def test_what_cannot_be_shown_is_tried_anew_after_a_while() -> None:
+    now = [0.0]
+    pages, tried = Pages(10, lambda: now[0]), []
+
+    async def make() -> bytes:
+        tried.append(now[0])
+        if now[0] < 600:
+            raise Unrenderable("it takes too long")
+        return b"page"
+
+    for now[0] in (0.0, 1.0, 599.0):
+        with pytest.raises(Unrenderable, match="it takes too long"):
+            await pages.get("a", make)
+    assert tried == [0.0]
+    with pytest.raises(Unrenderable):  # each notebook by itself
+        await pages.get("b", make)
+    now[0] = 600.0
+    assert await pages.get("a", make) == b"page"
+    assert tried == [0.0, 599.0, 600.0]
 
 
 async def test_notebooks_that_wait_are_not_read_yet(
