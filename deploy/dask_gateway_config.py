@@ -23,13 +23,10 @@ c.KubeController.address = "127.0.0.1:8000"
 # Where schedulers say how many workers they want.
 c.KubeBackend.api_url = c.KubeController.api_url = "http://dask-gateway:8000/api"
 
-# The routes of deploy/kustomize/dask/routes.yaml: whoever opens a dashboard is asked who they are.
-c.KubeController.proxy_prefix = "/services/dask-gateway"
-c.KubeController.proxy_web_middlewares = [
-    {"name": "dask-dashboard-people"},
-    {"name": "dask-dashboard-nameless"},
-    {"name": "dask-dashboard-prefix"},
-]
+# Browsers come to dashboards through the gateway, which asks who they are: the routes that the
+# controller makes straight to schedulers let nobody pass (deploy/kustomize/dask/routes.yaml).
+c.KubeController.proxy_prefix = c.ClusterMixin.prefix = "/services/dask-gateway"
+c.KubeController.proxy_web_middlewares = [{"name": "dask-nobody"}]
 
 for name, traits in read_settings(
     Path(os.environ.get("PANNEURO_SETTINGS", "/etc/panneuro/dask.yaml"))

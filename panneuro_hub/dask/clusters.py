@@ -22,6 +22,7 @@ from panneuro_hub.access import ClusterChoice, DaskLimits, WorkerLimits, dask_li
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.current import Current
 from panneuro_hub.dask import messages, pool
+from panneuro_hub.dask.gate import Gate
 from panneuro_hub.dask.messages import Adapt
 from panneuro_hub.dask.options import CHOICE, cluster_options
 from panneuro_hub.dask.routes import answer_plainly, one_line
@@ -90,6 +91,9 @@ class ClusterMixin(Backend):
     service_token = Unicode(
         config=True, help="The gateway's own API token; by default JUPYTERHUB_API_TOKEN."
     )
+    prefix = Unicode(
+        "/services/dask-gateway", config=True, help="Path below which browsers see the gateway."
+    )
     report_seconds = Float(
         15.0, min=1.0, config=True, help="How often the service is told what runs."
     )
@@ -134,8 +138,12 @@ class ClusterMixin(Backend):
     async def forget_ticket(self, name: str, session: str) -> None:
         """Remove what is left of the ticket of a cluster that has ended."""
 
-    async def begin(self, app: web.Application) -> None:
+    async def begin(self) -> None:
         """Make ready what `known_clusters` needs, after the backend's own setup."""
+
+    def dashboard(self, name: str) -> str | None:
+        """The address of a running cluster's dashboard; `None` where there is none."""
+        raise NotImplementedError
 
     # -- begin and end ---------------------------------------------------------------------
 
@@ -163,7 +171,9 @@ class ClusterMixin(Backend):
         self._trouble = ""
         app.middlewares.append(answer_plainly)
         await super().setup(app)
-        await self.begin(app)
+        await self.begin()
+        self._gate = Gate(self.service_url, self.prefix, self.dashboard)
+        app.add_routes(self._gate.routes())
         self._reports = asyncio.ensure_future(self._report_loop())
 
     async def cleanup(self) -> None:
@@ -172,6 +182,8 @@ class ClusterMixin(Backend):
             self._reports.cancel()
             await asyncio.gather(self._reports, return_exceptions=True)
         await super().cleanup()
+        if hasattr(self, "_gate"):
+            await self._gate.close()
         if hasattr(self, "_service"):
             with contextlib.suppress(PanNeuroError):  # the service may be gone before us
                 for session in self._gone():

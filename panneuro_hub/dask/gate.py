@@ -1,13 +1,14 @@
-"""The gate before the dashboards of local clusters: the service says who may pass.
+"""The gate before the dashboards of clusters: the service says who may pass.
 
-Every request is shown to the service first, as a proxy in front of a Kubernetes would.
-The scheduler behind it runs people's own code: it sees no cookie and no token of who
-looks at it.
+Every request is shown to the service first; for a WebSocket, which lives as long as its
+page, the service is asked again and again. The scheduler behind the gate runs people's own
+code: it sees no cookie and no token of who looks at it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 
 import aiohttp
@@ -19,11 +20,16 @@ _FOR_THE_SERVICE = (
     *("Accept", "Cookie", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Upgrade"),
     *("X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-For"),
 )
-_FROM_THE_SERVICE = ("Location", "Set-Cookie", "Content-Type", "Cache-Control")
+_FROM_THE_SERVICE = (
+    *("Location", "Set-Cookie", "Content-Type", "Cache-Control"),
+    *("Content-Security-Policy", "X-Content-Type-Options"),
+)
 _FOR_THE_DASHBOARD = ("Accept", "Accept-Language", "If-Modified-Since", "If-None-Match")
 _FROM_THE_DASHBOARD = ("Content-Type", "ETag", "Last-Modified", "Cache-Control", "Location")
 _TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10)
 _LARGEST_MESSAGE = 64 << 20  # bytes
+_AGAIN = 10.0  # seconds
+_PATIENCE = 60.0  # seconds without anybody's word, such as while the service is restarted
 
 
 class Gate:
@@ -37,14 +43,25 @@ class Gate:
         Path below which a browser sees the gateway.
     dashboard : callable
         Gives the address of a cluster's dashboard, or `None`.
+    again : float
+        Seconds after which the service is asked anew about a WebSocket that is open.
+    patience : float
+        Seconds that one stays open while the service does not answer.
     """
 
     def __init__(
-        self, service_url: str, prefix: str, dashboard: Callable[[str], str | None]
+        self,
+        service_url: str,
+        prefix: str,
+        dashboard: Callable[[str], str | None],
+        again: float = _AGAIN,
+        patience: float = _PATIENCE,
     ) -> None:
         self._judge = f"{service_url.rstrip('/')}/api/dashboard"
         self._prefix = prefix
         self._dashboard = dashboard
+        self._again = again
+        self._patience = patience
         self._client: aiohttp.ClientSession | None = None
 
     def routes(self) -> list[web.RouteDef]:
@@ -70,7 +87,7 @@ class Gate:
         target = URL(address + below, encoded=True)
         try:
             if request.headers.get("Upgrade", "").lower() == "websocket":
-                return await self._talk(request, target)
+                return await self._talk(request, name, target)
             return await self._page(request, target)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             return _plain(502, f"the dashboard does not answer ({type(error).__name__})")
@@ -118,7 +135,7 @@ class Gate:
             await shown.write_eof()
             return shown
 
-    async def _talk(self, request: web.Request, target: URL) -> web.StreamResponse:
+    async def _talk(self, request: web.Request, name: str, target: URL) -> web.StreamResponse:
         wanted = request.headers.get("Sec-WebSocket-Protocol", "")
         protocols = [word.strip() for word in wanted.split(",") if word.strip()]
         async with self._http().ws_connect(
@@ -130,6 +147,7 @@ class Gate:
             ways = [
                 asyncio.ensure_future(_copy(inside, outside)),
                 asyncio.ensure_future(_copy(outside, inside)),
+                asyncio.ensure_future(self._until_refused(request, name)),
             ]
             try:
                 await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -139,6 +157,17 @@ class Gate:
                 await asyncio.gather(*ways, return_exceptions=True)
                 await outside.close()
             return outside
+
+    async def _until_refused(self, request: web.Request, name: str) -> None:
+        """Return when the visitor may no longer look, or nobody can say so for too long."""
+        allowed = time.monotonic()
+        while True:
+            await asyncio.sleep(self._again)
+            refused = await self._refused(request, name)
+            if refused is None:
+                allowed = time.monotonic()
+            elif refused.status < 500 or time.monotonic() - allowed > self._patience:
+                return
 
     def _http(self) -> aiohttp.ClientSession:
         if self._client is None:

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from aiohttp import web
 from dask_gateway_server.backends.base import PublicException
 from dask_gateway_server.backends.kubernetes.backend import KubeBackend, KubeClusterConfig
 from dask_gateway_server.backends.kubernetes.utils import Informer
@@ -127,7 +126,7 @@ class PanNeuroKubeBackend(ClusterMixin, KubeBackend):
                 attached.ticket_secret_name(session), namespace
             )
 
-    async def begin(self, app: web.Application) -> None:
+    async def begin(self) -> None:
         """Follow the worker pods: what schedulers say of them is people's own word."""
         self._pods = Informer(
             parent=self,
@@ -141,6 +140,11 @@ class PanNeuroKubeBackend(ClusterMixin, KubeBackend):
             on_delete=self._on_pod,
         )
         await self._pods.start()
+
+    def dashboard(self, name: str) -> str | None:
+        """Behind the scheduler's Service, as the controller has made it."""
+        cluster = self.clusters.get(name)
+        return (cluster.dashboard_address or None) if cluster is not None else None
 
     # -- what KubeBackend asks for ---------------------------------------------------------
 

@@ -21,7 +21,6 @@ from traitlets import Dict, Float, default
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.dask import messages
 from panneuro_hub.dask.clusters import Cluster, ClusterMixin
-from panneuro_hub.dask.gate import Gate
 from panneuro_hub.dask.shape import cluster_shape
 from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.wire import Ticket
@@ -51,6 +50,10 @@ class PanNeuroLocalBackend(ClusterMixin, UnsafeLocalBackend):
     @default("cluster_config_class")
     def _cluster_config_class_default(self) -> type[LocalConfig]:
         return LocalConfig
+
+    @default("prefix")
+    def _prefix_default(self) -> str:
+        return str(self.proxy.prefix)
 
     # -- what ClusterMixin asks for --------------------------------------------------------
 
@@ -98,10 +101,13 @@ class PanNeuroLocalBackend(ClusterMixin, UnsafeLocalBackend):
             self.db.update_cluster(cluster, count=count)
             self.queue.put(cluster)
 
-    async def begin(self, app: web.Application) -> None:
-        """Put the gate in front of the dashboards."""
-        self._gate = Gate(self.service_url, self.proxy.prefix, self._dashboard)
-        app.add_routes(self._gate.routes())
+    def dashboard(self, name: str) -> str | None:
+        """Where the cluster's scheduler says that it is; on this machine."""
+        cluster = self.db.get_cluster(name)
+        if cluster is None or cluster.status != JobStatus.RUNNING:
+            return None
+        address = str(cluster.dashboard_address)
+        return address if messages.is_loopback(address, "http") else None
 
     def read_heartbeat(self, message: Any) -> int:
         """Check a scheduler's message; all of it is on this machine."""
@@ -115,12 +121,6 @@ class PanNeuroLocalBackend(ClusterMixin, UnsafeLocalBackend):
         """Begin to serve."""
         self._tickets: dict[str, Ticket] = {}
         await super().setup(app)
-
-    async def cleanup(self) -> None:
-        """Stop."""
-        await super().cleanup()
-        if hasattr(self, "_gate"):
-            await self._gate.close()
 
     async def do_stop_cluster(self, cluster: DBCluster) -> None:
         """Stop the scheduler, and remove the folder with the ticket."""
@@ -170,10 +170,3 @@ class PanNeuroLocalBackend(ClusterMixin, UnsafeLocalBackend):
                 kind="SNI", sni=cluster.name, target=cluster.scheduler_address
             )
             cluster.added_to_proxies = True
-
-    def _dashboard(self, name: str) -> str | None:
-        cluster = self.db.get_cluster(name)
-        if cluster is None or cluster.status != JobStatus.RUNNING:
-            return None
-        address = str(cluster.dashboard_address)
-        return address if messages.is_loopback(address, "http") else None

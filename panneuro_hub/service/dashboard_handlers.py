@@ -1,4 +1,4 @@
-"""What a proxy asks before it shows a dashboard, and the page that earns the cookie for one."""
+"""What a gate asks before it shows a dashboard, and the page that earns the cookie for one."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from panneuro_hub.service.dashboards import (
     NoDashboard,
     Passes,
     dashboard_at,
-    gateway_api_at,
     way_on,
 )
 from panneuro_hub.service.handlers import Handler, PersonHandler, WebHandler, in_words
-from panneuro_hub.service.page import render_passage, render_problem
+from panneuro_hub.service.page import render_problem
 
 _LOOKING = ("GET", "HEAD")
 _CLUSTER_HEADER = "X-PanNeuro-Cluster"
@@ -55,11 +54,10 @@ class Doors:
 
 
 class DoorHandler(Handler):
-    """``GET /api/dashboard``: whether a proxy may pass on the request that it asks about.
+    """``GET /api/dashboard``: whether a gate may pass on the request that it asks about.
 
-    ``204`` says yes, and names the cluster. Who is not known yet is sent to the page that
-    earns the cookie: by a redirect, or with ``?redirect=page`` by a page, for proxies that
-    change redirects. What no person looks at gets a plain no.
+    ``204`` says yes, and names the cluster. Who is not known yet is redirected to the page
+    that earns the cookie. What no person looks at gets a plain no.
     """
 
     policy = _POLICY
@@ -75,9 +73,6 @@ class DoorHandler(Handler):
         """Judge the request that ``X-Forwarded-Uri`` and ``-Method`` tell of."""
         told = self.request.headers.get_list("X-Forwarded-Uri")
         self.address = told[0] if len(told) == 1 else ""
-        if gateway_api_at(self.address, self.doors.services) in self.doors.gateways:
-            self.set_status(204)
-            return
         dashboard = self.dashboard = dashboard_at(self.address, self.doors.services)
         if dashboard is None or dashboard.gateway not in self.doors.gateways:
             raise NoDashboard("this is not the address of a cluster's dashboard")
@@ -109,20 +104,15 @@ class DoorHandler(Handler):
                 "who you are is not known at this dashboard: open its address in a browser that "
                 "is logged in at the hub"
             )
-        elif self.get_query_argument("redirect", "") == "page":
-            self.set_status(401)
-            self.finish(render_passage(page))
         else:
             self.redirect(page)
 
     @property
     def _is_navigation(self) -> bool:
         """Whether a person's browser asks for a page, rather than a script or a WebSocket."""
-        headers = self.request.headers
-        # Proxies drop the header Upgrade before they ask, and keep the others.
-        if "Upgrade" in headers or "Sec-WebSocket-Key" in headers:
+        if "Upgrade" in self.request.headers:
             return False
-        mode = headers.get("Sec-Fetch-Mode")
+        mode = self.request.headers.get("Sec-Fetch-Mode")
         return mode == "navigate" if mode else self._wants_page
 
     @property

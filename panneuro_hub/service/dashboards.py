@@ -1,6 +1,6 @@
 """Who sees a Dask cluster's dashboard: people of its project, judged at every request.
 
-A proxy in front of the dashboards asks about each request with its path and cookies. The
+The gate in front of the dashboards asks about each request with its path and cookies. The
 cookie says who somebody is, at one dashboard: it is made after a login at the hub, is
 sent to that dashboard's path alone, and is worth nothing at another. That the person is
 of the cluster's project is decided afresh each time.
@@ -86,28 +86,14 @@ def dashboard_at(address: str, services: str) -> Dashboard | None:
     services : str
         Path of the hub's services, such as ``/services``.
     """
-    parts = _below(address, services, f"({_GATEWAY})/clusters/({_CLUSTER})")
-    return Dashboard(*parts) if parts else None
-
-
-def gateway_api_at(address: str, services: str) -> str | None:
-    """The gateway whose API a request's path leads to, or `None`.
-
-    A gateway asks its own users who they are; a proxy that puts everything of it behind
-    this service's judgement may let its API pass.
-    """
-    parts = _below(address, services, f"({_GATEWAY})/api(?=/)")
-    return parts[0] if parts else None
-
-
-def _below(address: str, services: str, pattern: str) -> tuple[str, ...] | None:
     if len(address) > _LONGEST or not _ADDRESS.fullmatch(address):
         return None
     path = address.partition("?")[0]
-    found = re.fullmatch(f"{re.escape(services)}/{pattern}(?P<rest>(?:/.*)?)", path)
-    if found is None or _wanders(found["rest"]):
+    pattern = f"{re.escape(services)}/({_GATEWAY})/clusters/({_CLUSTER})((?:/.*)?)"
+    found = re.fullmatch(pattern, path)
+    if found is None or _wanders(found[3]):
         return None
-    return tuple(found.groups()[:-1])
+    return Dashboard(found[1], found[2])
 
 
 def _wanders(path: str) -> bool:

@@ -173,11 +173,6 @@ def render_problem(
     )
 
 
-def render_passage(on: str) -> str:
-    """Make the page that goes on by itself, for proxies that change redirects."""
-    return _templates.get_template("passage.html").render(on=on)
-
-
 def _render(template: str, around: Around, **values: Any) -> str:
     return _templates.get_template(template).render(
         hub=around.hub, service=around.service, **values

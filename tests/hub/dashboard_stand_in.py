@@ -1,14 +1,20 @@
-"""Stands in for clusters' dashboards: says on each page what came with the request.
+"""The gate of a gateway, before one page that stands in for the dashboards of all clusters.
 
-``python dashboard_stand_in.py PORT``.
+``python dashboard_stand_in.py PORT SERVICE_URL PREFIX``: the page says what came with the
+request.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from html import escape
 
 from aiohttp import WSMsgType, web
+
+from panneuro_hub.dask.gate import Gate
+
+AGAIN = 0.3  # seconds
 
 
 async def show(request: web.Request) -> web.StreamResponse:
@@ -24,12 +30,24 @@ async def show(request: web.Request) -> web.StreamResponse:
     return web.Response(text=f"<h1 id=came>{escape(came)}</h1>", content_type="text/html")
 
 
-def main() -> None:
+async def serve(port: int, service: str, prefix: str) -> None:
     """Serve until the end."""
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", show)
-    web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), print=None)
+    dashboards = web.Application()
+    dashboards.router.add_route("*", "/{path:.*}", show)
+    behind = await _listening(dashboards, 0)
+    before = web.Application()
+    gate = Gate(service, prefix, lambda _: f"http://127.0.0.1:{behind}", again=AGAIN)
+    before.add_routes([*gate.routes(), web.get("/", show)])
+    await _listening(before, port)
+    await asyncio.Event().wait()
+
+
+async def _listening(app: web.Application, port: int) -> int:
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    return int(runner.addresses[0][1])
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(serve(int(sys.argv[1]), *sys.argv[2:4]))

@@ -1,11 +1,10 @@
-"""Dashboards behind a real Traefik that asks the service: who logs in at a hub is let in, or not.
+"""Dashboards behind a real Traefik and a gateway's gate: who logs in at a hub is let in, or not.
 
-The clusters are what a gateway reports; behind the proxy a stand-in answers for all of them.
+The clusters are what a gateway reports; behind the gate a stand-in answers for all of them.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
@@ -29,31 +28,18 @@ from panneuro_hub.demo.visitor import visit
 
 GATEWAY = "dask-gateway"
 GATES = f"/services/{GATEWAY}/clusters"
-PAGES = f"{GATES}/page-"  # clusters whose proxy changes redirects
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
-# Traefik as it may stand before a gateway: its own way with redirects, and as it can be told.
+# As deploy/kustomize/dask has it.
 _DYNAMIC = """
-[http.routers.redirect]
+[http.routers.gateway]
 rule = "PathPrefix(`/services/dask-gateway/clusters/`)"
-service = "dashboards"
-middlewares = ["judge", "bare"]
-[http.routers.page]
-rule = "PathPrefix(`/services/dask-gateway/clusters/page-`)"
-service = "dashboards"
-middlewares = ["judge-by-page", "bare"]
-[http.services.dashboards.loadBalancer]
-servers = [{{ url = "http://127.0.0.1:{upstream}" }}]
-[http.middlewares.judge.forwardAuth]
-address = "{service}/api/dashboard"
-preserveLocationHeader = true
-authRequestHeaders = {headers}
-[http.middlewares.judge-by-page.forwardAuth]
-address = "{service}/api/dashboard?redirect=page"
-authRequestHeaders = {headers}
-[http.middlewares.bare.headers.customRequestHeaders]
-Cookie = ""
-Authorization = ""
+service = "gateway"
+middlewares = ["prefix"]
+[http.services.gateway.loadBalancer]
+servers = [{{ url = "http://127.0.0.1:{gate}" }}]
+[http.middlewares.prefix.stripPrefix]
+prefixes = ["/services/dask-gateway"]
 """
 _STATIC = """
 [entryPoints.web]
@@ -66,7 +52,6 @@ entryPoint = "web"
 checkNewVersion = false
 sendAnonymousUsage = false
 """
-_HEADERS = ["Accept", "Cookie", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Upgrade"]
 
 
 @dataclass(frozen=True)
@@ -107,24 +92,22 @@ class Site:
 @pytest.fixture(scope="module")
 def site(make_hub: Callable[..., Hub], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("dashboards")
-    token, upstream, proxy = secrets.token_hex(16), free_port(), free_port()
+    token, gate, proxy = secrets.token_hex(16), free_port(), free_port()
     told = {"name": GATEWAY, "api_token": token, "url": f"http://127.0.0.1:{proxy}"}
     hub = make_hub(f"c.JupyterHub.services.append({told!r})\nc.Authenticator.auth_refresh_age = 1")
     dynamic, static = folder / "dynamic.toml", folder / "static.toml"
-    dynamic.write_text(
-        _DYNAMIC.format(upstream=upstream, service=hub.service_url, headers=json.dumps(_HEADERS))
-    )
+    dynamic.write_text(_DYNAMIC.format(gate=gate))
     static.write_text(_STATIC.format(port=proxy, dynamic=dynamic))
     environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
     stand_in = Path(__file__).with_name("dashboard_stand_in.py")
     traefik = Path(sys.executable).with_name("traefik")
     with Processes() as processes:
         processes.start(
-            "dashboards",
-            [sys.executable, str(stand_in), str(upstream)],
-            log=folder / "dashboards.log",
+            "gate",
+            [sys.executable, str(stand_in), str(gate), hub.service_url, f"/services/{GATEWAY}"],
+            log=folder / "gate.log",
             environment=environment,
-        ).wait_ready(answers(f"http://127.0.0.1:{upstream}/"), PATIENCE)
+        ).wait_ready(answers(f"http://127.0.0.1:{gate}/"), PATIENCE)
         processes.start(
             "proxy",
             [str(traefik), f"--configFile={static}"],
@@ -165,7 +148,7 @@ async def test_people_of_the_project_see_it_and_nobody_else(site: Site) -> None:
     async with logged_in(site.hub, "ada") as ada, logged_in(site.hub, "pat") as pat:
         assert await open_dashboard(ada, path) == (
             200,
-            f"<h1 id=came>dashboard {path} cookies=&#x27;&#x27;</h1>",
+            "<h1 id=came>dashboard /status?a=b cookies=&#x27;&#x27;</h1>",
         )
         async with ada.visitor.socket(f"{GATES}/c0ffee/status/ws") as socket:
             await socket.send_str("hello")
@@ -204,6 +187,9 @@ async def test_a_membership_that_ends_ends_the_view(site: Site) -> None:
     session = await site.begin("beef", "ada")
     async with logged_in(hub, "lou") as lou:
         assert (await open_dashboard(lou, f"{GATES}/beef/status"))[0] == 200
+        socket = await lou.visitor.socket(f"{GATES}/beef/status/ws")
+        await socket.send_str("hello")
+        assert await socket.receive_str() == "echo of hello"
         hub.ground.register("lou", "categorization")
 
         async def heard() -> bool:
@@ -215,6 +201,7 @@ async def test_a_membership_that_ends_ends_the_view(site: Site) -> None:
 
         await until(heard, "the new group")
         await until(refused, "the end of the view")
+        assert (await socket.receive(timeout=PATIENCE)).type is aiohttp.WSMsgType.CLOSE
         with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
             await lou.visitor.socket(f"{GATES}/beef/status/ws")
     async with logged_in(hub, "ada") as ada:
@@ -286,16 +273,15 @@ async def browsing(hub: Hub, name: str) -> AsyncIterator[tuple[Browser, Page]]:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
-@pytest.mark.parametrize("cluster", ["c1ead", "page-c1ead"])
-async def test_a_browser_gets_there_by_itself(site: Site, cluster: str) -> None:
-    await site.begin(cluster, "ada")
-    address = f"{site.hub.url}{GATES}/{cluster}/status"
+async def test_a_browser_gets_there_by_itself(site: Site) -> None:
+    await site.begin("c1ead", "ada")
+    address = f"{site.hub.url}{GATES}/c1ead/status"
     async with browsing(site.hub, "ada") as (_, page):
         await page.goto(address)
         await page.wait_for_selector("#came")
         assert page.url == address
         [cookie] = [one for one in await page.context.cookies(address) if "panneuro" in one["name"]]
-        assert (cookie["path"], cookie["httpOnly"]) == (f"{GATES}/{cluster}/", True)
+        assert (cookie["path"], cookie["httpOnly"]) == (f"{GATES}/c1ead/", True)
         # As JupyterLab shows it: in a frame of another page of this origin.
         await page.goto(f"{site.hub.url}/hub/home")
         await page.context.clear_cookies(name=cookie["name"])
@@ -324,9 +310,9 @@ async def test_a_browser_gets_there_by_itself(site: Site, cluster: str) -> None:
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
 async def test_a_browser_is_told_in_words(site: Site) -> None:
-    await site.begin("page-b0b", "ada")
+    await site.begin("b0b", "ada")
     async with browsing(site.hub, "grace") as (_, page):
-        for cluster in ("page-b0b", "page-gone"):
+        for cluster in ("b0b", "gone"):
             await page.goto(f"{site.hub.url}{GATES}/{cluster}/status")
             await page.wait_for_selector("[role=alert]")
             assert await page.text_content("h1") == "This dashboard cannot be shown"

@@ -25,7 +25,6 @@ from panneuro_hub.service.dashboards import (
     Dashboard,
     Passes,
     dashboard_at,
-    gateway_api_at,
     way_on,
 )
 
@@ -102,23 +101,6 @@ def test_what_is_no_address_of_a_dashboard(address: str) -> None:
     assert dashboard_at(address, SERVICES) is None
     with pytest.raises(InvalidChoice, match="and to no others"):
         way_on(address, MINE, SERVICES)
-
-
-@pytest.mark.parametrize(
-    ("address", "gateway"),
-    [
-        (f"{SERVICES}/{GATEWAY}/api/v1/clusters/", GATEWAY),
-        (f"{SERVICES}/{GATEWAY}/api/health", GATEWAY),
-        (f"{SERVICES}/{GATEWAY}/api", None),
-        (f"{SERVICES}/{GATEWAY}/apis/x", None),
-        (f"{SERVICES}/{GATEWAY}/api/../clusters/{OURS}/status", None),
-        (f"{SERVICES}/{GATEWAY}/api/%2e%2e/clusters/{OURS}/status", None),
-        (f"{SERVICES}/{GATEWAY}/api/..%2fclusters/{OURS}/status", None),
-        (f"/services/{GATEWAY}/api/v1", None),
-    ],
-)
-def test_the_gateway_s_own_api(address: str, gateway: str | None) -> None:
-    assert gateway_api_at(address, SERVICES) == gateway
 
 
 PIECES = st.sampled_from(
@@ -368,7 +350,7 @@ async def test_a_gateway_of_another_name_has_no_dashboards(
 SOCKETS: list[dict[str, str]] = [
     {"Sec_Fetch_Mode": "websocket"},
     {"Upgrade": "websocket", "Connection": "Upgrade"},
-    {"Sec_WebSocket_Key": "AAAAAAAAAAAAAAAAAAAAAA==", "Sec_Fetch_Mode": "navigate"},
+    {"Upgrade": "websocket", "Sec_Fetch_Mode": "navigate"},
 ]
 
 
@@ -417,20 +399,6 @@ async def test_dashboards_are_only_looked_at(service: SmallService, site: Door) 
         assert answer.code == 403
 
 
-async def test_a_proxy_that_changes_redirects_gets_a_page(
-    service: SmallService, site: Door
-) -> None:
-    await run(service, OURS)
-    asked = f"{ROOT}/{OURS}/x?a='&b=\"><script>"
-    answer = await site.door(asked, "?redirect=page")
-    assert answer.code == 401
-    assert "Location" not in answer.headers
-    assert "<script>" not in body(answer)
-    [way] = re.findall('http-equiv="refresh" content="0; url=([^"]*)"', body(answer))
-    page = await site.get(way, Authorization="token token-of-ada")
-    assert page.headers["Location"] == asked
-
-
 @pytest.mark.parametrize("cookie", [True, False])
 @pytest.mark.parametrize(
     "uri",
@@ -467,13 +435,10 @@ async def test_without_the_proxy_s_header_nothing_is_let_in(
     assert (await AsyncHTTPClient().fetch(request, raise_error=False)).code == 404
 
 
-async def test_the_gateway_s_api_is_its_own_matter(service: SmallService, site: Door) -> None:
-    api = f"{SERVICES}/{GATEWAY}/api"
-    for method in ("GET", "POST"):
-        answer = await site.script(f"{api}/v1/clusters/", X_Forwarded_Method=method)
-        assert answer.code == 204
-    for uri in (f"{api}/../clusters/{OURS}/", f"{SERVICES}/another/api/v1/", f"{PREFIX}/api/x"):
-        assert (await site.script(uri)).code == 404
+async def test_nothing_else_of_the_gateway_is_let_pass(service: SmallService, site: Door) -> None:
+    for address in (f"{GATEWAY}/api/v1/clusters/", "another/api/v1/", "panneuro/api/x"):
+        answer = await site.script(f"{SERVICES}/{address}", Cookie=site.cookie("ada"))
+        assert answer.code == 404
 
 
 @pytest.mark.parametrize(

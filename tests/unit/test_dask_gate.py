@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,9 +29,18 @@ class Parts:
     dashboard: str | None = ""
     gate: str = ""
 
+    came: asyncio.Event = field(default_factory=asyncio.Event)
+
     async def judge(self, request: web.Request) -> web.Response:
         self.judged.append(request)
+        self.came.set()
         return web.Response(**self.answer)
+
+    async def judged_anew(self, times: int) -> None:
+        """Wait until the judge has been asked so many times more."""
+        for _ in range(times):
+            self.came.clear()
+            await self.came.wait()
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         self.shown.append(request)
@@ -56,7 +66,8 @@ async def parts() -> AsyncIterator[Parts]:
     judge.router.add_get("/services/panneuro/api/dashboard", it.judge)
     dashboard.router.add_get("/{path:.*}", it.show)
     async with TestServer(judge) as judges, TestServer(dashboard) as shows:
-        gate = Gate(str(judges.make_url("/services/panneuro")), PREFIX, lambda _: it.dashboard)
+        service = str(judges.make_url("/services/panneuro"))
+        gate = Gate(service, PREFIX, lambda _: it.dashboard, again=0.02, patience=0.2)
         outside.add_routes(gate.routes())
         async with TestServer(outside) as server:
             it.dashboard = str(shows.make_url("/")).rstrip("/")
@@ -159,3 +170,50 @@ async def test_sockets(parts: Parts) -> None:
             await session.ws_connect(url)
     assert refused.value.status == 401
     assert len(parts.shown) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "stays"),
+    [
+        ({"status": 204}, True),
+        ({"status": 401}, False),
+        ({"status": 403}, False),
+        ({"status": 204, "headers": {"X-PanNeuro-Cluster": "another"}}, False),
+        ({"status": 503}, False),
+    ],
+)
+async def test_a_socket_ends_when_its_person_may_no_longer_look(
+    parts: Parts, answer: dict[str, Any], stays: bool
+) -> None:
+    url = f"{parts.gate}/clusters/c1/ws"
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(url, headers=SECRETS) as socket,
+    ):
+        await socket.send_str("abc")
+        assert await socket.receive_str() == "cba"
+        parts.answer = answer
+        if stays:
+            await parts.judged_anew(3)
+            await socket.send_str("abc")
+            assert await socket.receive_str() == "cba"
+        else:
+            assert (await socket.receive(timeout=20)).type is aiohttp.WSMsgType.CLOSE
+    assert parts.judged[-1].headers["Cookie"] == SECRETS["Cookie"]
+
+
+async def test_a_socket_outlives_a_service_that_is_restarted(parts: Parts) -> None:
+    url = f"{parts.gate}/clusters/c1/ws"
+    async with aiohttp.ClientSession() as session, session.ws_connect(url) as socket:
+        for status in (503, 204, 503, 204):
+            parts.answer = {"status": status}
+            await parts.judged_anew(2)
+            await socket.send_str("abc")
+            assert await socket.receive_str() == "cba"
+
+
+async def test_a_refusal_comes_as_the_service_says_it(parts: Parts) -> None:
+    told = {"Content-Security-Policy": "default-src 'none'", "X-Content-Type-Options": "nosniff"}
+    parts.answer = {"status": 403, "text": "words", "headers": told}
+    _, _, headers = await get(parts, "/clusters/c1/status")
+    assert {name: headers[name] for name in told} == told

@@ -225,11 +225,10 @@ API_SERVER, METADATA, S3 = Outside("10.96.0.1"), Outside("169.254.169.254"), Out
         (NOTEBOOK, PROXY, 8000),
         (NOTEBOOK, PROXY, 8786),
         (PROXY, GATEWAY, 8000),
-        (PROXY, SERVICE, 10143),
         (PROXY, SCHEDULER, 8786),
-        (PROXY, SCHEDULER, 8787),
         (GATEWAY, HUB, 8081),
         (GATEWAY, SERVICE, 10143),
+        (GATEWAY, SCHEDULER, 8787),
         (GATEWAY, SCHEDULER, 8788),
         (SCHEDULER, GATEWAY, 8000),
         (WORKER, SCHEDULER, 8786),
@@ -250,8 +249,9 @@ def test_what_is_needed_gets_through(
 @pytest.mark.parametrize(
     ("source", "target", "port"),
     [
-        # A dashboard is opened by way of the proxy, which asks who opens it.
-        *((pod, SCHEDULER, 8787) for pod in (NOTEBOOK, WORKER, HUB, STRANGER, GATEWAY)),
+        # A dashboard is opened by way of the gateway, which asks who opens it.
+        *((pod, SCHEDULER, 8787) for pod in (NOTEBOOK, WORKER, HUB, STRANGER, PROXY)),
+        (PROXY, SERVICE, 10143),
         (NOTEBOOK, SCHEDULER, 8786),
         (NOTEBOOK, SCHEDULER, 8788),
         (NOTEBOOK, GATEWAY, 8000),
