@@ -17,6 +17,7 @@ from panneuro_hub.attach import pods as attached
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.dask import pods
 from panneuro_hub.dask.clusters import Cluster, ClusterMixin
+from panneuro_hub.dask.shape import STREAMS
 from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.state import Session
 
@@ -32,11 +33,11 @@ class KubeConfig(KubeClusterConfig):
 
     @default("scheduler_cmd")
     def _scheduler_cmd_default(self) -> list[str]:
-        return ["dask", "scheduler"]
+        return ["dask", "scheduler", "--preload", STREAMS]
 
     @default("worker_cmd")
     def _worker_cmd_default(self) -> list[str]:
-        return ["dask", "worker"]
+        return ["dask", "worker", "--preload", STREAMS, "--preload-nanny", STREAMS]
 
 
 class PanNeuroKubeBackend(ClusterMixin, KubeBackend):

@@ -21,12 +21,12 @@ from traitlets import Dict, Float, default
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.dask import messages
 from panneuro_hub.dask.clusters import Cluster, ClusterMixin
-from panneuro_hub.dask.shape import cluster_shape
+from panneuro_hub.dask.shape import STREAMS, cluster_shape
 from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.state import Session
 
-_PRELOAD = ("--preload", "panneuro_hub.lab.preload")
+_PRELOAD = ("--preload", "panneuro_hub.lab.preload", "--preload", STREAMS)
 
 
 class LocalConfig(LocalClusterConfig):
@@ -160,7 +160,7 @@ class PanNeuroLocalBackend(ClusterMixin, UnsafeLocalBackend):
     ) -> list[str]:
         """The command of a worker, whose agent starts first."""
         command = super().get_worker_command(cluster, worker_name, scheduler_address)
-        return [*command, *_PRELOAD]
+        return [*command, *_PRELOAD, "--preload-nanny", STREAMS]
 
     async def _check_cluster_proxied(self, cluster: DBCluster) -> None:
         # Private to dask-gateway, where it leads the proxy straight to the dashboard, which

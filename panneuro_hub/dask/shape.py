@@ -11,6 +11,9 @@ from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.dask.options import CHOICE
 from panneuro_hub.wire.state import Session
 
+STREAMS = "panneuro_hub.lab.streams"
+"""What schedulers, workers and nannies preload, so that none loses a healthy connection."""
+
 
 def cluster_shape(
     collaboration: Collaboration,

@@ -23,6 +23,7 @@ from distributed import Client
 
 from panneuro_hub.errors import AccessDenied, PanNeuroError, ServiceUnavailable
 from panneuro_hub.lab.here import NotInSession
+from panneuro_hub.lab.streams import keep_apart
 from panneuro_hub.lab.upstream import printable
 
 log = logging.getLogger("panneuro_hub.lab")
@@ -157,6 +158,7 @@ class ProjectCluster(GatewayCluster):
         environment: Mapping[str, str] | None = None,
         **kwargs: Any,
     ) -> None:
+        keep_apart()
         chosen = {
             "project": _project(),
             "profile": profile,

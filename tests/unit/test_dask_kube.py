@@ -114,7 +114,7 @@ async def backend(
         self.clusters = {}
         self.informer = SimpleNamespace(cache=world.objects)
 
-    async def begin(self: Any, app: web.Application) -> None:
+    async def begin(self: Any) -> None:
         self._pods = SimpleNamespace(cache=world.pods)
 
     async def cleanup(self: Any) -> None:
@@ -287,3 +287,12 @@ async def test_an_admins_own_options_are_refused(example_file: Path) -> None:
     bare = PanNeuroKubeBackend(config=Config(), gateway_instance="hub", gateway_address="x")
     with pytest.raises(PanNeuroError, match="collaboration_file is not set"):
         await bare.setup(web.Application())
+
+
+async def test_a_dashboard_is_behind_its_cluster_s_service(backend: PanNeuroKubeBackend) -> None:
+    address = "http://dask-c1.hub:8787"
+    backend.clusters["hub.c1"] = SimpleNamespace(dashboard_address=address)
+    backend.clusters["hub.c2"] = SimpleNamespace(dashboard_address="")  # begins or has ended
+    assert backend.dashboard("hub.c1") == address
+    assert backend.dashboard("hub.c2") is None
+    assert backend.dashboard("hub.c3") is None
