@@ -200,25 +200,18 @@ def _write_json(path: Path, document: dict[str, Any]) -> None:
     path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
-def _of_receptor(title: str, description: str, **words: Any) -> dict[str, Any]:
+def _words(whose: str, citation: str, title: str, description: str, **more: Any) -> dict[str, Any]:
     return {
         "title": title,
-        "description": f"{description} In this demo it stands in for the laboratory's own.",
-        "citation": _PAPER,
+        "description": f"{description} In this demo it stands in for the {whose} own.",
+        "citation": citation,
         "license": _LICENSE,
-        **words,
+        **more,
     }
 
 
-def _of_volunteer(title: str, description: str, **words: Any) -> dict[str, Any]:
-    return {
-        "title": title,
-        "description": f"{description} In this demo it stands in for the laboratories' own.",
-        "citation": _NITIME,
-        "license": _LICENSE,
-        **words,
-    }
-
+_of_receptor = partial(_words, "laboratory's", _PAPER)
+_of_volunteer = partial(_words, "laboratories'", _NITIME)
 
 _EVENTS = _of_volunteer(
     "Event-related fMRI near area MT",

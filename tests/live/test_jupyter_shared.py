@@ -2,60 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import fsspec
 import pytest
+from shared_files import DRIVE, FILES, shared_files
 from tornado.web import HTTPError
-from traitlets.config import Config
-from transfers import PROJECT, made_bench
+from transfers import PROJECT
 
 from panneuro_hub.demo.seaweedfs import SeaweedFS
 from panneuro_hub.jupyter import shared as module
 from panneuro_hub.jupyter.shared import SharedFiles
-from panneuro_hub.lab.agent import Agent, Settings
-
-DRIVE = f"project-{PROJECT}:"
-FILES = {
-    "day-1/a b/é.csv": b"a,b\n1,2\n",
-    "day-1/raw.bin": bytes(range(256)),
-    "day-1/.zattrs": b"{}",
-    "day-1/.panneuro/manifest.json": b"{}",
-    "note.ipynb": b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}',
-}
 
 
 @pytest.fixture(scope="module")
 def files(seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedFiles]:
-    folder = tmp_path_factory.mktemp("shared")
-    (folder / "home").mkdir()
-    with made_bench(seaweedfs, folder) as bench, pytest.MonkeyPatch.context() as patch:
-        for path, content in FILES.items():
-            bench.admin.put_object(Bucket="lab", Key=f"{PROJECT}/{path}", Body=content)
-        outside = bench.environment
-        ticket = Path(outside["PANNEURO_TICKET_FILE"])
-        agent = Agent(Settings(outside["PANNEURO_SERVICE_URL"], ticket))
-        agent.start()
-        for name in list(os.environ):
-            if name.startswith("AWS_"):
-                patch.delenv(name)
-        for name, value in {**agent.environment(), "PANNEURO_PROJECT": PROJECT}.items():
-            patch.setenv(name, value)
-        config = Config()
-        config.FileContentsManager.root_dir = str(folder / "home")
-        config.JupyterFs.root_manager_class = (
-            "jupyter_server.services.contents.largefilemanager.AsyncLargeFileManager"
-        )
-        try:
-            made = SharedFiles(config=config)
-            assert made.known.wait(60)
-            yield made
-        finally:
-            fsspec.get_filesystem_class("s3").clear_instance_cache()
-            agent.stop()
+    with shared_files(seaweedfs, tmp_path_factory.mktemp("shared")) as (files, _):
+        yield files
 
 
 async def refusal(answer: Any) -> HTTPError:
