@@ -9,14 +9,13 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from panneuro_hub.catalog.png import plain_png
 from panneuro_hub.catalog.published import LARGEST_NOTEBOOK, LARGEST_PREVIEW
-from panneuro_hub.catalog.reading import Fields, Malformed, parse
+from panneuro_hub.catalog.reading import Fields, Malformed, is_shown, parse
 
 _FORMAT = 4
 _KINDS = ("markdown", "code", "raw")
@@ -164,7 +163,7 @@ def _headings(source: str) -> Iterator[str]:
 
 def _plain(heading: str) -> str:
     text = _MARKS.sub("", _LINK.sub(r"\1", heading[: 10 * _LONGEST_TITLE]))
-    shown = "".join(c for c in text if unicodedata.category(c) not in ("Cc", "Cs"))
+    shown = "".join(filter(is_shown, text))
     return " ".join(shown.split())[:_LONGEST_TITLE]
 
 

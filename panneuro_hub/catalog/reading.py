@@ -14,6 +14,11 @@ from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.wire.credential import parse_time
 
 LARGEST_NUMBER = 2**63 - 1
+TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Characters that turn the direction of what comes after them, outside of their text too.
+
+Source: Unicode Standard Annex 9, "Explicit Directional Embeddings", "Overrides", "Isolates".
+"""
 _FIRST_YEAR, _LAST_YEAR = 1971, 9999
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -148,6 +153,11 @@ def text_problem(text: str, longest: int, *, lines: bool = False) -> str | None:
     allowed = "\n\r\t" if lines else ""
     if not text.isprintable():
         for character in text:
-            if unicodedata.category(character) in ("Cc", "Cs") and character not in allowed:
+            if not is_shown(character) and character not in allowed:
                 return f"has the character {character!r} in it, which cannot be shown"
     return None
+
+
+def is_shown(character: str) -> bool:
+    """Whether a character stands for itself: it controls nothing, and turns nothing."""
+    return unicodedata.category(character) not in ("Cc", "Cs") and character not in TURNING

@@ -29,13 +29,14 @@ from panneuro_hub.catalog import (
 )
 from panneuro_hub.catalog.keys import LONGEST_DATASET, dataset_of, enclosing
 from panneuro_hub.catalog.manifest import FORMATS
+from panneuro_hub.catalog.reading import TURNING, is_shown, text_problem
 from panneuro_hub.names import Location
 
 SEGMENTS = st.text("abzAZ019._=+@,-", min_size=1, max_size=30).filter(lambda s: s[0] != ".")
 DATASETS = st.lists(SEGMENTS, min_size=1, max_size=4).map("/".join)
-ANY_TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=60)
+ANY_TEXT = st.text(st.characters().filter(is_shown), max_size=60)
 ANY_LINES = st.text(
-    st.characters(exclude_categories=["Cc", "Cs"], include_characters="\n\t"), max_size=60
+    st.one_of(st.characters().filter(is_shown), st.sampled_from("\n\t")), max_size=60
 )
 SHA = st.binary(min_size=32, max_size=32).map(bytes.hex)
 PATHS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40).filter(
@@ -297,3 +298,14 @@ def test_a_path_can_lie_in_datasets_of_these_names() -> None:
     assert list(enclosing("2026/s 1/x")) == ["2026"]
     assert list(enclosing("1/2/3/4/5/6")) == ["1/2/3/4", "1/2/3", "1/2", "1"]
     assert list(enclosing("")) == []
+
+
+@pytest.mark.parametrize("character", [*TURNING, "\x00", "\x1b", "\n", "\ud800"])
+def test_a_text_has_no_character_that_changes_what_is_around_it(character: str) -> None:
+    problem = text_problem(f"a{character}b", 100)
+    assert problem == f"has the character {character!r} in it, which cannot be shown"
+
+
+def test_texts_of_every_script_are_texts() -> None:
+    for text in ("Größe µm", "نشاط الخلايا", "תאי רשת\u200f", "神経活動", "🧠"):
+        assert text_problem(text, 100) is None

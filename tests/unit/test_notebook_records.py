@@ -29,7 +29,7 @@ from panneuro_hub.catalog.published import (
     place_of,
     split_label,
 )
-from panneuro_hub.catalog.reading import Malformed
+from panneuro_hub.catalog.reading import Malformed, is_shown
 from panneuro_hub.catalog.records import listing as dataset_listing
 from panneuro_hub.catalog.records import publish as publish_dataset
 from panneuro_hub.catalog.records import rebuild
@@ -40,10 +40,8 @@ RECORD = published(NOTEBOOK)
 
 SEGMENTS = st.text("abzAZ019._=+,-", min_size=1, max_size=30).filter(lambda s: s[0] != ".")
 NAMES = st.lists(SEGMENTS, min_size=1, max_size=4).map("/".join)
-LINES = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=60)
-TEXTS = st.text(
-    st.characters(exclude_categories=["Cc", "Cs"], include_characters="\n\t"), max_size=60
-)
+LINES = st.text(st.characters().filter(is_shown), max_size=60)
+TEXTS = st.text(st.one_of(st.characters().filter(is_shown), st.sampled_from("\n\t")), max_size=60)
 SHA = st.binary(min_size=32, max_size=32).map(bytes.hex)
 RECORDS = st.builds(
     Published,

@@ -21,6 +21,7 @@ from small_site import Site, body, hub_of, read, small_site
 from panneuro_hub.access import Person, decide_all
 from panneuro_hub.catalog import File, Manifest, Record, record_key
 from panneuro_hub.catalog.found import Found
+from panneuro_hub.catalog.reading import is_shown
 from panneuro_hub.catalog.records import Bounds, listing
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.service.datasets import Dataset
@@ -290,7 +291,7 @@ def record_of(**about: Any) -> Record:
 
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}'
-LINES = st.text(st.characters(exclude_categories=("Cc", "Cs")), max_size=40)
+LINES = st.text(st.characters().filter(is_shown), max_size=40)
 
 
 def pages_of(example: Collaboration, now: datetime, record: Record) -> list[str]:
