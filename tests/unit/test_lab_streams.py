@@ -6,6 +6,7 @@ import _ssl
 import asyncio
 import ctypes
 import errno
+import inspect
 import socket
 import ssl
 import subprocess
@@ -73,11 +74,16 @@ async def pair(certificate: Path) -> AsyncIterator[tuple[SSLIOStream, SSLIOStrea
     server.close()
 
 
-@pytest.fixture
-def kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in Dask's servers, for this test alone."""
+@pytest.fixture(autouse=True)
+def not_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Tornado has it, whatever other tests have started in this process."""
     for name in ("read_from_fd", "write_to_fd"):
-        monkeypatch.setattr(SSLIOStream, name, getattr(SSLIOStream, name))
+        monkeypatch.setattr(SSLIOStream, name, inspect.unwrap(getattr(SSLIOStream, name)))
+
+
+@pytest.fixture
+def kept_apart(not_kept_apart: None) -> None:
+    """As in Dask's servers, for this test alone."""
     streams.keep_apart()
     streams.keep_apart()
 
@@ -88,7 +94,7 @@ async def test_without_it_a_healthy_connection_is_closed(
     server, _ = pair
     leave_an_error()
     with pytest.raises(OSError, match=r"SYS|Broken pipe|closed"):
-        await server.read_bytes(1)
+        await asyncio.wait_for(server.read_bytes(1), 20)
 
 
 @pytest.mark.usefixtures("kept_apart")
@@ -102,7 +108,7 @@ async def test_a_connection_outlives_what_is_said_of_another(
         await asyncio.sleep(0)  # it reads before there is anything
         leave_an_error()
         await client.write(b"x" * 100_000)
-        assert await reading == b"x" * 100_000
+        assert await asyncio.wait_for(reading, 20) == b"x" * 100_000
 
 
 @pytest.mark.usefixtures("kept_apart")
@@ -110,7 +116,7 @@ async def test_a_peer_that_goes_is_still_noticed(pair: tuple[SSLIOStream, SSLIOS
     server, client = pair
     client.close()
     with pytest.raises(StreamClosedError):
-        await server.read_bytes(1)
+        await asyncio.wait_for(server.read_bytes(1), 20)
 
 
 def test_dask_s_own_processes_keep_connections_apart() -> None:
