@@ -36,10 +36,11 @@ _TEXT = (
 _TABLE = "table caption colgroup col thead tbody tfoot tr th td"
 _TAGS = {*_TEXT.split(), *_TABLE.split(), "a", "img"}
 # What is in these is no text either.
-_GONE = (
+_UNREAD = (
     "script style svg math template iframe frame frameset noframes object embed applet form "
     "textarea select button noscript noembed title xmp audio video canvas"
 )
+_GONE = {*_UNREAD.split()}
 _NUMBERS = {"colspan", "rowspan", "span", "start", "width", "height"}
 _ATTRIBUTES = {
     **{tag: {"class"} for tag in _TAGS},
@@ -81,7 +82,7 @@ def clean(html: str) -> str:
         # Halves of characters, which JSON can have, are none in a page.
         html.encode("utf-8", "replace").decode(),
         tags=_TAGS,
-        clean_content_tags=set(_GONE.split()),
+        clean_content_tags=_GONE,
         attributes=_ATTRIBUTES,
         attribute_filter=_attribute,
         set_tag_attribute_values={"a": {"target": "_blank"}},

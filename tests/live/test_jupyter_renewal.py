@@ -24,6 +24,7 @@ async def test_files_are_read_past_the_end_of_the_first_keys(
         assert (await files.get(f"{DRIVE}/day-1/a b/é.csv"))["content"] == content
         assert {one["name"] for one in (await files.get(DRIVE))["content"]} >= {"day-1"}
         # Of the store, and with other keys.
-        assert {request.method for request in bench.wire.requests} >= {"GET"}
-        assert any(".csv" in request.target for request in bench.wire.requests)
+        assert any(
+            request.method == "GET" and ".csv" in request.target for request in bench.wire.requests
+        )
         assert len(bench.service.issued) > 1
