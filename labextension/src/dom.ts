@@ -79,7 +79,7 @@ export function sizeText(size: number): string {
     size /= 1000;
     unit += 1;
   }
-  return `${unit === 0 || size >= 9.95 ? size.toFixed(0) : size.toFixed(1)} ${UNITS[unit]}`;
+  return `${unit === 0 || size >= 99.95 ? size.toFixed(0) : size.toFixed(1)} ${UNITS[unit]}`;
 }
 
 /** Seconds for people: `0:42` or `1:02:03`. */

@@ -198,7 +198,7 @@ class UploadPart {
     if (this.project !== session.project) {
       this.project = session.project;
       this.invite();
-      this.transfers.refresh().catch(() => undefined);
+      void this.transfers.refresh();
     }
   }
 

@@ -1,6 +1,6 @@
 // The uploads of this server, as the panel lists them.
 
-import { Api, inWords, Said, Upload } from './api';
+import { Api, inWords, Refused, Said, Upload } from './api';
 import { button, element } from './dom';
 import { Chosen } from './files';
 import { Sender } from './sender';
@@ -20,6 +20,7 @@ const STATES: Record<Upload['state'], string> = {
 /** The list of uploads, and what is sent to them from this page. */
 export class Transfers {
   readonly node = element('div', 'panneuro-Transfers');
+  private readonly unknown = element('p', 'panneuro-trouble');
   private readonly shown = new Map<string, Row>();
   private readonly senders = new Map<string, Sender>();
   private timer = 0;
@@ -29,12 +30,17 @@ export class Transfers {
     private readonly finished: () => void
   ) {
     this.node.setAttribute('aria-live', 'polite');
+    this.node.append(this.unknown);
   }
 
   /** Show what this server is at, also from before the page was loaded. */
   async refresh(): Promise<void> {
-    for (const upload of (await this.api.uploads()).uploads) {
-      this.show(upload);
+    this.unknown.textContent = '';
+    try {
+      const { uploads } = await this.api.uploads();
+      uploads.forEach(upload => this.show(upload));
+    } catch (problem) {
+      this.unknown.textContent = `Uploads from before cannot be listed: ${inWords(problem)}`;
     }
     this.look();
   }
@@ -107,8 +113,12 @@ export class Transfers {
     this.senders.delete(id);
     try {
       await this.api.end(id);
-    } catch {
-      // It is gone already: this server was started anew, say.
+    } catch (problem) {
+      // Where it is gone already, there is nothing to stop: this server was started anew, say.
+      if (!(problem instanceof Refused && problem.status === 404)) {
+        this.shown.get(id)?.trouble(`It stays: ${inWords(problem)}`);
+        return;
+      }
     }
     this.shown.get(id)?.node.remove();
     this.shown.delete(id);
@@ -127,7 +137,12 @@ export class Transfers {
         try {
           this.show(await this.api.upload(id));
         } catch (problem) {
-          row.trouble(inWords(problem));
+          if (problem instanceof Refused) {
+            row.trouble(inWords(problem));
+          } else {
+            // Nobody answered; the upload goes on without being looked at.
+            row.say(inWords(problem));
+          }
         }
       }
     }
@@ -183,6 +198,10 @@ class Row {
   trouble(text: string): void {
     this.moves = false;
     this.node.dataset.state = 'failed';
+    this.say(text);
+  }
+
+  say(text: string): void {
     this.said.replaceChildren(element('div', '', text));
   }
 

@@ -8,13 +8,13 @@ from datetime import UTC, date, datetime
 
 from panneuro_hub.catalog.manifest import Record, Upload
 from panneuro_hub.catalog.records import Listing
+from panneuro_hub.catalog.words import has_words, size_text
 from panneuro_hub.wire import Denial
 
 COLUMNS = ("dataset", "title", "who", "when", "size", "format", "modality", "subjects", "state")
 """Of a listing."""
 
 _SUBJECTS = 3  # named in a row
-_UNITS = ("kB", "MB", "GB", "TB", "PB")
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Found:
         """As it stands in a table; what is in the cells may be anybody's words."""
         record, upload = self.record, self.upload
         if record is None:
-            size = f"of {size_of(upload.size)}" if upload else ""
+            size = f"of {size_text(upload.size)}" if upload else ""
             return {**dict.fromkeys(COLUMNS, ""), "dataset": self.name, "size": size} | {
                 "state": self.state
             }
@@ -79,7 +79,7 @@ class Found:
             "title": record.title,
             "who": record.created_by,
             "when": f"{record.created:%Y-%m-%d}",
-            "size": size_of(record.size),
+            "size": size_text(record.size),
             "format": record.format,
             "modality": ", ".join(record.modalities),
             "subjects": f"{named} and {more} more" if more > 0 else named,
@@ -118,22 +118,6 @@ def found_in(
             uploads.get(dataset),
             _is_frozen(f"{prefix}{dataset}/", told),
         )
-
-
-def has_words(texts: Iterable[str], words: str) -> bool:
-    """Whether all `words` are somewhere in `texts`, small or large."""
-    text = " ".join(texts).casefold()
-    return all(word in text for word in words.casefold().split())
-
-
-def size_of(count: int) -> str:
-    """A number of bytes for people: ``346 kB``."""
-    if count < 1000:
-        return f"{count} B"
-    number, unit = count / 1000, 0
-    while number >= 999.5 and unit < len(_UNITS) - 1:
-        number, unit = number / 1000, unit + 1
-    return f"{number:.1f} {_UNITS[unit]}" if number < 9.95 else f"{number:.0f} {_UNITS[unit]}"
 
 
 def _is_frozen(uri: str, denied: Iterable[Denial]) -> bool:

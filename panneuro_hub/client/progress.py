@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from panneuro_hub.catalog.words import size_text
+
 _LOOK = 0.5  # seconds between two looks on a terminal
 _PLAIN = 15.0  # seconds between two plain lines
 _WINDOW = 15.0  # seconds that the rate is taken over
-_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 class Progress:
@@ -120,15 +121,6 @@ def shown(progress: Progress, out: TextIO | None = None, *, quiet: bool = False)
         thread.join()
         for news in progress.news():
             print(news, file=target)
-
-
-def size_text(size: float) -> str:
-    """A number of bytes for people, in powers of 1000 as disks have it."""
-    for unit in _UNITS:
-        if size < 999.5 or unit == _UNITS[-1]:
-            break
-        size /= 1000
-    return f"{size:.0f} {unit}" if unit == "B" or size >= 99.95 else f"{size:.1f} {unit}"
 
 
 def duration_text(seconds: float) -> str:

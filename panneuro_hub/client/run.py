@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from panneuro_hub.catalog import Record, records
+from panneuro_hub.catalog.words import size_text
 from panneuro_hub.client.account import Login
 from panneuro_hub.client.connection import connected, in_session
 from panneuro_hub.client.crew import Patience
 from panneuro_hub.client.dataset import Outcome, Said, Transfer
 from panneuro_hub.client.errors import WrongName
 from panneuro_hub.client.places import Name
-from panneuro_hub.client.progress import Progress, shown, size_text
+from panneuro_hub.client.progress import Progress, shown
 from panneuro_hub.errors import AccessDenied
 from panneuro_hub.lab import here
 from panneuro_hub.wire.credential import format_time

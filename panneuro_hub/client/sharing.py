@@ -28,6 +28,7 @@ from panneuro_hub.catalog.published import (
     split_label,
 )
 from panneuro_hub.catalog.touched import Touched, texts, touched
+from panneuro_hub.catalog.words import size_text
 from panneuro_hub.client import run
 from panneuro_hub.client.connection import Connection, connected, in_session
 from panneuro_hub.client.crew import Patience
@@ -35,7 +36,6 @@ from panneuro_hub.client.errors import Conflict, FileProblem, StoreError, WrongN
 from panneuro_hub.client.files import find, read_whole, reason, shown, unchanged
 from panneuro_hub.client.objects import Objects
 from panneuro_hub.client.places import Name, project_place, why_not_write
-from panneuro_hub.client.progress import size_text
 from panneuro_hub.client.surroundings import environment_of
 from panneuro_hub.errors import AccessDenied
 from panneuro_hub.lab import here

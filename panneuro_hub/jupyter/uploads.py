@@ -19,12 +19,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from panneuro_hub.catalog.words import size_text
 from panneuro_hub.client.connection import connected
 from panneuro_hub.client.crew import Patience
 from panneuro_hub.client.dataset import Outcome, Transfer
 from panneuro_hub.client.errors import Conflict, NotComplete, Stopped
 from panneuro_hub.client.places import Name, project_place, why_not_write
-from panneuro_hub.client.progress import Progress, size_text
+from panneuro_hub.client.progress import Progress
 from panneuro_hub.client.run import said_of
 from panneuro_hub.errors import AccessDenied, PanNeuroError
 from panneuro_hub.jupyter.asked import AskedUpload

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from panneuro_hub.catalog.formats import Thing, things
-from panneuro_hub.catalog.found import size_of
+from panneuro_hub.catalog.words import size_text
 from panneuro_hub.lab.here import NothingThere
 from panneuro_hub.lab.objects import ObjectFile, object_file
 from panneuro_hub.lab.shown import plain, table, table_html
@@ -146,14 +146,14 @@ class Dataset:
         return lines + table_html(self._rows())
 
     def _about(self) -> list[str]:
-        about = f"{self.path}, {len(self.files)} files, {size_of(self.size)}"
+        about = f"{self.path}, {len(self.files)} files, {size_text(self.size)}"
         return [self.title, f"{about}, of {self.subject}" if self.subject else about]
 
     def _rows(self) -> list[dict[str, str]]:
         if self.subject is None and self.subjects:
             return _shortened(list(_by_subject(self.files)))
         return _shortened(
-            [{"path": entry.path, "size": size_of(entry.size)} for entry in self.files]
+            [{"path": entry.path, "size": size_text(entry.size)} for entry in self.files]
         )
 
     def _paths(self) -> list[str]:
@@ -181,7 +181,7 @@ def _by_subject(files: Iterable[Entry]) -> Iterator[dict[str, str]]:
         yield {
             "subject": subject or _REST,
             "files": str(len(entries)),
-            "size": size_of(sum(entry.size for entry in entries)),
+            "size": size_text(sum(entry.size for entry in entries)),
         }
 
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from obstore.exceptions import NotFoundError
 
 from panneuro_hub.catalog.formats import Kind, Thing, is_documentation, kind_of, things
-from panneuro_hub.catalog.found import size_of
 from panneuro_hub.catalog.keys import OWN, enclosing, manifest_key, upload_key
 from panneuro_hub.catalog.manifest import Upload
 from panneuro_hub.catalog.reading import Malformed
 from panneuro_hub.catalog.records import read_manifest, read_upload
+from panneuro_hub.catalog.words import size_text
 from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.lab.dataset import Dataset, Entry
 from panneuro_hub.lab.here import SCRATCH, NothingThere, session
@@ -237,7 +237,7 @@ def _whose(place: Spot, dataset: str) -> str:
     if upload is None:
         return "an upload into it is under way, or was broken off"
     return (
-        f"{upload.by} began to send {upload.files_count:,} files ({size_of(upload.size)}) on "
+        f"{upload.by} began to send {upload.files_count:,} files ({size_text(upload.size)}) on "
         f"{upload.began:%Y-%m-%d at %H:%M} UTC, which has not ended"
     )
 

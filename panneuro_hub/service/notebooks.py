@@ -16,9 +16,9 @@ from panneuro_hub.access import Person, Recipients, recipients
 from panneuro_hub.access.places import location_of
 from panneuro_hub.catalog import Malformed
 from panneuro_hub.catalog import notebooks as catalog
-from panneuro_hub.catalog.found import has_words
 from panneuro_hub.catalog.notebooks import NotPublished
 from panneuro_hub.catalog.published import LAST_NUMBER, Published
+from panneuro_hub.catalog.words import has_words
 from panneuro_hub.errors import ServiceUnavailable
 from panneuro_hub.service.kept import remember
 from panneuro_hub.service.rendering import Renderer, Unrenderable

@@ -12,8 +12,9 @@ from urllib.parse import quote
 from markupsafe import Markup, escape
 
 from panneuro_hub.access import Access
-from panneuro_hub.catalog.found import Found, size_of
+from panneuro_hub.catalog.found import Found
 from panneuro_hub.catalog.published import Published
+from panneuro_hub.catalog.words import size_text
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.collaboration.quantities import format_memory
 from panneuro_hub.pages import templates
@@ -52,7 +53,7 @@ _templates.filters |= {
     "sentence": lambda text: text[:1].upper() + text[1:],
     "hours": lambda seconds: f"{seconds / 3600:,.1f}",
     "usd": lambda dollars: f"{dollars:,.2f}",
-    "size": size_of,
+    "size": size_text,
     # Of an address: names from outside stay in their part of it.
     "part": lambda text: quote(text, safe="/@,="),
 }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
+import pytest
 from deployment import Deployment
 from started import PROJECT, objects, said, servers, start, tickets, until
 from surroundings import MOST_WORKERS, World
@@ -128,6 +130,41 @@ async def check_dashboard(hub: Deployment, ada: Visitor, name: str) -> None:
         refused = await grace.open(f"/services/panneuro/dashboards/{name}")
         assert refused.status == 403, refused.text
         assert (await grace.open(path)).status in (401, 403)
+    await check_schedulers_own_route(hub, ada, name)
+
+
+async def check_schedulers_own_route(hub: Deployment, ada: Visitor, name: str) -> None:
+    """The route that the controller makes lets nobody pass, were it to come before the gate."""
+    path = f"/services/dask-gateway/clusters/{name}/status"
+    [made] = [
+        one
+        for one in objects(hub.cluster, "ingressroutes.traefik.io")
+        if f"/clusters/{name}/" in one["spec"]["routes"][0]["match"]
+    ]
+    [route] = made["spec"]["routes"]
+    open_to_all = {key: value for key, value in route.items() if key != "middlewares"}
+
+    def put_first(route: dict[str, Any]) -> None:
+        hub.cluster.apply(
+            {key: made[key] for key in ("apiVersion", "kind")}
+            | {"metadata": {"name": "comes-first"}}
+            | {"spec": {**made["spec"], "routes": [{**route, "priority": 2_000_000}]}}
+        )
+
+    async def until_answered(*, shut: bool) -> None:
+        for _ in range(120):
+            if ((await ada.open(path)).status == 403) is shut:
+                return
+            await asyncio.sleep(0.5)
+        pytest.fail(f"{path} does not get {'shut' if shut else 'open'} in a minute")
+
+    try:
+        put_first(route)
+        await until_answered(shut=True)
+        put_first(open_to_all)  # what answered was this route, and the middleware shut it
+        await until_answered(shut=False)
+    finally:
+        hub.cluster.kubectl("delete", "ingressroutes.traefik.io", "comes-first")
 
 
 async def test_what_is_not_theirs_is_refused_in_words(hub: Deployment, ada: Visitor) -> None:

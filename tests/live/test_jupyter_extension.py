@@ -11,12 +11,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Dialog, Page, async_playwright, expect
 from test_demo import PATIENCE, PROJECT, demo
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 MS = PATIENCE * 1000
 PANEL = ".panneuro-Panel"
+UPLOADS = re.compile("/panneuro/api/uploads")
 DROP = """() => {
   const dropped = new DataTransfer();
   const options = { lastModified: 1700000000000 };
@@ -59,7 +60,7 @@ async def bring_in(page: Page) -> None:
     await expect(page.locator(".panneuro-Zone")).to_contain_text("Drop files", timeout=MS)
     await page.evaluate(DROP)
     form = page.locator(".panneuro-DatasetForm")
-    await expect(form).to_contain_text("2 files, 20 MB")
+    await expect(form).to_contain_text("2 files, 20.0 MB")
     await form.get_by_label("Dataset").fill("dropped")
     await form.get_by_label("Title").fill("<img src=x onerror=alert(1)>")
     await form.get_by_label("Licence").fill("CC0-1.0")
@@ -70,6 +71,22 @@ async def bring_in(page: Page) -> None:
     # As text: whoever names a dataset writes no markup into others' pages.
     await expect(row).to_contain_text("<img src=x onerror=alert(1)>", timeout=MS)
     assert await page.locator(f"{PANEL} img").count() == 0
+
+
+async def lose_the_server(page: Page) -> None:
+    """See that the list of uploads says so while nobody answers, and is whole afterwards."""
+    await page.route(UPLOADS, lambda route: route.abort())
+    upload = page.locator(".panneuro-Transfer")
+    await upload.get_by_role("button", name="Remove from list").click()
+    await expect(upload).to_contain_text("It stays: this server cannot be reached", timeout=MS)
+    await page.reload()
+    await expect(page.locator(".panneuro-Transfers")).to_contain_text(
+        "Uploads from before cannot be listed: this server cannot be reached", timeout=MS
+    )
+    await page.unroute(UPLOADS)
+    await page.reload()
+    await expect(page.locator(".panneuro-Transfer[data-state=done]")).to_be_visible(timeout=MS)
+    await expect(page.locator(".panneuro-Transfers")).not_to_contain_text("cannot be listed")
 
 
 async def share(page: Page) -> str:
@@ -106,9 +123,18 @@ async def test_files_come_in_a_notebook_goes_out_and_a_copy_comes_back(tmp_path:
             )
             async with person(browser, address, "ada", PROJECT) as page:
                 alerts: list[str] = []
-                page.on("dialog", lambda dialog: alerts.append(dialog.message))
+
+                async def listen(dialog: Dialog) -> None:
+                    if dialog.type == "beforeunload":  # JupyterLab's own, with an unsaved notebook
+                        await dialog.accept()
+                    else:
+                        alerts.append(dialog.message)
+                        await dialog.dismiss()
+
+                page.on("dialog", listen)
                 await expect(page.locator(PANEL)).to_contain_text("ada, level manage", timeout=MS)
                 await bring_in(page)
+                await lose_the_server(page)
                 await page.locator(".panneuro-Dataset", has_text=f"{PROJECT}/dropped").click()
                 await expect(page.locator(".jp-NotebookPanel")).to_contain_text(
                     f'lab.open("{PROJECT}/dropped")'

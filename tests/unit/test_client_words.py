@@ -26,7 +26,7 @@ from panneuro_hub.client.errors import (
 )
 from panneuro_hub.client.failures import kind_of, translate
 from panneuro_hub.client.places import Name, frozen_inside, project_place, why_not_write
-from panneuro_hub.client.progress import Progress, duration_text, shown, size_text
+from panneuro_hub.client.progress import Progress, duration_text, shown
 from panneuro_hub.errors import AccessDenied, PanNeuroError, ServiceUnavailable
 from panneuro_hub.names import Location
 from panneuro_hub.wire import Denial, Grant
@@ -213,15 +213,6 @@ def test_many_problems_are_told_of_in_a_few_lines() -> None:
     said = str(Unfinished("nothing was sent:", [FileProblem(f"{n}: gone") for n in range(500)]))
     assert said.count("\n") == 11
     assert said.endswith("and 490 more")
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (99_949, "99.9 kB"), (123_456, "123 kB"),
-     (999_999, "1.0 MB"), (5 * 2**40, "5.5 TB"), (10**19, "10000 PB")],
-)  # fmt: skip
-def test_sizes_for_people(size: int, text: str) -> None:
-    assert size_text(size) == text
 
 
 @pytest.mark.parametrize(

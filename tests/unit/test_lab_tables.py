@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from panneuro_hub.catalog import File, Manifest, Record
-from panneuro_hub.catalog.found import size_of
+from panneuro_hub.catalog.words import size_text
 from panneuro_hub.lab.listings import Datasets, Found
 from panneuro_hub.lab.shown import plain, table, table_html
 
@@ -47,22 +47,24 @@ class Tags(HTMLParser):
 
 
 @pytest.mark.parametrize(
-    ("count", "text"),
+    ("size", "text"),
     [
         (0, "0 B"),
         (999, "999 B"),
+        (999.5, "1.0 kB"),
         (1000, "1.0 kB"),
-        (9949, "9.9 kB"),
-        (9950, "10 kB"),
-        (999_499, "999 kB"),
-        (999_500, "1.0 MB"),
+        (34_560, "34.6 kB"),
+        (99_949, "99.9 kB"),
+        (99_950, "100 kB"),
         (346_000, "346 kB"),
-        (2 * 10**15, "2.0 PB"),
-        (5 * 10**18, "5000 PB"),
+        (999_499, "999 kB"),
+        (999_999, "1.0 MB"),
+        (5 * 2**40, "5.5 TB"),
+        (10**19, "10000 PB"),
     ],
 )
-def test_sizes_are_for_people(count: int, text: str) -> None:
-    assert size_of(count) == text
+def test_sizes_are_for_people(size: float, text: str) -> None:
+    assert size_text(size) == text
 
 
 @given(st.lists(st.fixed_dictionaries({"a": st.text(), "b": st.text()}), max_size=4))
