@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from panneuro_hub.dask.messages import Adapt
 from panneuro_hub.dask.options import CHOICE, cluster_options
 from panneuro_hub.dask.routes import answer_plainly, one_line
 from panneuro_hub.dask.service import Service
+from panneuro_hub.dask.views import without_names
 from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.clusters import Running
@@ -77,6 +79,17 @@ class Cluster:
     @property
     def _what(self) -> Mapping[str, Any]:
         return self.config.get(CHOICE) or {}
+
+
+class _NamesNoView(logging.Filter):
+    """Keeps from the log of requests what stands in an address in a cookie's place."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                without_names(arg) if isinstance(arg, str) else arg for arg in record.args
+            )
+        return True
 
 
 class ClusterMixin(Backend):
@@ -173,6 +186,7 @@ class ClusterMixin(Backend):
         await super().setup(app)
         await self.begin()
         self._gate = Gate(self.service_url, self.prefix, self.dashboard)
+        self.log.addFilter(_NamesNoView())
         app.add_routes(self._gate.routes())
         self._reports = asyncio.ensure_future(self._report_loop())
 

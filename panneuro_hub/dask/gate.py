@@ -2,7 +2,8 @@
 
 Every request is shown to the service first; for a WebSocket, which lives as long as its
 page, the service is asked again and again. The scheduler behind the gate runs people's own
-code: it sees no cookie and no token of who looks at it.
+code: it sees no cookie and no token of who looks at it, and its pages reach nothing of the
+hub on whose host they are shown.
 """
 
 from __future__ import annotations
@@ -10,14 +11,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import web
 from yarl import URL
 
-# Of what a visitor sends, what the service needs to decide.
+from panneuro_hub.dask.views import Views, named, parted
+from panneuro_hub.wire.dashboards import CLUSTER_HEADER, COOKIE, is_navigation
+
+# Of what a visitor sends, what the service needs to decide, beside one cookie.
 _FOR_THE_SERVICE = (
-    *("Accept", "Cookie", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Upgrade"),
+    *("Accept", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Upgrade"),
     *("X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-For"),
 )
 _FROM_THE_SERVICE = (
@@ -26,10 +32,44 @@ _FROM_THE_SERVICE = (
 )
 _FOR_THE_DASHBOARD = ("Accept", "Accept-Language", "If-Modified-Since", "If-None-Match")
 _FROM_THE_DASHBOARD = ("Content-Type", "ETag", "Last-Modified", "Cache-Control", "Location")
+_APART = {
+    # Scripts run as if their page came from nowhere: no cookie and no page of the hub is theirs.
+    "Content-Security-Policy": "sandbox allow-scripts allow-popups allow-downloads; "
+    "frame-ancestors 'self'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
 _TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10)
 _LARGEST_MESSAGE = 64 << 20  # bytes
 _AGAIN = 10.0  # seconds
 _PATIENCE = 60.0  # seconds without anybody's word, such as while the service is restarted
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a request is for.
+
+    Parameters
+    ----------
+    cluster : str
+    below : str
+        Path and query below the cluster's own path, as they were sent: a name in Dask's own
+        addresses is itself an encoded address.
+    cookie : str
+        What says who is asking; ``""`` for nobody.
+    in_view : bool
+        Whether the address names an open view of the cluster, and of who asks.
+    """
+
+    cluster: str
+    below: str
+    cookie: str
+    in_view: bool
+
+    @property
+    def path(self) -> str:
+        """Below the gateway's own, without a view."""
+        return f"/clusters/{self.cluster}{self.below}"
 
 
 class Gate:
@@ -60,6 +100,7 @@ class Gate:
         self._judge = f"{service_url.rstrip('/')}/api/dashboard"
         self._prefix = prefix
         self._dashboard = dashboard
+        self._views = Views()
         self._again = again
         self._patience = patience
         self._client: aiohttp.ClientSession | None = None
@@ -75,28 +116,52 @@ class Gate:
 
     async def pass_on(self, request: web.Request) -> web.StreamResponse:
         """Answer with what the dashboard says, or with what the service says against it."""
-        name = request.match_info["cluster_name"]
-        refused = await self._refused(request, name)
+        asked = self._read(request)
+        if asked is None:
+            return _plain(404, "this is not the address of a dashboard")
+        if "Upgrade" in request.headers and not _is_of_this_host(request, asked):
+            return _plain(403, "another site's page asks for this")
+        refused = await self._refused(request, asked)
         if refused is not None:
             return refused
-        address = self._dashboard(name)
+        if is_navigation(request.headers) and not asked.in_view:
+            return self._into_view(asked)
+        address = self._dashboard(asked.cluster)
         if address is None:
-            return _plain(404, f"cluster {name} has no dashboard now")
-        # As it was sent: a name in Dask's own addresses is itself an encoded address.
-        below = request.raw_path.removeprefix(f"/clusters/{name}") or "/"
-        target = URL(address + below, encoded=True)
+            return _plain(404, f"cluster {asked.cluster} has no dashboard now")
+        target = URL(address + (asked.below or "/"), encoded=True)
         try:
             if request.headers.get("Upgrade", "").lower() == "websocket":
-                return await self._talk(request, name, target)
+                return await self._talk(request, asked, target)
             return await self._page(request, target)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             return _plain(502, f"the dashboard does not answer ({type(error).__name__})")
 
-    async def _refused(self, request: web.Request, name: str) -> web.Response | None:
+    def _read(self, request: web.Request) -> _Asked | None:
+        """What is asked for, by whom; `None` where the address can be read in two ways."""
+        cluster = request.match_info["cluster_name"]
+        own = f"/clusters/{cluster}"
+        if not request.raw_path.startswith(own):
+            return None
+        view, below = parted(request.raw_path.removeprefix(own))
+        held = self._views.cookie(cluster, view) if view else None
+        cookie = _ours(request.headers.get("Cookie", ""))
+        if is_navigation(request.headers) or view is None:
+            return _Asked(cluster, below, cookie, held == cookie)
+        # Parts of a page that is kept apart come without cookies.
+        return _Asked(cluster, below, held or "", held is not None)
+
+    def _into_view(self, asked: _Asked) -> web.Response:
+        view = self._views.enter(asked.cluster, asked.cookie)
+        where = f"{self._prefix}/clusters/{asked.cluster}{named(view, asked.below)}"
+        return web.Response(status=302, headers={"Location": where, "Cache-Control": "no-store"})
+
+    async def _refused(self, request: web.Request, asked: _Asked) -> web.Response | None:
         """The service's answer, where that is not that the visitor may pass."""
         headers = {
             **_some(request.headers, _FOR_THE_SERVICE),
-            "X-Forwarded-Uri": self._prefix + request.raw_path,
+            **({"Cookie": asked.cookie} if asked.cookie else {}),
+            "X-Forwarded-Uri": self._prefix + asked.path,
             "X-Forwarded-Method": request.method,
         }
         headers.setdefault("X-Forwarded-Host", request.host)
@@ -104,7 +169,7 @@ class Gate:
             async with self._http().get(
                 self._judge, headers=headers, allow_redirects=False
             ) as answer:
-                if answer.status == 204 and answer.headers.get("X-PanNeuro-Cluster", name) == name:
+                if answer.status == 204 and answer.headers.get(CLUSTER_HEADER) == asked.cluster:
                     return None
                 status = answer.status if answer.status >= 300 else 403
                 return web.Response(
@@ -123,11 +188,7 @@ class Gate:
         ) as answer:
             shown = web.StreamResponse(
                 status=answer.status,
-                headers={
-                    **_some(answer.headers, _FROM_THE_DASHBOARD),
-                    "Content-Security-Policy": "frame-ancestors 'self'",
-                    "X-Content-Type-Options": "nosniff",
-                },
+                headers={**_some(answer.headers, _FROM_THE_DASHBOARD), **_APART},
             )
             await shown.prepare(request)
             async for part in answer.content.iter_chunked(1 << 16):
@@ -135,7 +196,7 @@ class Gate:
             await shown.write_eof()
             return shown
 
-    async def _talk(self, request: web.Request, name: str, target: URL) -> web.StreamResponse:
+    async def _talk(self, request: web.Request, asked: _Asked, target: URL) -> web.StreamResponse:
         wanted = request.headers.get("Sec-WebSocket-Protocol", "")
         protocols = [word.strip() for word in wanted.split(",") if word.strip()]
         async with self._http().ws_connect(
@@ -147,7 +208,7 @@ class Gate:
             ways = [
                 asyncio.ensure_future(_copy(inside, outside)),
                 asyncio.ensure_future(_copy(outside, inside)),
-                asyncio.ensure_future(self._until_refused(request, name)),
+                asyncio.ensure_future(self._until_refused(request, asked)),
             ]
             try:
                 await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -158,12 +219,12 @@ class Gate:
                 await outside.close()
             return outside
 
-    async def _until_refused(self, request: web.Request, name: str) -> None:
+    async def _until_refused(self, request: web.Request, asked: _Asked) -> None:
         """Return when the visitor may no longer look, or nobody can say so for too long."""
         allowed = time.monotonic()
         while True:
             await asyncio.sleep(self._again)
-            refused = await self._refused(request, name)
+            refused = await self._refused(request, asked)
             if refused is None:
                 allowed = time.monotonic()
             elif refused.status < 500 or time.monotonic() - allowed > self._patience:
@@ -187,6 +248,21 @@ async def _copy(source: Socket, target: Socket) -> None:
             await target.send_str(message.data)
         elif message.type is aiohttp.WSMsgType.BINARY:
             await target.send_bytes(message.data)
+
+
+def _is_of_this_host(request: web.Request, asked: _Asked) -> bool:
+    """Whether the page that opens a WebSocket is of this host, or one in a view of it."""
+    origin = request.headers.get("Origin")
+    if origin is None or (origin == "null" and asked.in_view):
+        return True  # no browser's page, which always says whose it is; or one that was set apart
+    hosts = (request.host, request.headers.get("X-Forwarded-Host"))
+    return urlsplit(origin).netloc.lower() in {host.lower() for host in hosts if host}
+
+
+def _ours(cookies: str) -> str:
+    """Of the header ``Cookie``, what the service reads."""
+    parts = [part.strip() for part in cookies.split(";")]
+    return "; ".join(part for part in parts if part.partition("=")[0].strip() == COOKIE)
 
 
 def _some(headers: Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:

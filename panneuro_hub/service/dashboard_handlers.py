@@ -10,7 +10,6 @@ from tornado import web
 
 from panneuro_hub.errors import AccessDenied
 from panneuro_hub.service.dashboards import (
-    COOKIE,
     GOOD_FOR,
     Dashboard,
     Dashboards,
@@ -21,9 +20,9 @@ from panneuro_hub.service.dashboards import (
 )
 from panneuro_hub.service.handlers import Handler, PersonHandler, WebHandler, in_words
 from panneuro_hub.service.page import render_problem
+from panneuro_hub.wire.dashboards import CLUSTER_HEADER, COOKIE, is_navigation
 
 _LOOKING = ("GET", "HEAD")
-_CLUSTER_HEADER = "X-PanNeuro-Cluster"
 # Of pages, also the refusals: JupyterLab shows dashboards in a frame of its own page.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"
 _TITLE = "This dashboard cannot be shown"
@@ -84,7 +83,7 @@ class DoorHandler(Handler):
             self._ask_who(dashboard)
             return
         await self.doors.dashboards.require(person, dashboard)
-        self.set_header(_CLUSTER_HEADER, dashboard.cluster)
+        self.set_header(CLUSTER_HEADER, dashboard.cluster)
         self.set_status(204)
 
     @property
@@ -98,7 +97,7 @@ class DoorHandler(Handler):
 
     def _ask_who(self, dashboard: Dashboard) -> None:
         page = self.doors.page(dashboard, self.address)
-        if not self._is_navigation:
+        if not is_navigation(self.request.headers):
             self.set_status(401)
             self.say(
                 "who you are is not known at this dashboard: open its address in a browser that "
@@ -106,14 +105,6 @@ class DoorHandler(Handler):
             )
         else:
             self.redirect(page)
-
-    @property
-    def _is_navigation(self) -> bool:
-        """Whether a person's browser asks for a page, rather than a script or a WebSocket."""
-        if "Upgrade" in self.request.headers:
-            return False
-        mode = self.request.headers.get("Sec-Fetch-Mode")
-        return mode == "navigate" if mode else self._wants_page
 
     @property
     def _wants_page(self) -> bool:

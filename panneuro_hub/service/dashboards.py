@@ -26,8 +26,8 @@ from panneuro_hub.errors import AccessDenied, InvalidChoice, PanNeuroError
 from panneuro_hub.service.issue import Issuer
 from panneuro_hub.service.kept import Kept
 from panneuro_hub.service.register import Registered
+from panneuro_hub.wire.dashboards import COOKIE
 
-COOKIE = "panneuro-dashboard"
 GOOD_FOR = timedelta(hours=12)
 
 _LONGEST = 4096

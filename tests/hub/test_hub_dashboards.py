@@ -6,6 +6,7 @@ The clusters are what a gateway reports; behind the gate a stand-in answers for 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -22,6 +23,7 @@ import pytest
 from hubs import PATIENCE, Hub
 from people import Person, ask, logged_in, until, watch
 from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Error as PlaywrightError
 
 from panneuro_hub.demo.processes import Processes, answers, free_port
 from panneuro_hub.demo.visitor import visit
@@ -220,7 +222,8 @@ async def test_the_page_leads_to_its_dashboard_alone(site: Site) -> None:
     await site.begin("f00e", "ada")
     async with logged_in(site.hub, "ada") as ada:
         page = await ada.visitor.open("/services/panneuro/dashboards/f00d")
-        assert (page.status, page.url.path) == (200, f"{GATES}/f00d/status")
+        assert page.status == 200
+        assert re.fullmatch(rf"{GATES}/f00d/~[\w-]{{43}}/status", page.url.path)
         for asked in ("//evil.example/", f"{GATES}/f00e/status", "/user/eve/clusters/f00d/"):
             page = await ada.visitor.open(f"/services/panneuro/dashboards/f00d?next={asked}")
             assert (page.status, "and to no others" in page.body) == (400, True)
@@ -272,6 +275,23 @@ async def browsing(hub: Hub, name: str) -> AsyncIterator[tuple[Browser, Page]]:
         await browser.close()
 
 
+_TALK = """address => new Promise((resolve, reject) => {
+    const socket = new WebSocket(address);
+    socket.onopen = () => socket.send("hello");
+    socket.onmessage = event => resolve(event.data);
+    socket.onerror = () => reject(new Error("refused"));
+})"""
+_ASK = """address => fetch(address, { credentials: "include" })
+    .then(answer => answer.status, problem => problem.name)"""
+_READ = "what => { try { return eval(what) } catch (problem) { return problem.name } }"
+_LOOK_INTO = """address => new Promise(resolve => {
+    const opened = window.open(address);
+    setTimeout(() => {
+        try { resolve(opened.document.title) } catch (problem) { resolve(problem.name) }
+    }, 2000);
+})"""
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
 async def test_a_browser_gets_there_by_itself(site: Site) -> None:
     await site.begin("c1ead", "ada")
@@ -279,7 +299,7 @@ async def test_a_browser_gets_there_by_itself(site: Site) -> None:
     async with browsing(site.hub, "ada") as (_, page):
         await page.goto(address)
         await page.wait_for_selector("#came")
-        assert page.url == address
+        assert re.fullmatch(rf"{site.hub.url}{GATES}/c1ead/~[\w-]{{43}}/status", page.url)
         [cookie] = [one for one in await page.context.cookies(address) if "panneuro" in one["name"]]
         assert (cookie["path"], cookie["httpOnly"]) == (f"{GATES}/c1ead/", True)
         # As JupyterLab shows it: in a frame of another page of this origin.
@@ -296,16 +316,41 @@ async def test_a_browser_gets_there_by_itself(site: Site) -> None:
         )
         frame = page.frame_locator("iframe")
         assert "dashboard" in (await frame.locator("#came").text_content() or "")
-        said = await page.evaluate(
-            """address => new Promise((resolve, reject) => {
-                const socket = new WebSocket(address);
-                socket.onopen = () => socket.send("hello");
-                socket.onmessage = event => resolve(event.data);
-                socket.onerror = () => reject(new Error("refused"));
-            })""",
-            address.replace("http:", "ws:") + "/ws",
+        # As Bokeh does in its page.
+        [inner] = [one for one in page.frames if one.parent_frame is page.main_frame]
+        assert await inner.evaluate(_TALK, "ws:" + inner.url.partition(":")[2] + "/ws") == (
+            "echo of hello"
         )
-        assert said == "echo of hello"
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+async def test_a_dashboard_s_scripts_reach_nothing_of_the_hub(site: Site) -> None:
+    """Who runs a cluster writes its dashboard, and colleagues open it."""
+    await site.begin("bad", "ada")
+    home = f"{site.hub.url}/hub/home"
+    async with browsing(site.hub, "ada") as (_, page):
+        # It would be worth something: this is what a page of the hub may do.
+        await page.goto(home)
+        assert await page.evaluate(_ASK, f"{site.hub.url}/hub/home") == 200
+        await page.goto(f"{site.hub.url}{GATES}/bad/status")
+        await page.wait_for_selector("#came")
+        for path in ("/hub/home", "/hub/api/user", "/services/panneuro/api/session", GATES):
+            assert await page.evaluate(_ASK, site.hub.url + path) == "TypeError"
+        for store in ("document.cookie", "localStorage.length"):
+            assert await page.evaluate(_READ, store) == "SecurityError"
+        assert await page.evaluate(_LOOK_INTO, home) == "SecurityError"
+        # Nor another dashboard, though its person may see it.
+        await site.begin("fine", "ada")
+        with pytest.raises(PlaywrightError, match="refused"):
+            await page.evaluate(_TALK, f"ws:{site.hub.url.partition(':')[2]}{GATES}/fine/status/ws")
+        own = "ws:" + page.url.partition(":")[2] + "/ws"
+        assert await page.evaluate(_TALK, own) == "echo of hello"
+        # The address alone is worth nothing in another's browser.
+        view = page.url
+        async with browsing(site.hub, "grace") as (_, other):
+            await other.goto(view)
+            await other.wait_for_selector("[role=alert]")
+            assert await other.locator("#came").count() == 0
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")

@@ -53,7 +53,28 @@ async def test_the_panel_makes_a_cluster_and_shows_its_dashboard(tmp_path: Path)
             (frame,) = [each for each in page.frames if each.parent_frame is page.main_frame]
             assert re.fullmatch(
                 rf"{re.escape(address)}/services/dask-gateway/clusters/[0-9a-f]{{32}}"
-                r"/individual-task-stream",
+                r"/~[\w-]{43}/individual-task-stream",
                 frame.url,
             )
+            await look_around(page, frame.url, tmp_path)
             await browser.close()
+            view = frame.url.split("/")[-2].removeprefix("~")
+            log = (tmp_path / ".demo/logs/hub.log").read_text()
+            assert "/~[secret]/" in log
+            assert view not in log
+
+
+async def look_around(page: Page, address: str, pictures: Path) -> None:
+    """Open the whole dashboard, and go from page to page in it."""
+    lost: list[str] = []
+    page.on("requestfailed", lambda request: lost.append(request.url))
+    page.on("pageerror", lambda error: lost.append(str(error)))
+    await page.goto(address.partition("/~")[0] + "/status")
+    for tab in ("Workers", "Tasks", "System"):
+        await page.get_by_role("link", name=tab, exact=True).click()
+        await page.wait_for_url(f"**/{tab.lower()}")
+        await expect(page.locator(".bk-Figure, .bk-DataTable").first).to_be_visible(timeout=MS)
+    await page.screenshot(path=pictures / "dashboard.png")
+    # Dask names its own hosts' pictures and styles; nothing of this host may be missing.
+    own = [what for what in lost if not what.startswith("https://")]
+    assert own == []
