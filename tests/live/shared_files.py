@@ -34,6 +34,7 @@ def shared_files(
     """A contents manager in a session whose keys last `lifetime`; its files are `FILES`."""
     (folder / "home").mkdir()
     with made_bench(seaweedfs, folder, lifetime) as bench, pytest.MonkeyPatch.context() as patch:
+        bench.empty()
         for path, content in FILES.items():
             bench.admin.put_object(Bucket="lab", Key=f"{PROJECT}/{path}", Body=content)
         outside = bench.environment

@@ -115,6 +115,7 @@ def lab(seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> Itera
     home.mkdir()
     port = free_port()
     with made_bench(seaweedfs, folder) as bench, Processes() as processes:
+        bench.empty()
         outside = bench.environment
         ticket = Path(outside["PANNEURO_TICKET_FILE"])
         agent = Agent(Settings(outside["PANNEURO_SERVICE_URL"], ticket))

@@ -31,6 +31,7 @@ _PIXEL = (
 @pytest.fixture(scope="module")
 def ada(seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     with made_bench(seaweedfs, tmp_path_factory.mktemp("ada")) as made:
+        made.empty()
         yield made
 
 

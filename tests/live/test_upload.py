@@ -33,6 +33,7 @@ _PART = re.compile(r"partNumber=([0-9]+)&uploadId=(\w+)|uploadId=(\w+)&partNumbe
 @pytest.fixture(scope="module")
 def bench(seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     with made_bench(seaweedfs, tmp_path_factory.mktemp("bench")) as made:
+        made.empty()
         yield made
 
 

@@ -46,9 +46,15 @@ class Bench(Terminal):
         return {one["Key"].removeprefix(prefix): one["Size"] for one in self._below(prefix)}
 
     def empty(self, below: str = "") -> None:
-        """Remove what lies in the project, or in a folder of it."""
-        for one in self._below(f"{PROJECT}/{below}"):
+        """Remove what lies in the project, or in a folder of it, and what was on its way there."""
+        prefix = f"{PROJECT}/{below}"
+        for one in self._below(prefix):
             self.admin.delete_object(Bucket="lab", Key=one["Key"])
+        begun = self.admin.list_multipart_uploads(Bucket="lab", Prefix=prefix)
+        for upload in begun.get("Uploads", []):
+            self.admin.abort_multipart_upload(
+                Bucket="lab", Key=upload["Key"], UploadId=upload["UploadId"]
+            )
 
     def _below(self, prefix: str) -> Iterator[dict[str, Any]]:
         listing = self.admin.get_paginator("list_objects_v2")
@@ -88,7 +94,10 @@ def made_bench(
     user: str = "ada",
     grants: tuple[Grant, ...] = GRANTS,
 ) -> Iterator[Bench]:
-    """A person's session, in which `panneuro` finds its ticket."""
+    """A person's session, in which `panneuro` finds its ticket.
+
+    The project is one for all tests on the store: `Bench.empty` removes what others left there.
+    """
     ticket = Ticket.new(user, "").encode()
     (folder / "ticket").write_text(ticket)
     request = Request(f"{user}/", user, PROJECT, lab_store(seaweedfs), grants)
