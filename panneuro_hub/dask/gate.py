@@ -12,7 +12,6 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import web
@@ -256,7 +255,8 @@ def _is_of_this_host(request: web.Request, asked: _Asked) -> bool:
     if origin is None or (origin == "null" and asked.in_view):
         return True  # no browser's page, which always says whose it is; or one that was set apart
     hosts = (request.host, request.headers.get("X-Forwarded-Host"))
-    return urlsplit(origin).netloc.lower() in {host.lower() for host in hosts if host}
+    # Not parsed: an origin is a scheme and a host, and whatever else it may be is not this host.
+    return origin.partition("://")[2].lower() in {host.lower() for host in hosts if host}
 
 
 def _ours(cookies: str) -> str:

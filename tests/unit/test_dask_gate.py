@@ -203,6 +203,8 @@ async def test_an_address_that_can_be_read_in_two_ways_is_none(parts: Parts, pat
         ("https://GATE.example", True, True),
         ("https://gate.example.evil.example", True, False),
         ("https://gate.example:444", True, False),
+        ("http://[", False, False),
+        ("gate.example", False, False),
         ("null", True, True),
         ("null", False, False),
         (None, False, True),
