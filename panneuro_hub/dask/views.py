@@ -18,8 +18,9 @@ from dataclasses import dataclass
 _SECONDS = 3600.0
 _MOST = 10_000
 _BYTES = 32
-_VIEW = re.compile(r"/~([A-Za-z0-9_-]{43})(/.*)", re.DOTALL)
-_SECRET = re.compile(r"/~[A-Za-z0-9_-]{43}(?=[/?\s]|$)")
+_NAME = "[A-Za-z0-9_-]{43}"  # so many bytes as text
+_VIEW = re.compile(rf"/~({_NAME})(/.*)", re.DOTALL)
+_SECRET = re.compile(rf"/~{_NAME}(?=[/?\s]|$)")
 
 
 @dataclass

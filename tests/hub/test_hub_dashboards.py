@@ -275,6 +275,11 @@ async def browsing(hub: Hub, name: str) -> AsyncIterator[tuple[Browser, Page]]:
         await browser.close()
 
 
+def socket_of(page: str) -> str:
+    """The address of a page's WebSocket, as Bokeh makes it."""
+    return f"ws:{page.partition(':')[2]}/ws"
+
+
 _TALK = """address => new Promise((resolve, reject) => {
     const socket = new WebSocket(address);
     socket.onopen = () => socket.send("hello");
@@ -316,11 +321,8 @@ async def test_a_browser_gets_there_by_itself(site: Site) -> None:
         )
         frame = page.frame_locator("iframe")
         assert "dashboard" in (await frame.locator("#came").text_content() or "")
-        # As Bokeh does in its page.
         [inner] = [one for one in page.frames if one.parent_frame is page.main_frame]
-        assert await inner.evaluate(_TALK, "ws:" + inner.url.partition(":")[2] + "/ws") == (
-            "echo of hello"
-        )
+        assert await inner.evaluate(_TALK, socket_of(inner.url)) == "echo of hello"
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
@@ -331,7 +333,7 @@ async def test_a_dashboard_s_scripts_reach_nothing_of_the_hub(site: Site) -> Non
     async with browsing(site.hub, "ada") as (_, page):
         # It would be worth something: this is what a page of the hub may do.
         await page.goto(home)
-        assert await page.evaluate(_ASK, f"{site.hub.url}/hub/home") == 200
+        assert await page.evaluate(_ASK, home) == 200
         await page.goto(f"{site.hub.url}{GATES}/bad/status")
         await page.wait_for_selector("#came")
         for path in ("/hub/home", "/hub/api/user", "/services/panneuro/api/session", GATES):
@@ -342,9 +344,8 @@ async def test_a_dashboard_s_scripts_reach_nothing_of_the_hub(site: Site) -> Non
         # Nor another dashboard, though its person may see it.
         await site.begin("fine", "ada")
         with pytest.raises(PlaywrightError, match="refused"):
-            await page.evaluate(_TALK, f"ws:{site.hub.url.partition(':')[2]}{GATES}/fine/status/ws")
-        own = "ws:" + page.url.partition(":")[2] + "/ws"
-        assert await page.evaluate(_TALK, own) == "echo of hello"
+            await page.evaluate(_TALK, socket_of(f"{site.hub.url}{GATES}/fine/status"))
+        assert await page.evaluate(_TALK, socket_of(page.url)) == "echo of hello"
         # The address alone is worth nothing in another's browser.
         view = page.url
         async with browsing(site.hub, "grace") as (_, other):

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from clocks import Clock
 
 from panneuro_hub import current
 from panneuro_hub.collaboration import Collaboration
@@ -16,16 +17,6 @@ from panneuro_hub.current import Current, load
 from panneuro_hub.errors import CollaborationError
 
 LOGGER = "panneuro_hub.current"
-
-
-class Clock:
-    """Seconds that pass when the test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

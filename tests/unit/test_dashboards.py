@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from posixpath import normpath
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urljoin, urlsplit
 
 import pytest
+from clocks import Clock
 from hypothesis import given
 from hypothesis import strategies as st
 from small_hub import SmallHub, member
@@ -167,16 +167,8 @@ def test_the_way_on() -> None:
 # --- the cookie
 
 
-@dataclass
-class Clock:
-    now: float = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def test_a_pass_is_good_for_its_dashboard_and_twelve_hours() -> None:
-    clock = Clock()
+    clock = Clock(1_800_000_000.0)
     passes = Passes(b"secret", clock)
     cookie = f'{COOKIE}="{passes.issue("zoë å;=", MINE)}"'
     assert passes.holder(f"a=b; {cookie}; c=d", MINE) == "zoë å;="

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+from clocks import Clock
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -196,13 +197,6 @@ def test_giving_back_lets_another_have_it(pooled: DaskLimits, first: int, second
 
 
 # The book
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_a_promise_counts_until_the_scheduler_asks_or_a_minute_is_over() -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
+from clocks import Clock
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -12,14 +11,6 @@ from panneuro_hub.dask.views import Views, named, parted, without_names
 
 NAMES = st.from_regex(r"[A-Za-z0-9_-]{43}", fullmatch=True)
 BELOW = st.text().map(lambda text: "/" + text)
-
-
-@dataclass
-class Clock:
-    now: float = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_a_view_is_of_one_cluster_and_one_person() -> None:
