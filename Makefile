@@ -2,16 +2,18 @@
 #   make demo         everything on this machine; Ctrl-C stops it
 #   make demo-check   the demo does its whole main job by itself
 #   make test         all tests
-#   make check        style, types, rooms
-#   make clean        remove the environment and the demo's files
+#   make check        style, types, rooms, and that the locked packages fit together
+#   make lock         renew all locks of Python packages, those of the images included
+#   make clean        remove the environments and the demo's files
 
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { echo $$python; break; }; done)
 VENV ?= .venv
 BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo demo-check test check clean
+.PHONY: demo demo-check test check lock clean
 .DEFAULT_GOAL = demo
 
 demo: $(VENV)/.has-demo
@@ -29,10 +31,16 @@ check: $(VENV)/.has-test
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pip check --disable-pip-version-check
 
-# Installed once, and again when what it needs has changed.
-$(VENV)/.has-%: setup.cfg pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+lock:
+	requirements/lock
+
+# Installed once, and again when the lock has changed. The lock names every package and its hashes,
+# so pip has no versions to search for.
+$(VENV)/.has-%: requirements/%.txt setup.cfg pyproject.toml | $(BIN)/python
+	$(PIP) --no-deps --require-hashes --requirement $<
+	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(BIN)/python:
