@@ -25,7 +25,7 @@ c.KubeBackend.api_url = c.KubeController.api_url = "http://dask-gateway:8000/api
 
 # Browsers come to dashboards through the gateway, which asks who they are: the routes that the
 # controller makes straight to schedulers let nobody pass (deploy/kustomize/dask/routes.yaml).
-c.KubeController.proxy_prefix = c.ClusterMixin.prefix = "/services/dask-gateway"
+c.KubeController.proxy_prefix = c.ClusterMixin.prefix
 c.KubeController.proxy_web_middlewares = [{"name": "dask-nobody"}]
 
 for name, traits in read_settings(

@@ -14,10 +14,9 @@ from jupyterhub.roles import get_default_roles
 from panneuro_hub.current import load
 from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.service import private
+from panneuro_hub.wire.addresses import GATEWAY, SERVICE
 
-SERVICE = "panneuro"
 SERVICE_PORT = 10143
-GATEWAY = "dask-gateway"
 _SERVICE_ROLE = {
     "name": "panneuro-service",
     "description": "Read who is in which team, and which sessions run; say who is at work",
@@ -61,8 +60,8 @@ def configure(
         The collaboration file; by default the one that the environment variable
         ``PANNEURO_COLLABORATION`` names, or else ``collaboration.yaml``.
     service_url : str, optional
-        Where the service listens, as the hub and sessions reach it; by default
-        port 10143 of this machine's loopback.
+        Where the service listens, as the hub and sessions reach it, without a path; by
+        default port 10143 of this machine's loopback.
     service_token : str, optional
         The service's API token, for a service that the hub does not start itself: a
         Kubernetes Deployment, for one. By default the environment variable
@@ -76,9 +75,9 @@ def configure(
     renew_after_seconds : int, optional
         Hand out a credential again for so long; by default a third of its lifetime.
     dask_gateway_url : str, optional
-        Where a Dask gateway listens, as the hub and sessions reach it; by default the
-        environment variable ``PANNEURO_DASK_GATEWAY_URL``. Where there is none, the hub
-        has no gateway.
+        Where a Dask gateway listens, as the hub and sessions reach it, without a path; by
+        default the environment variable ``PANNEURO_DASK_GATEWAY_URL``. Where there is none,
+        the hub has no gateway.
     dask_gateway_token : str, optional
         The gateway's API token, for one that the hub does not start itself; by default
         the environment variable ``PANNEURO_DASK_GATEWAY_TOKEN``.
@@ -100,7 +99,7 @@ def configure(
     path = str(Path(chosen).resolve())
     load(path)
     url = service_url or f"http://127.0.0.1:{SERVICE_PORT}"
-    _spawner(c, path, f"{url}/services/{SERVICE}")
+    _spawner(c, path, url)
     _authenticator(c, path)
     gateway_url = dask_gateway_url or os.environ.get("PANNEURO_DASK_GATEWAY_URL")
     if gateway_url:
@@ -118,11 +117,11 @@ def configure(
     _service(c, {"url": url, "command": command, "environment": environment})
 
 
-def _spawner(c: Any, path: str, service_url: str) -> None:
+def _spawner(c: Any, path: str, service_address: str) -> None:
     if "spawner_class" not in c.JupyterHub:
         c.JupyterHub.spawner_class = "panneuro"
     c.SessionMixin.collaboration_file = path
-    c.SessionMixin.service_url = service_url
+    c.SessionMixin.service_address = service_address
 
 
 def _authenticator(c: Any, path: str) -> None:
@@ -166,7 +165,7 @@ def _gateway(
     # A server's token may do what is listed in its role and no more; its owner must be allowed too.
     _let_use(c, GATEWAY, "user")
     _let_use(c, GATEWAY, "server")
-    c.SessionMixin.gateway_url = f"{url.rstrip('/')}/services/{GATEWAY}"
+    c.SessionMixin.gateway_address = url
     proxy_address = proxy_address or os.environ.get("PANNEURO_DASK_PROXY_ADDRESS")
     if proxy_address:
         c.SessionMixin.gateway_proxy_address = proxy_address

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from panneuro_hub.current import load
+from panneuro_hub.wire.addresses import GATEWAY, SERVICE
+from panneuro_hub.wire.addresses import service_url as service_url_of
 
 _BACKENDS = {
     "kubernetes": "panneuro_hub.dask.kube.PanNeuroKubeBackend",
     "local": "panneuro_hub.dask.local.PanNeuroLocalBackend",
 }
 _THEIR_AUTHENTICATOR = "dask_gateway_server.auth.JupyterHubAuthenticator"
-_SERVICE_URL = "http://127.0.0.1:10143/services/panneuro"
+_SERVICE_URL = service_url_of("http://127.0.0.1:10143", "/", SERVICE)
 
 
 def configure(
@@ -26,8 +28,9 @@ def configure(
     """Make a dask-gateway-server configuration start clusters in projects.
 
     What the configuration sets besides stays as it is: sizes of schedulers, further pod
-    config, addresses. The gateway's token is in ``JUPYTERHUB_API_TOKEN``, as for every
-    service of a hub.
+    config, addresses. The gateway's token is in ``JUPYTERHUB_API_TOKEN``, and the path
+    below which the hub leads to it in ``JUPYTERHUB_SERVICE_PREFIX``, as for every service
+    of a hub.
 
     Parameters
     ----------
@@ -39,7 +42,8 @@ def configure(
         ``PANNEURO_COLLABORATION`` names, or else ``collaboration.yaml``.
     service_url : str, optional
         The PanNeuro service, as the gateway and clusters reach it; by default the
-        environment variable ``PANNEURO_SERVICE_URL``, or else port 10143 of loopback.
+        environment variable ``PANNEURO_SERVICE_URL``, or else port 10143 of loopback. Where
+        the hub has a base URL, this address has it too.
     backend : {"kubernetes", "local"}
         Where clusters run; ``local`` keeps nobody from another's files.
 
@@ -54,6 +58,9 @@ def configure(
     c.DaskGateway.backend_class = _BACKENDS[backend]
     if c.DaskGateway.get("authenticator_class", _THEIR_AUTHENTICATOR) == _THEIR_AUTHENTICATOR:
         c.DaskGateway.authenticator_class = "panneuro_hub.dask.routes.HubAuthenticator"
+    # The hub says below which path it leads browsers and clients here.
+    prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX") or service_url_of("", "/", GATEWAY)
+    c.ClusterMixin.prefix = c.Proxy.prefix = prefix.rstrip("/")
     c.ClusterMixin.collaboration_file = path
     c.ClusterMixin.service_url = (
         service_url or os.environ.get("PANNEURO_SERVICE_URL") or _SERVICE_URL

@@ -51,10 +51,6 @@ class PanNeuroLocalBackend(ClusterMixin, UnsafeLocalBackend):
     def _cluster_config_class_default(self) -> type[LocalConfig]:
         return LocalConfig
 
-    @default("prefix")
-    def _prefix_default(self) -> str:
-        return str(self.proxy.prefix)
-
     # -- what ClusterMixin asks for --------------------------------------------------------
 
     def known_clusters(self) -> Iterator[Cluster]:

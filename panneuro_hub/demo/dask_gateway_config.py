@@ -12,7 +12,6 @@ configure(c, demo.collaboration, service_url=demo.service_url, backend="local")
 
 c.DaskGateway.address = f"127.0.0.1:{demo.api_port}"
 c.Proxy.address = f"127.0.0.1:{demo.port}"
-c.Proxy.prefix = "/services/dask-gateway"
 c.PanNeuroLocalBackend.clusters_directory = f"{demo.folder}/clusters"
 # Often, so that what runs is seen soon; a busy laptop may be silent for a while all the same.
 c.PanNeuroLocalBackend.cluster_heartbeat_period = 3

@@ -68,12 +68,13 @@ class Visitor:
     session : ClientSession
         With a cookie jar of its own.
     hub_url : str
-        The hub as a browser sees it, without a slash at the end.
+        The hub as a browser sees it, with its base URL, without a slash at the end.
     """
 
     def __init__(self, session: aiohttp.ClientSession, hub_url: str) -> None:
         self._session = session
         self._hub = URL(hub_url)
+        self._base = self._hub.raw_path.rstrip("/")
         self.name = ""
 
     @property
@@ -84,8 +85,14 @@ class Visitor:
     # -- pages and requests -------------------------------------------------------------
 
     def url(self, path: str) -> URL:
-        """`path` of this hub, or an absolute address as it is."""
-        return self._hub.join(URL(path, encoded=True))
+        """Return the address of `path`, which is below the hub's base URL.
+
+        An absolute address stays as it is.
+        """
+        return self._hub.join(URL(self._base + path if path[:1] == "/" else path, encoded=True))
+
+    def _leads_below(self, page: Page, path: str) -> bool:
+        return page.url.raw_path.startswith(self._base + path)
 
     async def open(self, path: str | URL) -> Page:
         """Open a page, following redirects."""
@@ -195,7 +202,7 @@ class Visitor:
             If there is none: a server is running, or nothing may be started.
         """
         page = (await self.open("/hub/spawn")).require_ok("open the start page")
-        if not page.url.path.startswith("/hub/spawn"):
+        if not self._leads_below(page, "/hub/spawn"):
             raise DemoError(f"expected the start page, but came to {page.url.path}")
         return page
 
@@ -220,7 +227,7 @@ class Visitor:
         page = await self.spawn_page()
         pending = await self.send(page, form_for(page.body, choices), choices)
         pending.require_ok("start the server")
-        if pending.url.path.startswith("/hub/spawn/"):  # the form again, with an error on it
+        if self._leads_below(pending, "/hub/spawn/"):  # the form again, with an error on it
             raise DemoError(f"the hub did not start the server: {pending.text[:_SHOWN]}")
         async with aclosing(self.progress()) as events:
             return await _until_ready(events)
@@ -247,7 +254,7 @@ class Visitor:
         """
         page = (await self.open(f"/user/{_quoted(self.name)}/lab")).require_ok("open the server")
         path = f"/user/{_quoted(self.name)}/"
-        if not page.url.raw_path.startswith(path):
+        if not self._leads_below(page, path):
             raise DemoError(f"expected the server at {path}, but came to {page.url.path}")
         return path
 

@@ -26,6 +26,7 @@ from panneuro_hub.hub.choice import Choice, choose, read_form, read_next
 from panneuro_hub.hub.form import render_form
 from panneuro_hub.hub.session import decisions
 from panneuro_hub.wire import Ticket
+from panneuro_hub.wire.addresses import GATEWAY, SERVICE, service_url
 from panneuro_hub.wire.keys import FOREIGN_KEYS
 from panneuro_hub.wire.state import MORE_KEY, STATE_KEY, Session
 
@@ -59,18 +60,25 @@ class SessionMixin(Spawner):
     collaboration_file = Unicode(
         config=True, help="Path of the collaboration file; set by panneuro_hub.configure."
     )
-    service_url = Unicode(
-        config=True, help="URL of the PanNeuro service, as a session's agent reaches it."
-    )
-    gateway_url = Unicode(
+    service_address = Unicode(
         config=True,
-        help="URL of the Dask gateway, as sessions reach it; without one there are no clusters.",
+        help="""
+        Where the PanNeuro service listens, such as http://panneuro:10143, as a session's
+        agent reaches it. The hub adds the path of the service, below its own base URL.
+        """,
+    )
+    gateway_address = Unicode(
+        config=True,
+        help="""
+        Where the Dask gateway listens, such as http://dask-proxy:8000, as sessions reach it;
+        without one there are no clusters. The hub adds the path, as for service_address.
+        """,
     )
     gateway_proxy_address = Unicode(
         config=True,
         help="""
         Where sessions' connections to schedulers go, such as gateway://host:8786; by
-        default the host and port of gateway_url.
+        default the host and port of gateway_address.
         """,
     )
     gateway_public_url = Unicode(
@@ -190,6 +198,15 @@ class SessionMixin(Spawner):
             raise AccessDenied("there is no session, and so no store")
         return collaboration.stores[collaboration.projects[self.session.project].store]
 
+    @property
+    def service_url(self) -> str:
+        """URL of the PanNeuro service, as a session's agent reaches it."""
+        return self._url_of(self.service_address, SERVICE)
+
+    def _url_of(self, address: str, service: str) -> str:
+        # Asked for at each start: a configuration may set the base URL after `configure`.
+        return service_url(address, self.hub.base_url.removesuffix("hub/"), service)
+
     def get_env(self) -> dict[str, Any]:
         """The server's environment: ours comes last, and no keys of anybody's are in it."""
         env: dict[str, Any] = super().get_env()
@@ -199,14 +216,14 @@ class SessionMixin(Spawner):
         if self.session is not None:
             env |= environment(self.store(), self.session.project, self.service_url)
             env |= choice_environment(self.session.profile, self.session.image)
-            if self.gateway_url:
+            if self.gateway_address:
                 env |= self._gateway_environment(env["JUPYTERHUB_BASE_URL"])
         return env
 
     def _gateway_environment(self, base_url: str) -> dict[str, str]:
         return gateway_environment(
-            self.gateway_url,
-            self.gateway_public_url or f"{base_url}services/dask-gateway",
+            self._url_of(self.gateway_address, GATEWAY),
+            self.gateway_public_url or service_url("", base_url, GATEWAY),
             self.gateway_proxy_address or None,
         )
 

@@ -19,7 +19,6 @@ from people import Answer, Person, ask, until
 from panneuro_hub.demo.processes import Child, Processes, answers, free_port
 
 NAME = "dask-gateway"
-PREFIX = f"/services/{NAME}"
 _HUB = """
 c.JupyterHub.services.append(
     {{"name": {name!r}, "api_token": {token!r}, "url": {url!r}, "oauth_no_confirm": True}}
@@ -31,7 +30,6 @@ from panneuro_hub.dask import configure
 configure(c, {collaboration!r}, service_url={service_url!r}, backend="local")
 c.DaskGateway.address = {address!r}
 c.Proxy.address = {proxy!r}
-c.Proxy.prefix = {prefix!r}
 c.PanNeuroLocalBackend.db_url = {database!r}
 c.PanNeuroLocalBackend.stop_clusters_on_shutdown = False
 c.PanNeuroLocalBackend.clusters_directory = {clusters!r}
@@ -53,16 +51,20 @@ class DaskGateway:
     ground : Ground
     folder : Path
         Where it keeps its files; made.
+    base : str
+        The hub's base URL, without a ``/`` at the end.
     """
 
-    def __init__(self, ground: Ground, folder: Path) -> None:
+    def __init__(self, ground: Ground, folder: Path, base: str = "") -> None:
         folder.mkdir(mode=0o700)
         self.folder = folder
         self.token = secrets.token_hex(16)
         self.port = free_port()
         self.proxy_port = free_port(avoid=[self.port])
+        self.prefix = f"{base}/services/{NAME}"
         url = f"http://127.0.0.1:{self.proxy_port}"
-        self.hub = Hub(ground, folder / "hub", _HUB.format(name=NAME, token=self.token, url=url))
+        config = _HUB.format(name=NAME, token=self.token, url=url)
+        self.hub = Hub(ground, folder / "hub", config, base)
         self.config = folder / "dask_gateway_config.py"
         (folder / "clusters").mkdir(mode=0o700)
         self.config.write_text(
@@ -71,7 +73,6 @@ class DaskGateway:
                 service_url=self.hub.service_url,
                 address=f"127.0.0.1:{self.port}",
                 proxy=f"127.0.0.1:{self.proxy_port}",
-                prefix=PREFIX,
                 database=f"sqlite:///{folder}/gateway.sqlite",
                 clusters=str(folder / "clusters"),
             )
@@ -111,14 +112,15 @@ class DaskGateway:
                 "HOME": str(self.folder),
                 "LANG": "C.UTF-8",
                 "JUPYTERHUB_API_TOKEN": self.token,
-                "JUPYTERHUB_API_URL": f"http://127.0.0.1:{self.hub.settings.hub_port}/hub/api",
+                "JUPYTERHUB_API_URL": self._hub_api_url,
                 "JUPYTERHUB_SERVICE_NAME": NAME,
+                "JUPYTERHUB_SERVICE_PREFIX": f"{self.prefix}/",
                 "DASK_GATEWAY_ENCRYPT_KEYS": self._key,
             },
             folder=self.folder,
         )
         # Through its proxy, which learns where to lead a little later.
-        health = f"http://127.0.0.1:{self.proxy_port}{PREFIX}/api/health"
+        health = f"http://127.0.0.1:{self.proxy_port}{self.prefix}/api/health"
         self.child.wait_ready(answers(health), PATIENCE)
 
     def stop(self) -> None:
@@ -129,7 +131,11 @@ class DaskGateway:
     @property
     def url(self) -> str:
         """The gateway as people reach it: through the hub's proxy."""
-        return f"{self.hub.url}{PREFIX}"
+        return f"{self.hub.settings.hub_url}{self.prefix}"
+
+    @property
+    def _hub_api_url(self) -> str:
+        return f"http://127.0.0.1:{self.hub.settings.hub_port}{self.hub.base}/hub/api"
 
     @property
     def log(self) -> str:

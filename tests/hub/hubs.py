@@ -49,6 +49,10 @@ c.JupyterHub.load_roles.append({"name": "watcher", "services": ["watcher"], "sco
     "read:services", "delete:servers",
 ]})
 """
+_BELOW = """
+c.JupyterHub.bind_url = "{url}/"
+c.PanNeuroGenericOAuthenticator.oauth_callback_url = "{url}/hub/oauth_callback"
+"""
 _SMALL_SERVER = Path(__file__).with_name("small_server.py")
 _DEMO_CONFIG = Path(demo.__file__).with_name("jupyterhub_config.py")
 
@@ -119,9 +123,11 @@ class Hub:
         Where it keeps its files; made.
     config : str
         Lines of a JupyterHub config file, read after the demo's.
+    base : str
+        Its base URL, without a ``/`` at the end.
     """
 
-    def __init__(self, ground: Ground, folder: Path, config: str = "") -> None:
+    def __init__(self, ground: Ground, folder: Path, config: str = "", base: str = "") -> None:
         prepare_folder(folder)
         (folder / "tmp").mkdir(mode=0o700)
         self.ground = ground
@@ -130,6 +136,7 @@ class Hub:
             folder, ground.store, ground.provider.url, _ports(5), RENEW_AFTER
         )
         self.settings.write(folder / "settings.json")
+        self.base = base
         self.watcher_token = secrets.token_hex(16)
         self._config = folder / "jupyterhub_config.py"
         self._config.write_text(
@@ -146,6 +153,7 @@ class Hub:
                     f"c.Spawner.consecutive_failure_limit = {FAILURE_LIMIT}",
                     _WATCHER % self.watcher_token,
                     config,
+                    _BELOW.format(url=f"{self.settings.hub_url}{base}") if base else "",
                 ]
             )
         )
@@ -211,12 +219,12 @@ class Hub:
 
     @property
     def url(self) -> str:
-        return self.settings.hub_url
+        return f"{self.settings.hub_url}{self.base}"
 
     @property
     def service_url(self) -> str:
         """The service as sessions reach it."""
-        return f"http://127.0.0.1:{self.settings.service_port}/services/panneuro"
+        return f"http://127.0.0.1:{self.settings.service_port}{self.base}/services/panneuro"
 
     @property
     def log(self) -> str:

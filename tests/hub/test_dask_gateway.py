@@ -16,7 +16,7 @@ import aiohttp
 import cloudpickle
 import dask_gateway
 import pytest
-from gateways import PREFIX, DaskGateway, processes, session_of, sessions, token_of
+from gateways import DaskGateway, processes, session_of, sessions, token_of
 from hubs import PATIENCE, Ground
 from people import Person, ask, logged_in, show, until
 
@@ -470,7 +470,7 @@ async def test_a_dashboard_is_for_people_of_its_project(gateway: DaskGateway) ->
     async with person(gateway, "ada") as ada:
         name = await gateway.start_cluster(ada, project=PROJECT)
         await until(lambda: session_of(gateway, name), "the report")
-        path = f"{PREFIX}/clusters/{name}"
+        path = f"{gateway.prefix}/clusters/{name}"
         straight = f"http://127.0.0.1:{gateway.proxy_port}{path}"
         for url in (f"{gateway.hub.url}{path}", straight):
             for page in ("", "/", "/status", "/info/main/workers.html", "/json/counts.json"):

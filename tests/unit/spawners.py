@@ -18,7 +18,7 @@ def config_of(example_file: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     monkeypatch.setattr("kubespawner.spawner.shared_client", lambda *_: None)
     c = Config()
     c.SessionMixin.collaboration_file = str(example_file)
-    c.SessionMixin.service_url = "http://panneuro:10143/services/panneuro"
+    c.SessionMixin.service_address = "http://panneuro:10143"
     c.PanNeuroSpawner.agent_image = "panneuro/agent:test"
     c.KubeSpawner.namespace = "hub"
     c.KubeSpawner.cmd = ["jupyterhub-singleuser"]
@@ -46,10 +46,32 @@ class User:
         self.name = name
 
 
-def new_spawner(config: Config, **kwargs: Any) -> PanNeuroSpawner:
+class Hub:
+    """The hub's addresses.
+
+    Parameters
+    ----------
+    base_url : str
+        Of the whole JupyterHub.
+    """
+
+    public_host = "mock_public_host"
+    url = "mock_url"
+    api_url = "mock_api_url"
+
+    def __init__(self, base_url: str = "/") -> None:
+        self.base_url = f"{base_url}hub/"
+
+
+def new_spawner(config: Config, hub: Hub | None = None, **kwargs: Any) -> PanNeuroSpawner:
     """Ada's, with nothing decided yet."""
     spawner = PanNeuroSpawner(
-        config=config, _mock=True, user=User(), orm_spawner=OrmSpawner(), **kwargs
+        config=config,
+        _mock=True,
+        user=User(),
+        hub=hub or Hub(),
+        orm_spawner=OrmSpawner(),
+        **kwargs,
     )
     spawner.api_token = "the-api-token"
     spawner.oauth_client_id = "client"

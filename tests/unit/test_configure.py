@@ -21,7 +21,7 @@ def test_a_bare_configuration(example_file: Path) -> None:
     configure(c, example_file)
     assert c.JupyterHub.spawner_class == "panneuro"
     assert c.SessionMixin.collaboration_file == c.TeamsMixin.collaboration_file == str(example_file)
-    assert c.SessionMixin.service_url == "http://127.0.0.1:10143/services/panneuro"
+    assert c.SessionMixin.service_address == "http://127.0.0.1:10143"
     [service] = c.JupyterHub.services
     assert service["name"] == "panneuro"
     assert service["command"][:3] == [sys.executable, "-m", "panneuro_hub.service"]
@@ -94,7 +94,7 @@ def test_a_service_of_its_own_is_not_started(
     [service] = c.JupyterHub.services
     assert service["api_token"] == "t" * 32
     assert "command" not in service
-    assert c.SessionMixin.service_url == "http://panneuro:10143/services/panneuro"
+    assert c.SessionMixin.service_address == "http://panneuro:10143"
 
 
 def roles_of(c: Config) -> dict[str, list[str]]:
@@ -113,7 +113,7 @@ def test_a_gateway_of_its_own_is_known_to_the_hub(
     assert services["dask-gateway"]["url"] == "http://dask-proxy:8000/"
     assert services["dask-gateway"]["api_token"] == "t" * 32
     assert "command" not in services["dask-gateway"]
-    assert c.SessionMixin.gateway_url == "http://dask-proxy:8000/services/dask-gateway"
+    assert c.SessionMixin.gateway_address == "http://dask-proxy:8000/"
     assert c.SessionMixin.gateway_proxy_address == "gateway://dask-proxy:8786"
     use = "access:services!service=dask-gateway"
     assert roles_of(c)["user"] == ["self", use, "access:services!service=panneuro"]

@@ -20,7 +20,9 @@ def test_everything_from_one_call(example_file: Path) -> None:
             "backend_class": "panneuro_hub.dask.kube.PanNeuroKubeBackend",
             "authenticator_class": "panneuro_hub.dask.routes.HubAuthenticator",
         },
+        "Proxy": {"prefix": "/services/dask-gateway"},
         "ClusterMixin": {
+            "prefix": "/services/dask-gateway",
             "collaboration_file": str(example_file),
             "service_url": "http://panneuro:10143/services/panneuro",
         },

@@ -99,7 +99,7 @@ def test_the_service_is_not_started_by_the_hub(run: Run) -> None:
     assert service["url"] == f"http://panneuro:{port}"
     assert service["api_token"] == "service-token"
     assert "command" not in service
-    assert c.SessionMixin.service_url == f"http://panneuro:{port}/services/panneuro"
+    assert c.SessionMixin.service_address == f"http://panneuro:{port}"
 
 
 def test_sessions_outlive_the_hub_and_homes_their_owners(run: Run) -> None:

@@ -13,7 +13,7 @@ import pytest
 from jupyterhub.spawner import SpawnException
 from kubernetes_asyncio.client import ApiClient
 from kubespawner import KubeSpawner
-from spawners import config_of, new_spawner
+from spawners import Hub, config_of, new_spawner
 from traitlets.config import Config
 
 from panneuro_hub.attach import pods
@@ -105,14 +105,28 @@ async def test_what_the_admin_set_stays(config: Config) -> None:
     assert "AWS_ACCESS_KEY_ID" not in environment, "the platform's keys would win"
 
 
+async def test_addresses_are_below_the_hub_s_base_url(config: Config) -> None:
+    config.SessionMixin.gateway_address = "http://dask-proxy:8000"
+    pod = await manifest(new_spawner(config, Hub("/jhub/")))
+    notebook, agent = (
+        {entry["name"]: entry["value"] for entry in container["env"]}
+        for container in pod["spec"]["containers"]
+    )
+    service = "http://panneuro:10143/jhub/services/panneuro"
+    assert notebook["PANNEURO_SERVICE_URL"] == agent["PANNEURO_SERVICE_URL"] == service
+    gateway = "/jhub/services/dask-gateway"
+    assert notebook["DASK_GATEWAY__ADDRESS"] == f"http://dask-proxy:8000{gateway}"
+    assert notebook["DASK_GATEWAY__PUBLIC_ADDRESS"] == gateway
+
+
 async def test_a_session_is_told_where_the_gateway_is_if_there_is_one(config: Config) -> None:
     plain = await manifest(new_spawner(config))
     assert "DASK" not in json.dumps(plain)
-    config.SessionMixin.gateway_url = "http://dask-proxy:8000/services/dask-gateway"
+    config.SessionMixin.gateway_address = "http://dask-proxy:8000/"
     config.SessionMixin.gateway_proxy_address = "gateway://dask-proxy:8786"
     pod = await manifest(new_spawner(config))
     variables = {entry["name"]: entry["value"] for entry in pod["spec"]["containers"][0]["env"]}
-    assert variables["DASK_GATEWAY__ADDRESS"] == config.SessionMixin.gateway_url
+    assert variables["DASK_GATEWAY__ADDRESS"] == "http://dask-proxy:8000/services/dask-gateway"
     assert variables["DASK_GATEWAY__PROXY_ADDRESS"] == "gateway://dask-proxy:8786"
     assert variables["DASK_GATEWAY__PUBLIC_ADDRESS"].endswith("services/dask-gateway")
     assert (variables["PANNEURO_PROFILE"], variables["PANNEURO_IMAGE"]) == ("small", "neuro")
