@@ -2,8 +2,11 @@
 #   make demo         everything on this machine; Ctrl-C stops it
 #   make demo-check   the demo does its whole main job by itself
 #   make test         all tests
-#   make check        style, types, rooms, and that the locked packages fit together
+#   make quick        style, types, rooms, declared imports and the unit tests, in a minute or two
+#   make check        style, types, rooms, declared imports
+#   make unit         the unit tests
 #   make lock         renew all locks of Python packages, those of the images included
+#   make newest       try the newest versions of all packages, and report the result
 #   make clean        remove the environments and the demo's files
 
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -13,7 +16,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo demo-check test check lock clean
+.PHONY: demo demo-check test unit quick check lock newest clean
 .DEFAULT_GOAL = demo
 
 demo: $(VENV)/.has-demo
@@ -31,10 +34,19 @@ check: $(VENV)/.has-test
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	PYTHON=$(BIN)/python requirements/check
 	$(BIN)/python -m pip check --disable-pip-version-check
+
+unit: $(VENV)/.has-test
+	$(BIN)/python -m pytest --numprocesses 2 tests/unit
+
+quick: check unit
 
 lock:
 	requirements/lock
+
+newest:
+	requirements/newest
 
 # Installed once, and again when the lock has changed. The lock names every package and its hashes,
 # so pip has no versions to search for.
@@ -48,4 +60,4 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf $(VENV) .demo
+	rm -rf $(VENV) .venv-newest .demo

@@ -1,16 +1,16 @@
 """The grasshopper recording as Neurodata Without Borders.
 
-As NWB-Zarr where hdmf-zarr can write what current Zarr reads: from hdmf-zarr 0.14 on,
-which needs Python 3.12. Older ones need Zarr 2 and cannot be imported beside Zarr 3, so
-on Python 3.11 it is an NWB file on HDF5.
+The recording is NWB on Zarr where hdmf-zarr is installed, and NWB on HDF5 elsewhere.
+hdmf-zarr writes what current Zarr reads from version 0.14 on, which needs Python 3.12; the
+lock leaves it out, so that every Python has the same versions.
 """
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import warnings
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import obstore
 from numpy.typing import NDArray
 from obstore.store import ObjectStore
 
-HAS_NWB_ZARR = sys.version_info >= (3, 12)
+HAS_NWB_ZARR = find_spec("hdmf_zarr") is not None
 # NWB wants a time; the files do not say when, so it is the year of the publication.
 _WHEN = datetime(2006, 1, 1, tzinfo=UTC)
 
@@ -51,7 +51,7 @@ def write_nwb(
     Returns
     -------
     str
-        ``NAME.nwb.zarr`` or, on Python 3.11, ``NAME.nwb``.
+        ``NAME.nwb.zarr`` or, without hdmf-zarr, ``NAME.nwb``.
     """
     content = _nwb_file(stimulus, rate, spike_times, name)
     if subject:
