@@ -6,31 +6,16 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from jupyterhub.roles import get_default_roles
 
-from panneuro_hub.current import load
 from panneuro_hub.errors import PanNeuroError
+from panneuro_hub.hub.service_role import SERVICE_ROLE
 from panneuro_hub.service import private
 from panneuro_hub.wire.addresses import GATEWAY, SERVICE
 
 SERVICE_PORT = 10143
-_SERVICE_ROLE = {
-    "name": "panneuro-service",
-    "description": "Read who is in which team, and which sessions run; say who is at work",
-    "scopes": [
-        "read:users:name",
-        "read:users:groups",
-        # Whom of a team the hub knows: pages say who cannot read what a notebook uses.
-        "read:groups",
-        "read:servers",
-        "admin:server_state",
-        "users:activity",
-    ],
-    "services": [SERVICE],
-}
 
 
 def configure(
@@ -50,7 +35,12 @@ def configure(
     """Make a JupyterHub configuration a PanNeuro hub.
 
     What the configuration has set before stays as it is; services and roles are added
-    to. Whatever is set after wins, so add to the lists there rather than replace them.
+    to. Whatever is set after wins, so add to the lists there rather than replace them: the hub
+    reports at start what cannot work.
+
+    The collaboration file is read when the hub starts. If it is broken then, the last valid
+    version holds, which the hub keeps in its database; without one, the hub does not start,
+    and its log lists every error.
 
     Parameters
     ----------
@@ -90,14 +80,12 @@ def configure(
 
     Raises
     ------
-    CollaborationError
-        If the file is broken; the hub does not start, and the text lists every error.
     PanNeuroError
         If there is a gateway, and neither a token nor a command for it.
     """
     chosen = collaboration or os.environ.get("PANNEURO_COLLABORATION", "collaboration.yaml")
-    path = str(Path(chosen).resolve())
-    load(path)
+    # As it is named: a ConfigMap changes by moving a link, which a resolved path would not see.
+    path = os.path.abspath(chosen)
     url = service_url or f"http://127.0.0.1:{SERVICE_PORT}"
     _spawner(c, path, url)
     _authenticator(c, path)
@@ -144,7 +132,7 @@ def _ledger(url: str | None) -> dict[str, str]:
 def _service(c: Any, how: dict[str, Any]) -> None:
     _add_service(c, {"name": SERVICE, "oauth_no_confirm": True, "display": True, **how})
     _let_use(c, SERVICE, "user")
-    _load_role(c, _SERVICE_ROLE)
+    _load_role(c, SERVICE_ROLE)
 
 
 def _gateway(

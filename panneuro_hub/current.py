@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from panneuro_hub import collaboration as room
 from panneuro_hub.collaboration import Collaboration
-from panneuro_hub.errors import CollaborationError
+from panneuro_hub.errors import CollaborationError, PanNeuroError
 from panneuro_hub.policy import review
+from panneuro_hub.wire.credential import format_time
 
 LOOK_EVERY = 1.0  # seconds
+_NAME_LENGTH = 12  # hexadecimal digits, enough to tell one file's versions apart
 
 
 def load(path: str | os.PathLike[str]) -> Collaboration:
@@ -26,7 +32,59 @@ def load(path: str | os.PathLike[str]) -> Collaboration:
     CollaborationError
         With every problem found.
     """
-    return room.load(path, checks=[review])
+    return read(path)[1]
+
+
+def read(path: str | os.PathLike[str]) -> tuple[str, Collaboration]:
+    """Return a file's text and the collaboration that it describes; raises as `load`."""
+    text = room.read_text(path)
+    return text, _checked(text, os.fspath(path))
+
+
+@dataclass(frozen=True)
+class Version:
+    """One valid text of the collaboration file.
+
+    Parameters
+    ----------
+    text : str
+        The whole file.
+    since : datetime
+        Aware; when it came into force.
+    """
+
+    text: str = field(repr=False)
+    since: datetime
+
+    @property
+    def name(self) -> str:
+        """Twelve hexadecimal digits of the text's SHA-256, as ``sha256sum`` prints them."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:_NAME_LENGTH]
+
+    def __str__(self) -> str:
+        return f"version {self.name} of {self.since.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What is in force at one moment, and what is wrong with the file then.
+
+    Parameters
+    ----------
+    collaboration : Collaboration
+        The last valid one.
+    version : Version
+        Its text.
+    problem : CollaborationError or None
+        What is wrong with the file.
+    broken_since : datetime or None
+        Aware; when the file was first seen broken, or `None` while it is valid.
+    """
+
+    collaboration: Collaboration
+    version: Version
+    problem: CollaborationError | None = None
+    broken_since: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -59,8 +117,7 @@ class _State:
     second write within one tick of the file system's clock leaves no other mark.
     """
 
-    collaboration: Collaboration
-    problem: CollaborationError | None
+    snapshot: Snapshot
     print: _Print | None
     settled: bool
     looked: float
@@ -69,22 +126,27 @@ class _State:
 class Current:
     """The collaboration of a file, followed as the file changes; safe to use from any thread.
 
-    A broken file keeps the collaboration that was read before, and is told once in
-    the log, with every problem.
+    If the file is invalid, the last valid version stays in force, and the log gets every
+    problem once.
 
     Parameters
     ----------
     path : str or path-like
-        The collaboration file.
+        The collaboration file. Its links are followed at every look.
     log : logging.Logger, optional
         Where changes are told; by default the logger of this module.
     clock : callable
         Seconds that only grow, as `time.monotonic`.
+    stored : Version, optional
+        The last valid version of an earlier process. It is in force if the file is broken
+        from the first, after every check that a file has to pass.
+    now : callable
+        Gives the time, aware.
 
     Raises
     ------
     CollaborationError
-        If the file is broken from the first.
+        If the file is broken from the first, and no valid version is stored.
     """
 
     def __init__(
@@ -92,25 +154,41 @@ class Current:
         path: str | os.PathLike[str],
         log: logging.Logger | None = None,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        stored: Version | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._path = Path(path)
         self._log = log or logging.getLogger(__name__)
         self._clock = clock
+        self._now = now
         self._reading = threading.Lock()
         found = _Print.of(self._path)
-        self._state = _State(load(self._path), None, found, settled=False, looked=clock())
+        self._saved = stored.name if stored is not None else None
+        self._state = _State(self._first(stored), found, settled=False, looked=clock())
 
     @property
     def collaboration(self) -> Collaboration:
         """The last good one; at most a second, and the reading, older than the file."""
-        return self._look().collaboration
+        return self.look().collaboration
 
     @property
     def problem(self) -> CollaborationError | None:
         """What is wrong with the file now, or `None`."""
-        return self._look().problem
+        return self.look().problem
 
-    def _look(self) -> _State:
+    @property
+    def unsaved(self) -> Version | None:
+        """The version in force, if it is not yet where the next process finds it."""
+        version = self._state.snapshot.version
+        return None if version.name == self._saved else version
+
+    def mark_saved(self, version: Version) -> None:
+        """Take note that a version is where the next process finds it."""
+        self._saved = version.name
+
+    def look(self) -> Snapshot:
+        """Return what is in force now, after a look at the file if the last one is old."""
         # Who comes while another thread reads takes what there is and does not wait.
         if self._due() and self._reading.acquire(blocking=False):
             try:
@@ -118,7 +196,29 @@ class Current:
                     self._state = self._next(self._state)
             finally:
                 self._reading.release()
-        return self._state
+        return self._state.snapshot
+
+    def _first(self, stored: Version | None) -> Snapshot:
+        try:
+            text, collaboration = read(self._path)
+        except CollaborationError as problem:
+            return self._restored(stored, problem)
+        version = Version(text, self._now())
+        if stored is not None and stored.name == version.name:
+            version = stored
+        self._log.info("%s: %s is in force", self._path, version)
+        return Snapshot(collaboration, version)
+
+    def _restored(self, stored: Version | None, problem: CollaborationError) -> Snapshot:
+        """Return what an earlier process had in force: rights may be in it that are gone since."""
+        if stored is None:
+            raise problem
+        try:
+            collaboration = _checked(stored.text, "the last valid version")
+        except CollaborationError as error:
+            raise CollaborationError((*problem.problems, *error.problems)) from error
+        self._log_broken(stored, problem)
+        return Snapshot(collaboration, stored, problem, self._now())
 
     def _due(self) -> bool:
         return self._clock() - self._state.looked >= LOOK_EVERY
@@ -128,29 +228,102 @@ class Current:
         looked = self._clock()
         if found == state.print and state.settled:
             return replace(state, looked=looked)
-        collaboration, problem = state.collaboration, None
-        try:
-            collaboration = load(self._path)
-        except CollaborationError as error:
-            problem = error
+        snapshot = self._read_after(state.snapshot)
         if _Print.of(self._path) != found:
             # It changed while it was read, perhaps half written: read it at the next look.
             return replace(state, looked=looked, settled=False)
-        self._tell(state, collaboration, problem)
-        if collaboration == state.collaboration:
-            collaboration = state.collaboration  # what others keep for this object stays good
-        return _State(collaboration, problem, found, settled=found == state.print, looked=looked)
+        self._log_change(state.snapshot, snapshot)
+        return _State(snapshot, found, settled=found == state.print, looked=looked)
 
-    def _tell(
-        self, state: _State, collaboration: Collaboration, problem: CollaborationError | None
-    ) -> None:
-        if problem is not None:
-            if str(problem) != str(state.problem):
-                self._log.error(
-                    "the collaboration file is broken; what was read before stays in force:\n%s",
-                    problem,
-                )
-        elif state.problem is not None:
-            self._log.info("%s: the collaboration file is good again, and in force", self._path)
-        elif collaboration != state.collaboration:
-            self._log.info("%s: the collaboration has changed, and is in force", self._path)
+    def _read_after(self, before: Snapshot) -> Snapshot:
+        try:
+            text, collaboration = read(self._path)
+        except CollaborationError as problem:
+            return replace(before, problem=problem, broken_since=before.broken_since or self._now())
+        version = before.version
+        if text != version.text:
+            version = Version(text, self._now())
+        if collaboration == before.collaboration:
+            collaboration = before.collaboration  # what others keep for this object stays good
+        return Snapshot(collaboration, version)
+
+    def _log_change(self, before: Snapshot, after: Snapshot) -> None:
+        if after.problem is not None:
+            if str(after.problem) != str(before.problem):
+                self._log_broken(after.version, after.problem)
+        elif before.problem is not None:
+            self._log.info(
+                "%s: the collaboration file is good again; %s is in force",
+                self._path,
+                after.version,
+            )
+        elif after.collaboration != before.collaboration:
+            self._log.info(
+                "%s: the collaboration has changed; %s is in force", self._path, after.version
+            )
+
+    def _log_broken(self, version: Version, problem: CollaborationError) -> None:
+        self._log.error(
+            "the collaboration file is broken; %s stays in force:\n%s", version, problem
+        )
+
+
+async def follow(
+    current: Current,
+    save: Callable[[Version], Awaitable[None]] | None = None,
+    log: logging.Logger | None = None,
+) -> None:
+    """Look at the file every second until cancelled, whether or not anybody needs it.
+
+    Parameters
+    ----------
+    current : Current
+    save : callable, optional
+        Puts a version where the next process finds it, or raises a PanNeuroError; it is then
+        called again later.
+    log : logging.Logger, optional
+        Where failures are told, each once; by default the logger of this module.
+    """
+    log = log or logging.getLogger(__name__)
+    told = ""
+    while True:
+        failure = ""
+        try:
+            await asyncio.to_thread(current.look)  # a large file takes seconds to read
+            await _save(current, save)
+        except PanNeuroError as error:
+            failure = f"the valid version could not be kept for the next start: {error}"
+        except Exception as error:
+            failure = f"the look at the collaboration file failed ({type(error).__name__})"
+            log.exception(failure)  # and look again: the next one may find what this did not
+        if failure and failure != told:
+            log.warning(failure)
+        told = failure
+        await asyncio.sleep(LOOK_EVERY)
+
+
+async def _save(current: Current, save: Callable[[Version], Awaitable[None]] | None) -> None:
+    version = current.unsaved
+    if save is not None and version is not None:
+        await save(version)
+        current.mark_saved(version)
+
+
+def health(snapshot: Snapshot) -> dict[str, Any]:
+    """Return what a health page says of the collaboration, as JSON; it names no problem.
+
+    Health pages are public, and a problem can name teams and people.
+    """
+    broken = snapshot.broken_since
+    return {
+        "status": "ok" if snapshot.problem is None else "the collaboration file is broken",
+        "collaboration": snapshot.collaboration.name,
+        "version": snapshot.version.name,
+        "in_force_since": format_time(snapshot.version.since),
+        "problems": len(snapshot.problem.problems) if snapshot.problem else 0,
+        "broken_since": format_time(broken) if broken else None,
+    }
+
+
+def _checked(text: str, file: str) -> Collaboration:
+    return room.load_text(text, file, checks=[review])

@@ -86,3 +86,9 @@ class VendingError(PanNeuroError):
 
 class ServiceUnavailable(PanNeuroError):
     """A part that is needed for an answer (hub, ledger, service) is out of reach for now."""
+
+
+class SettingsError(PanNeuroError):
+    """Settings of the admin's own cannot work with ours; the text names each key."""
+
+    code = "settings"

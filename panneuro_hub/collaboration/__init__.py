@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from panneuro_hub.collaboration.loading import Check, load
+from panneuro_hub.collaboration.document import read_text
+from panneuro_hub.collaboration.loading import Check, load, load_text
 from panneuro_hub.collaboration.models import (
     EVERY_TEAM,
     Budget,
@@ -41,4 +42,6 @@ __all__ = [
     "Team",
     "WorkerProfile",
     "load",
+    "load_text",
+    "read_text",
 ]

@@ -92,8 +92,20 @@ def read(path: str | os.PathLike[str]) -> Document:
         If it cannot be read, is no YAML, is empty, or is no mapping.
     """
     file = os.fspath(path)
+    return parse(read_text(file), file)
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """Read a file's text; as `read`, without a look at what it says.
+
+    Raises
+    ------
+    CollaborationError
+        If it cannot be read, is too large, or is not UTF-8.
+    """
+    file = os.fspath(path)
     try:
-        return parse(_text(file), file)
+        return _text(file)
     except _Unreadable as trouble:
         problem = Problem(file, trouble.line, dotted(trouble.path), trouble.message)
         raise CollaborationError((problem,)) from trouble.__cause__

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from pydantic import ValidationError
 
-from panneuro_hub.collaboration.document import Document, read
+from panneuro_hub.collaboration.document import Document, parse, read
 from panneuro_hub.collaboration.models import Collaboration
 from panneuro_hub.collaboration.refusals import refusals
 from panneuro_hub.collaboration.rules import references, rules
@@ -39,6 +39,17 @@ def load(path: str | os.PathLike[str], checks: Sequence[Check] = ()) -> Collabor
         single values first, and once these are right, what spans several.
     """
     return examine(read(path), checks)
+
+
+def load_text(text: str, file: str, checks: Sequence[Check] = ()) -> Collaboration:
+    """Check the text of a collaboration file; as `load`, and `file` is the name for messages.
+
+    Raises
+    ------
+    CollaborationError
+        As `load`.
+    """
+    return examine(parse(text, file), checks)
 
 
 def examine(document: Document, checks: Sequence[Check] = ()) -> Collaboration:

@@ -21,8 +21,9 @@ from traitlets import Float, Integer, Unicode, default
 
 from panneuro_hub.access import ClusterChoice, DaskLimits, WorkerLimits, dask_limits
 from panneuro_hub.collaboration import Collaboration
-from panneuro_hub.current import Current
+from panneuro_hub.current import follow, health
 from panneuro_hub.dask import messages, pool
+from panneuro_hub.dask.following import open_current
 from panneuro_hub.dask.gate import Gate
 from panneuro_hub.dask.messages import Adapt
 from panneuro_hub.dask.options import CHOICE, cluster_options
@@ -175,8 +176,12 @@ class ClusterMixin(Backend):
                 "c.Backend.cluster_options is set: a cluster's options come from the collaboration "
                 "file, where each project has its worker profiles and images; take it out"
             )
-        self._current = Current(self.collaboration_file, log=self.log)
         self._service = Service(self.service_url, self.service_token)
+        try:
+            self._current = await open_current(self.collaboration_file, self._service, self.log)
+        except PanNeuroError as error:
+            self.log.critical("the gateway does not start:\n%s", error)
+            raise SystemExit(1) from error
         self._book = pool.Book()
         self._counting = asyncio.Lock()
         self._soon = asyncio.Event()
@@ -189,12 +194,14 @@ class ClusterMixin(Backend):
         self.log.addFilter(_NamesNoView())
         app.add_routes(self._gate.routes())
         self._reports = asyncio.ensure_future(self._report_loop())
+        self._following = asyncio.ensure_future(follow(self._current, log=self.log))
 
     async def cleanup(self) -> None:
         """Stop; sessions of clusters that stop with the gateway end, others go on."""
-        if hasattr(self, "_reports"):
-            self._reports.cancel()
-            await asyncio.gather(self._reports, return_exceptions=True)
+        if hasattr(self, "_following"):
+            for task in (self._reports, self._following):
+                task.cancel()
+            await asyncio.gather(self._reports, self._following, return_exceptions=True)
         await super().cleanup()
         if hasattr(self, "_gate"):
             await self._gate.close()
@@ -208,6 +215,10 @@ class ClusterMixin(Backend):
     def collaboration(self) -> Collaboration:
         """The collaboration as it is now."""
         return self._current.collaboration
+
+    def health(self) -> dict[str, Any]:
+        """Return what the gateway's health page says, as JSON."""
+        return health(self._current.look())
 
     # -- start and stop --------------------------------------------------------------------
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any, Literal
 
-from panneuro_hub.current import load
 from panneuro_hub.wire.addresses import GATEWAY, SERVICE
 from panneuro_hub.wire.addresses import service_url as service_url_of
 
@@ -47,14 +45,15 @@ def configure(
     backend : {"kubernetes", "local"}
         Where clusters run; ``local`` keeps nobody from another's files.
 
-    Raises
-    ------
-    CollaborationError
-        If the file is broken; the gateway does not start, and the text lists every error.
+    Notes
+    -----
+    The gateway reads the file when it starts. If it is broken then, the version that is in
+    force at the service holds; without one, the gateway does not start, and its log lists
+    every error. The controller does not need the file.
     """
     chosen = collaboration or os.environ.get("PANNEURO_COLLABORATION", "collaboration.yaml")
-    path = str(Path(chosen).resolve())
-    load(path)
+    # As it is named: a ConfigMap changes by moving a link, which a resolved path would not see.
+    path = os.path.abspath(chosen)
     c.DaskGateway.backend_class = _BACKENDS[backend]
     if c.DaskGateway.get("authenticator_class", _THEIR_AUTHENTICATOR) == _THEIR_AUTHENTICATOR:
         c.DaskGateway.authenticator_class = "panneuro_hub.dask.routes.HubAuthenticator"

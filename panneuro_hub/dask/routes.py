@@ -112,7 +112,13 @@ async def adapt(request: web.Request) -> web.StreamResponse:
     return web.json_response({"ok": words is None, "msg": words})
 
 
+async def report_health(request: web.Request) -> web.StreamResponse:
+    """``GET /api/health``: 200 while the gateway can work, with a broken file too."""
+    return web.json_response(request.app["backend"].health())
+
+
 _OURS: Mapping[tuple[str, str], Handler] = {
+    ("GET", "/api/health"): report_health,
     ("POST", "/api/v1/clusters/{cluster_name}/scale"): scale,
     ("POST", "/api/v1/clusters/{cluster_name}/adapt"): adapt,
 }

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import aiohttp
 
 from panneuro_hub.access import ClusterChoice
+from panneuro_hub.current import Version
 from panneuro_hub.errors import (
     AccessDenied,
     InvalidChoice,
@@ -19,6 +20,7 @@ from panneuro_hub.errors import (
 )
 from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.clusters import Running, Stop
+from panneuro_hub.wire.credential import parse_time
 
 _TIMEOUT = aiohttp.ClientTimeout(total=20)
 
@@ -36,6 +38,7 @@ class Service:
 
     def __init__(self, url: str, token: str) -> None:
         self._url = f"{url.rstrip('/')}/api/clusters"
+        self._version_url = f"{url.rstrip('/')}/api/collaboration"
         self._headers = {"Authorization": f"token {token}"}
         self._session: aiohttp.ClientSession | None = None
 
@@ -89,6 +92,23 @@ class Service:
             As `register`.
         """
         await self._ask("DELETE", f"{self._url}/{quote(session, safe='')}")
+
+    async def last_version(self) -> Version:
+        """Return the version of the collaboration that is in force at the service.
+
+        Raises
+        ------
+        AccessDenied, InvalidChoice, ServiceUnavailable
+            As `register`.
+        """
+        answer = await self._ask("GET", self._version_url)
+        try:
+            return Version(str(answer["text"]), parse_time(answer["since"]))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise ServiceUnavailable(
+                "the PanNeuro service did not send its collaboration; gateway and service must be "
+                "of one version"
+            ) from None
 
     async def close(self) -> None:
         """Let go of the connections."""

@@ -2,27 +2,78 @@
 
 from __future__ import annotations
 
-import functools
+import asyncio
 import logging
+from typing import Any
+
+from prometheus_client import REGISTRY, CollectorRegistry
+from sqlalchemy.exc import SQLAlchemyError
 
 from panneuro_hub.collaboration import Collaboration
-from panneuro_hub.current import Current
+from panneuro_hub.current import Current, Version, follow
+from panneuro_hub.current_metrics import CollaborationCollector
+from panneuro_hub.errors import ServiceUnavailable
+from panneuro_hub.version_store import VERSIONS, add_version, newest_version
 
 # A child of JupyterHub's own logger, so that what is said appears in the hub's log.
 _log = logging.getLogger("JupyterHub.panneuro")
-
-
-@functools.cache
-def _reader(path: str) -> Current:
-    return Current(path, log=_log)
+_readers: dict[str, Current] = {}
 
 
 def collaboration(path: str) -> Collaboration:
-    """The collaboration in the file at `path`, as it is now.
+    """Return the collaboration in the file at `path`, as it is now.
 
     Raises
     ------
     CollaborationError
         If it is broken when it is first read; later, the last good one holds.
     """
-    return _reader(path).collaboration
+    return reader(path).collaboration
+
+
+def reader(path: str) -> Current:
+    """Return the hub's one reader of the file at `path`; raises as `collaboration`."""
+    if path not in _readers:
+        _readers[path] = Current(path, log=_log)
+    return _readers[path]
+
+
+def follow_file(path: str, db: Any, registry: CollectorRegistry = REGISTRY) -> asyncio.Task[None]:
+    """Read the file for the hub that starts now, and look at it regularly from then on.
+
+    Parameters
+    ----------
+    path : str
+        The collaboration file.
+    db : sqlalchemy.orm.Session
+        The hub's own, which keeps the last valid version. It is used in the event loop's
+        thread only, as JupyterHub itself uses it.
+    registry : CollectorRegistry
+        What the hub's page of metrics shows.
+
+    Raises
+    ------
+    CollaborationError
+        If the file is broken, and the database has no valid version.
+    """
+    VERSIONS.create(db.connection(), checkfirst=True)
+    stored = newest_version(db.connection())
+    db.commit()
+    current = _readers[path] = Current(path, log=_log, stored=stored)
+    registry.register(CollaborationCollector(current))
+
+    async def save(version: Version) -> None:
+        _save(db, version)
+
+    return asyncio.get_running_loop().create_task(follow(current, save, _log))
+
+
+def _save(db: Any, version: Version) -> None:
+    try:
+        add_version(db.connection(), version)
+        db.commit()
+    except SQLAlchemyError as error:
+        db.rollback()
+        raise ServiceUnavailable(
+            f"the hub's database did not take it ({type(error).__name__})"
+        ) from error

@@ -31,6 +31,7 @@ from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.hub import live
 from panneuro_hub.hub.accounts import account_problem
+from panneuro_hub.hub.beginning import begin_hub, hub_routes
 from panneuro_hub.wire.credential import format_time, parse_time
 
 AUTH_STATE_KEY = "panneuro"
@@ -167,7 +168,8 @@ class TeamsMixin(OAuthenticator):
             lambda: self.confirm(self._at_work(app.users)), self.membership_interval * 1000
         )
         self._confirming.start()
-        return super().get_handlers(app)
+        self._following = begin_hub(app, self.collaboration_file)
+        return [*hub_routes(self.collaboration_file), *super().get_handlers(app)]
 
     def _at_work(self, users: UserDict) -> list[User]:
         return at_work(users, datetime.now(UTC) - timedelta(seconds=self.membership_active))

@@ -19,7 +19,7 @@ from tornado import web
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import PeriodicCallback
 
-from panneuro_hub.current import Current
+from panneuro_hub.current import Current, Version, follow
 from panneuro_hub.errors import PanNeuroError, ServiceUnavailable
 from panneuro_hub.service import (
     dashboard_handlers,
@@ -31,7 +31,12 @@ from panneuro_hub.service import (
 from panneuro_hub.service.clusters import Clusters
 from panneuro_hub.service.dashboards import Dashboards
 from panneuro_hub.service.database import Database
-from panneuro_hub.service.gateway import ClusterHandler, ClustersHandler, Gateways
+from panneuro_hub.service.gateway import (
+    ClusterHandler,
+    ClustersHandler,
+    CollaborationHandler,
+    Gateways,
+)
 from panneuro_hub.service.handlers import (
     AccessHandler,
     CallbackHandler,
@@ -50,6 +55,7 @@ from panneuro_hub.service.register import Register
 from panneuro_hub.service.shelves import Shelves
 from panneuro_hub.service.viewing import Viewing
 from panneuro_hub.vending import Vending
+from panneuro_hub.version_store import VERSIONS, add_version, newest_version
 
 _log = logging.getLogger("panneuro.service")
 _SWEEP_SECONDS = 600
@@ -152,6 +158,7 @@ def make_app(
             (rf"{prefix}/api/access", AccessHandler, given),
             (rf"{prefix}/api/clusters", ClustersHandler, asked),
             (rf"{prefix}/api/clusters/([^/]+)", ClusterHandler, asked),
+            (rf"{prefix}/api/collaboration", CollaborationHandler, asked),
             (rf"{prefix}/health", HealthHandler, given),
             (rf"{prefix}/?", PageHandler, given),
             (rf"{prefix}/oauth_callback", CallbackHandler),
@@ -187,10 +194,10 @@ def log_request(handler: web.RequestHandler) -> None:
 
 async def serve(hub: Hub, settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
-    current = Current(settings.collaboration, log=_log)
     async with AsyncExitStack() as stack:
         database = stack.enter_context(closing(Database(settings.ledger_url)))
         ledger, register = Ledger(database), Register(database)
+        current = await stack.enter_async_context(following(settings.collaboration, database))
         calls = StoreCalls()
         vending = Vending(calls.makers(), settings.reuse_for)
         stack.push_async_callback(vending.close)
@@ -219,6 +226,32 @@ async def listening(app: web.Application, hub: Hub) -> AsyncIterator[None]:
     finally:
         server.stop()
         await server.close_all_connections()
+
+
+@asynccontextmanager
+async def following(collaboration: Path, database: Database) -> AsyncIterator[Current]:
+    """Follow the collaboration file; the database keeps its last valid version.
+
+    Raises
+    ------
+    CollaborationError
+        If the file is broken, and the database has no valid version.
+    ServiceUnavailable
+        If the database cannot be used.
+    """
+    database.create(VERSIONS)
+    stored = await database.run(newest_version)
+    current = Current(collaboration, log=_log, stored=stored)
+
+    async def save(version: Version) -> None:
+        await database.run(lambda connection: add_version(connection, version))
+
+    task = asyncio.create_task(follow(current, save, _log))
+    try:
+        yield current
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 @contextmanager

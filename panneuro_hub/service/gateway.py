@@ -15,6 +15,7 @@ from panneuro_hub.service.clusters import Clusters, Wish
 from panneuro_hub.service.handlers import ApiHandler, in_words
 from panneuro_hub.service.kept import Kept
 from panneuro_hub.wire.clusters import Running
+from panneuro_hub.wire.credential import format_time
 
 _KEEP_SECONDS = 60.0
 _TIMEOUT_SECONDS = 10.0
@@ -133,6 +134,17 @@ class ClusterHandler(GatewayHandler):
             await self.clusters.end(gateway, session)
         self.set_status(204)
         self.finish()
+
+
+class CollaborationHandler(GatewayHandler):
+    """``GET /api/collaboration``: the version in force, for a gateway that finds a broken file."""
+
+    @in_words
+    async def get(self) -> None:
+        """Answer the text, and since when it has been in force here."""
+        await self.gateway()
+        version = self.clusters.issuer.current.look().version
+        self.finish({"text": version.text, "since": format_time(version.since)})
 
 
 def read_wish(body: bytes) -> Wish:

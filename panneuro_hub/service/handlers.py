@@ -14,6 +14,7 @@ from tornado import web
 
 from panneuro_hub.access import Access
 from panneuro_hub.collaboration import Collaboration
+from panneuro_hub.current import health
 from panneuro_hub.errors import (
     AccessDenied,
     InvalidChoice,
@@ -243,15 +244,7 @@ class HealthHandler(IssuerHandler, ApiHandler):
 
     def get(self) -> None:
         """Answer 200 as long as the service can work."""
-        collaboration = self.issuer.current.collaboration
-        problem = self.issuer.current.problem
-        self.finish(
-            {
-                "status": "ok" if problem is None else "the collaboration file is broken",
-                "collaboration": collaboration.name,
-                "problems": len(problem.problems) if problem else 0,
-            }
-        )
+        self.finish(health(self.issuer.current.look()))
 
 
 class CallbackHandler(HubOAuthCallbackHandler):

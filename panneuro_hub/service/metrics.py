@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from panneuro_hub.current_metrics import CollaborationCollector
 from panneuro_hub.service.issue import Issuer
 from panneuro_hub.service.ledger import Counted
 from panneuro_hub.service.register import Registered, Total
@@ -110,6 +111,7 @@ class Metrics:
         self._counted = await self._issuer.ledger.count(self._counted)
         projects = self._issuer.current.collaboration.projects
         registry = CollectorRegistry()
+        registry.register(CollaborationCollector(self._issuer.current))
         registry.register(_Now(families(projects, running, totals, self._counted.rows)))
         return generate_latest(registry) + generate_latest(self._calls.registry)
 

@@ -10,7 +10,7 @@ from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
 from panneuro_hub.configure import configure
-from panneuro_hub.errors import CollaborationError, PanNeuroError
+from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.service import private
 
 ROOT = Path(__file__).parent.parent.parent
@@ -145,16 +145,22 @@ def test_a_gateway_without_a_token_is_an_error_in_words(example_file: Path) -> N
         configure(Config(), example_file, dask_gateway_url="http://127.0.0.1:9")
 
 
-def test_a_broken_file_stops_it_with_every_error(tmp_path: Path, example_file: Path) -> None:
-    text = example_file.read_text().replace("reads: [shared-stimuli]", "reads: [no-such]")
-    broken = tmp_path / "broken.yaml"
-    broken.write_text(
-        text.replace("store: main\n    prefix: shared", "store: x\n    prefix: shared")
-    )
-    with pytest.raises(CollaborationError) as refused:
-        configure(Config(), broken)
-    assert len(refused.value.problems) == 2
-    assert f"{broken}:" in str(refused.value)
+def test_links_of_the_file_stay_links(tmp_path: Path, example_file: Path) -> None:
+    """A ConfigMap changes by moving a link: a resolved path would lead to what is deleted then."""
+    link = tmp_path / "collaboration.yaml"
+    link.symlink_to(example_file)
+    c = Config()
+    configure(c, link)
+    assert c.SessionMixin.collaboration_file == c.TeamsMixin.collaboration_file == str(link)
+    [service] = c.JupyterHub.services
+    assert str(link) in service["command"]
+
+
+def test_a_relative_file_is_one_for_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    c = Config()
+    configure(c, "etc/../collaboration.yaml")
+    assert c.SessionMixin.collaboration_file == "/collaboration.yaml"
 
 
 def test_the_root_configuration_loads(example_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import itertools
 import logging
 import os
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,8 +16,8 @@ from clocks import Clock
 
 from panneuro_hub import current
 from panneuro_hub.collaboration import Collaboration
-from panneuro_hub.current import Current, load
-from panneuro_hub.errors import CollaborationError
+from panneuro_hub.current import Current, Version, follow, health, read
+from panneuro_hub.errors import CollaborationError, ServiceUnavailable
 
 LOGGER = "panneuro_hub.current"
 
@@ -41,11 +44,11 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Every reading of a file from now on."""
     seen: list[Path] = []
 
-    def counted(path: Path) -> Collaboration:
+    def counted(path: Path) -> tuple[str, Collaboration]:
         seen.append(path)
-        return load(path)
+        return read(path)
 
-    monkeypatch.setattr(current, "load", counted)
+    monkeypatch.setattr(current, "read", counted)
     return seen
 
 
@@ -151,8 +154,8 @@ def test_a_config_map_is_followed(tmp_path: Path, text: str, clock: Clock) -> No
 def test_a_broken_file_keeps_the_old_one_and_is_told_once(
     file: Path, text: str, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, LOGGER)
     follower = Current(file, clock=clock)
+    caplog.set_level(logging.INFO, LOGGER)
     settle(follower, clock)
     before = follower.collaboration
     broken = text.replace("store: main", "store: mian")
@@ -190,8 +193,8 @@ def test_another_mistake_is_told_too(
 def test_a_file_that_goes_away_and_comes_back(
     file: Path, text: str, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, LOGGER)
     follower = Current(file, clock=clock)
+    caplog.set_level(logging.INFO, LOGGER)
     before = follower.collaboration
     file.unlink()
     for _ in range(3):
@@ -207,8 +210,8 @@ def test_a_file_that_goes_away_and_comes_back(
 def test_a_change_is_told_to_the_log_that_was_given(
     file: Path, text: str, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO)
     follower = Current(file, log=logging.getLogger("the.hub"), clock=clock)
+    caplog.set_level(logging.INFO)
     file.write_text(titled(text, "Mazes"), encoding="utf-8")
     for _ in range(3):
         clock.now += 1
@@ -243,15 +246,15 @@ def test_what_changes_while_it_is_read_is_not_used(
     before = follower.collaboration
     rest = text.splitlines(keepends=True)[-1]
 
-    def meanwhile(path: Path) -> Collaboration:
-        half = load(path)
+    def meanwhile(path: Path) -> tuple[str, Collaboration]:
+        half = read(path)
         with file.open("a", encoding="utf-8") as stream:
             stream.write(rest)
         monkeypatch.undo()
         return half
 
     file.write_text(text.removesuffix(rest), encoding="utf-8")
-    monkeypatch.setattr(current, "load", meanwhile)
+    monkeypatch.setattr(current, "read", meanwhile)
     clock.now += 1
     assert follower.collaboration is before
     clock.now += 1
@@ -266,12 +269,12 @@ def test_nobody_waits_for_a_reading(
     settle(follower, clock)
     begun, go_on = threading.Event(), threading.Event()
 
-    def slow(path: Path) -> Collaboration:
+    def slow(path: Path) -> tuple[str, Collaboration]:
         begun.set()
         assert go_on.wait(30)
-        return load(path)
+        return read(path)
 
-    monkeypatch.setattr(current, "load", slow)
+    monkeypatch.setattr(current, "read", slow)
     file.write_text(titled(text, "Mazes"), encoding="utf-8")
     clock.now += 1
     seen: list[str] = []
@@ -326,3 +329,215 @@ def test_many_threads_see_whole_states(file: Path, text: str) -> None:
     titles = {text for text in seen if not text.startswith("problem: ")}
     assert titles <= {"Navigation in virtual reality", "One", "Two", "Three"}
     assert title_of(follower.collaboration) == "Three"
+
+
+class Calendar:
+    """A time of day that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def calendar() -> Calendar:
+    return Calendar()
+
+
+def test_a_version_says_since_when_it_is_in_force(
+    file: Path, text: str, clock: Clock, calendar: Calendar, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, LOGGER)
+    follower = Current(file, clock=clock, now=calendar)
+    first = follower.look().version
+    assert (first.since, first.text) == (calendar.now, text)
+    assert first.name == hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+    calendar.now += timedelta(hours=1)
+    clock.now += 1
+    assert follower.look().version == first
+    file.write_text(titled(text, "Mazes"), encoding="utf-8")
+    clock.now += 1
+    second = follower.look().version
+    assert (second.since, second.name == first.name) == (calendar.now, False)
+    assert [str(version) in record.getMessage() for version, record in zip(
+        (first, second), caplog.records, strict=True
+    )] == [True, True]  # fmt: skip
+    assert "of 2026-11-23 10:00:00 UTC" in caplog.records[1].getMessage()
+
+
+def test_a_start_with_a_broken_file_takes_the_stored_version(
+    file: Path, text: str, clock: Clock, calendar: Calendar, caplog: pytest.LogCaptureFixture
+) -> None:
+    stored = Version(titled(text, "Mazes"), calendar.now - timedelta(days=3))
+    file.write_text(text.replace("store: main", "store: mian"), encoding="utf-8")
+    follower = Current(file, clock=clock, stored=stored, now=calendar)
+    assert title_of(follower.collaboration) == "Mazes"
+    snapshot = follower.look()
+    assert (snapshot.version, snapshot.broken_since) == (stored, calendar.now)
+    assert follower.unsaved is None
+    # An old version may give rights that the file has taken away since: it is named, with its age.
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert f"version {stored.name} of 2026-11-20 09:00:00 UTC stays in force" in record.getMessage()
+    assert "mian" in record.getMessage()
+
+    file.write_text(text, encoding="utf-8")
+    clock.now += 1
+    assert title_of(follower.collaboration) == "Navigation in virtual reality"
+    assert follower.problem is None
+    assert follower.unsaved == Version(text, calendar.now)
+
+
+def test_a_valid_file_wins_over_what_is_stored(file: Path, text: str, calendar: Calendar) -> None:
+    stored = Version(titled(text, "Mazes"), calendar.now - timedelta(days=3))
+    follower = Current(file, stored=stored, now=calendar)
+    assert title_of(follower.collaboration) == "Navigation in virtual reality"
+    assert follower.unsaved == Version(text, calendar.now)
+
+
+def test_the_stored_version_keeps_its_age_over_a_restart(
+    file: Path, text: str, calendar: Calendar
+) -> None:
+    stored = Version(text, calendar.now - timedelta(days=3))
+    follower = Current(file, stored=stored, now=calendar)
+    assert follower.look().version == stored
+    assert follower.unsaved is None
+
+
+def test_without_a_stored_version_a_broken_file_is_refused_with_every_problem(
+    file: Path, text: str
+) -> None:
+    file.write_text(text.replace("store: main", "store: mian"), encoding="utf-8")
+    with pytest.raises(CollaborationError) as refused:
+        Current(file, stored=None)
+    assert len(refused.value.problems) == text.count("store: main")
+
+
+@pytest.mark.parametrize(
+    "tampered",
+    [
+        "name: x\n",
+        "",
+        "a: !!python/object:os.system {}\n",
+        "[" * 10_000,
+        "x" * (2 << 20),
+    ],
+)
+def test_what_is_stored_is_checked_as_a_file_is(file: Path, tampered: str) -> None:
+    file.write_text("name: [\n", encoding="utf-8")
+    with pytest.raises(CollaborationError) as refused:
+        Current(file, stored=Version(tampered, datetime.now(UTC)))
+    first, *others = refused.value.problems
+    assert first.file == str(file)
+    assert others
+    assert {problem.file for problem in others} == {"the last valid version"}
+
+
+def test_a_stored_version_with_a_problem_of_policies_is_refused(file: Path, text: str) -> None:
+    frozen = ", ".join(f"human-intracranial/{'x' * 100}{n}/" for n in range(20))
+    stored = text.replace("human-intracranial/release-2026/", frozen)
+    file.write_text("name: [\n", encoding="utf-8")
+    with pytest.raises(CollaborationError, match="2048"):
+        Current(file, stored=Version(stored, datetime.now(UTC)))
+
+
+def test_health_says_what_is_in_force_and_no_name(
+    file: Path, text: str, clock: Clock, calendar: Calendar
+) -> None:
+    follower = Current(file, clock=clock, now=calendar)
+    name = follower.look().version.name
+    good = {
+        "status": "ok",
+        "collaboration": "learning-circuits",
+        "version": name,
+        "in_force_since": "2026-11-23T09:00:00Z",
+        "problems": 0,
+        "broken_since": None,
+    }
+    assert health(follower.look()) == good
+    calendar.now += timedelta(minutes=5)
+    clock.now += 1
+    file.write_text(text.replace("store: main", "store: mian"), encoding="utf-8")
+    broken = health(follower.look())
+    assert broken == {
+        **good,
+        "status": "the collaboration file is broken",
+        "problems": text.count("store: main"),
+        "broken_since": "2026-11-23T09:05:00Z",
+    }
+
+
+class Errors(logging.Handler):
+    """Tells a waiting test of the first error in a log, from whatever thread."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.told = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._loop.call_soon_threadsafe(self.told.set)
+
+
+def write(file: Path, text: str) -> None:
+    file.write_text(text, encoding="utf-8")
+
+
+async def test_the_file_is_looked_at_though_nobody_asks(
+    file: Path, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(current, "LOOK_EVERY", 0.01)
+    follower = Current(file)
+    saved: list[Version] = []
+    changed = asyncio.Event()
+
+    async def save(version: Version) -> None:
+        saved.append(version)
+        changed.set()
+
+    errors = Errors()
+    logging.getLogger(LOGGER).addHandler(errors)
+    task = asyncio.create_task(follow(follower, save))
+    try:
+        await asyncio.wait_for(changed.wait(), 30)
+        changed.clear()
+        write(file, titled(text, "Mazes"))
+        await asyncio.wait_for(changed.wait(), 30)
+        write(file, "name: [\n")
+        await asyncio.wait_for(errors.told.wait(), 30)
+    finally:
+        logging.getLogger(LOGGER).removeHandler(errors)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert [version.text for version in saved] == [text, titled(text, "Mazes")]
+    assert follower.unsaved is None
+
+
+async def test_a_version_that_could_not_be_kept_is_tried_again_and_told_once(
+    file: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(current, "LOOK_EVERY", 0.01)
+    follower = Current(file)
+    tries: list[Version] = []
+    done = asyncio.Event()
+
+    async def save(version: Version) -> None:
+        tries.append(version)
+        if len(tries) == 3:
+            raise RuntimeError("unforeseen")
+        if len(tries) < 5:
+            raise ServiceUnavailable("the database is away")
+        done.set()
+
+    task = asyncio.create_task(follow(follower, save))
+    try:
+        await asyncio.wait_for(done.wait(), 30)
+        assert not task.done()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    away = [record for record in caplog.records if "the database is away" in record.getMessage()]
+    assert len(away) == 2  # once before the unforeseen one, and once after it
+    assert follower.unsaved is None

@@ -9,7 +9,6 @@ from dask_gateway_server.app import DaskGateway
 from traitlets.config import Config
 
 from panneuro_hub.dask import configure
-from panneuro_hub.errors import CollaborationError
 
 
 def test_everything_from_one_call(example_file: Path) -> None:
@@ -61,8 +60,19 @@ def test_an_authenticator_of_the_admins_stays(example_file: Path) -> None:
         assert c.DaskGateway.authenticator_class == then
 
 
-def test_a_broken_file_stops_it(tmp_path: Path) -> None:
+def test_links_of_the_file_stay_links(tmp_path: Path, example_file: Path) -> None:
+    """A ConfigMap changes by moving a link: a resolved path would lead to what is deleted then."""
+    link = tmp_path / "collaboration.yaml"
+    link.symlink_to(example_file)
+    c = Config()
+    configure(c, link)
+    assert c.ClusterMixin.collaboration_file == str(link)
+
+
+def test_a_broken_file_does_not_stop_the_controller(tmp_path: Path) -> None:
+    """It reads this configuration too, and needs no collaboration; the gateway looks itself."""
     broken = tmp_path / "collaboration.yaml"
     broken.write_text("name: x\n")
-    with pytest.raises(CollaborationError, match="this key is missing"):
-        configure(Config(), broken)
+    c = Config()
+    configure(c, broken)
+    assert c.ClusterMixin.collaboration_file == str(broken)
