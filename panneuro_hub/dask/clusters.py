@@ -26,13 +26,14 @@ from panneuro_hub.dask import messages, pool
 from panneuro_hub.dask.following import open_current
 from panneuro_hub.dask.gate import Gate
 from panneuro_hub.dask.messages import Adapt
-from panneuro_hub.dask.options import CHOICE, cluster_options
+from panneuro_hub.dask.options import cluster_options
 from panneuro_hub.dask.routes import answer_plainly, one_line
 from panneuro_hub.dask.service import Service
+from panneuro_hub.dask.shape import CHOICE
 from panneuro_hub.dask.views import without_names
 from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.wire import Ticket
-from panneuro_hub.wire.clusters import Running
+from panneuro_hub.wire.clusters import Requester, Running
 from panneuro_hub.wire.state import Session
 
 # Much happens at once when many clusters adapt: one report tells it all.
@@ -219,6 +220,10 @@ class ClusterMixin(Backend):
     def health(self) -> dict[str, Any]:
         """Return what the gateway's health page says, as JSON."""
         return health(self._current.look())
+
+    async def find_requester(self, user: str, token: str, *, may_start_servers: bool) -> Requester:
+        """Ask the service who shows a token; see `panneuro_hub.dask.service.Service`."""
+        return await self._service.find_requester(user, token, may_start_servers=may_start_servers)
 
     # -- start and stop --------------------------------------------------------------------
 

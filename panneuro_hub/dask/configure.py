@@ -56,7 +56,7 @@ def configure(
     path = os.path.abspath(chosen)
     c.DaskGateway.backend_class = _BACKENDS[backend]
     if c.DaskGateway.get("authenticator_class", _THEIR_AUTHENTICATOR) == _THEIR_AUTHENTICATOR:
-        c.DaskGateway.authenticator_class = "panneuro_hub.dask.routes.HubAuthenticator"
+        c.DaskGateway.authenticator_class = "panneuro_hub.dask.authenticator.HubAuthenticator"
     # The hub says below which path it leads browsers and clients here.
     prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX") or service_url_of("", "/", GATEWAY)
     c.ClusterMixin.prefix = c.Proxy.prefix = prefix.rstrip("/")

@@ -1,6 +1,7 @@
 """The options of a cluster: project, worker profile, image and environment; pure but for the clock.
 
-What a person sends is untrusted. `cluster_options` offers what they may choose, and its
+A session's clusters are of the session's project, and of no other project of its person. What a
+person sends is untrusted. `cluster_options` offers what they may choose, and its
 handler decides again about what was chosen, with the reasons.
 """
 
@@ -11,7 +12,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from dask_gateway_server.models import User
 from dask_gateway_server.options import Field, Options
 
 from panneuro_hub.access import (
@@ -24,11 +24,10 @@ from panneuro_hub.access import (
 )
 from panneuro_hub.access.wording import listed, shorten
 from panneuro_hub.collaboration import Collaboration
-from panneuro_hub.errors import InvalidChoice
+from panneuro_hub.dask.session_user import SessionUser
+from panneuro_hub.dask.shape import CHOICE
+from panneuro_hub.errors import AccessDenied, InvalidChoice
 from panneuro_hub.wire.keys import FOREIGN_KEYS
-
-CHOICE = "panneuro"
-"""Where in a cluster's configuration it stands what it is; set by the gateway alone."""
 
 _LONGEST_NAME = 253
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -48,7 +47,7 @@ _WHOLE_SETTINGS = (
 def cluster_options(
     collaboration: Callable[[], Collaboration],
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> Callable[[User], Awaitable[Options]]:
+) -> Callable[[SessionUser], Awaitable[Options]]:
     """Make dask-gateway's ``Backend.cluster_options``.
 
     Parameters
@@ -65,15 +64,16 @@ def cluster_options(
         InvalidChoice for a choice that is not theirs to make, and says why.
     """
 
-    async def options(user: User) -> Options:
+    async def options(user: SessionUser) -> Options:
         current = collaboration()
-        accesses = decide_all(current, Person.of(user.name, user.groups), now())
-        return _Options(*_fields(current, accesses), handler=handler)
+        offered = _bounded(decide_all(current, _person(user), now()), user)
+        return _Options(*_fields(offered), handler=handler)
 
-    def handler(chosen: Mapping[str, Any], user: User) -> dict[str, Any]:
+    def handler(chosen: Mapping[str, Any], user: SessionUser) -> dict[str, Any]:
         current = collaboration()
-        accesses = decide_all(current, Person.of(user.name, user.groups), now())
-        choice = choose(current, accesses, chosen["project"], chosen["profile"], chosen["image"])
+        accesses = decide_all(current, _person(user), now())
+        project = _own_project(chosen["project"], user)
+        choice = choose(current, accesses, project, chosen["profile"], chosen["image"], user.image)
         return {
             CHOICE: {
                 "project": choice.project,
@@ -92,11 +92,17 @@ def choose(
     project: str,
     profile: str,
     image: str,
+    own_image: str | None = None,
 ) -> ClusterChoice:
     """Check what a cluster shall be; ``""`` is what the person left open.
 
-    Left open, the project is the only one that they have, and worker profile and image
-    are the first that the project offers.
+    Left open, the project is the only one that they have, the worker profile is the first that
+    the project offers, and the image is `own_image`, or else the first that the project offers.
+
+    Parameters
+    ----------
+    own_image : str, optional
+        What the session runs: with the same image, its Python is the workers' own.
 
     Raises
     ------
@@ -108,12 +114,35 @@ def choose(
     access = chosen_access(accesses, project)
     profiles = access.dask.worker_profiles if access.dask else ()
     images = [offer.name for offer in access.images]
+    if own_image in images:
+        images = [own_image]
     return cluster_choice(
         collaboration,
         access,
         profile or next(iter(profiles), ""),
         image or next(iter(images), None),
     )
+
+
+def _person(user: SessionUser) -> Person:
+    return Person.of(user.name, user.groups)
+
+
+def _bounded(accesses: Mapping[str, Access], user: SessionUser) -> dict[str, Access]:
+    """Leave out the projects that are not the session's."""
+    return {name: access for name, access in accesses.items() if user.project in (None, name)}
+
+
+def _own_project(chosen: str, user: SessionUser) -> str:
+    """Return the project of a cluster: a session's clusters are of its own."""
+    if user.project is None:
+        return chosen
+    if chosen not in ("", user.project):
+        raise AccessDenied(
+            f"this session works in {user.project}, and so do its clusters; for a cluster of "
+            f"{shorten(chosen)}, start a server in that project"
+        )
+    return user.project
 
 
 def environment(variables: Mapping[Any, Any]) -> dict[str, str]:
@@ -209,7 +238,7 @@ class _Options(Options):
         return dict(super().parse_options(request))
 
 
-def _fields(collaboration: Collaboration, accesses: Mapping[str, Access]) -> list[Field]:
+def _fields(accesses: Mapping[str, Access]) -> list[Field]:
     mine = [access for access in accesses.values() if access.level]
     profiles = [
         profile for access in mine if access.dask for profile in access.dask.worker_profiles

@@ -12,13 +12,12 @@ from typing import Any
 
 from aiohttp import web
 from dask_gateway_server import models
-from dask_gateway_server.auth import JupyterHubAuthenticator
 from dask_gateway_server.backends.base import PublicException
 from dask_gateway_server.routes import api_handler
 
 from panneuro_hub.access.wording import shorten
 from panneuro_hub.dask import messages
-from panneuro_hub.errors import PanNeuroError
+from panneuro_hub.errors import PanNeuroError, ServiceUnavailable
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _LONGEST_WORDS = 2000
@@ -43,6 +42,8 @@ async def answer_plainly(request: web.Request, handler: Handler) -> web.StreamRe
             raise
         status = 409 if answer.status >= 500 else answer.status
         return _refused(status, str(answer.reason))
+    except ServiceUnavailable as silence:
+        return _refused(409, str(silence))
     except (PublicException, PanNeuroError) as refusal:
         return _refused(422, str(refusal))
     except ConnectionResetError:
@@ -54,23 +55,6 @@ async def answer_plainly(request: web.Request, handler: Handler) -> web.StreamRe
             "the gateway could not do this now; try again, and if it stays so ask who runs this "
             f"hub, whose log has the reason ({type(error).__name__})",
         )
-
-
-class HubAuthenticator(JupyterHubAuthenticator):
-    """JupyterHub's tokens; one that the hub refuses is no error of the gateway."""
-
-    async def authenticate(self, request: web.Request) -> Any:
-        """Ask the hub who it is."""
-        try:
-            return await super().authenticate(request)
-        except web.HTTPInternalServerError as error:
-            raise web.HTTPUnprocessableEntity(
-                reason="the hub does not accept this token; log in again, or restart your server"
-            ) from error
-        except web.HTTPBadGateway as error:
-            raise web.HTTPConflict(
-                reason="the hub cannot say now whose token this is; try again soon"
-            ) from error
 
 
 async def _require_sense(request: web.Request) -> None:
@@ -117,8 +101,30 @@ async def report_health(request: web.Request) -> web.StreamResponse:
     return web.json_response(request.app["backend"].health())
 
 
+@api_handler(user_authenticated=True)  # type: ignore[untyped-decorator]
+async def list_clusters(request: web.Request) -> web.StreamResponse:
+    """``GET …/clusters/``: the person's clusters, of the session's project only."""
+    user = request["user"]
+    clusters = await request.app["backend"].list_clusters(
+        username=user.name, statuses=_read_statuses(request.query.get("status"))
+    )
+    shown = [cluster for cluster in clusters if user.has_permissions(cluster)]
+    return web.json_response({cluster.name: cluster.to_dict() for cluster in shown})
+
+
+def _read_statuses(text: str | None) -> list[models.ClusterStatus] | None:
+    if text is None:
+        return None
+    try:
+        return [models.ClusterStatus.from_name(name) for name in text.split(",")]
+    except ValueError:
+        known = ", ".join(status.name.lower() for status in models.ClusterStatus)
+        raise PublicException(f"status must be some of {known}, with commas between") from None
+
+
 _OURS: Mapping[tuple[str, str], Handler] = {
     ("GET", "/api/health"): report_health,
+    ("GET", "/api/v1/clusters/"): list_clusters,
     ("POST", "/api/v1/clusters/{cluster_name}/scale"): scale,
     ("POST", "/api/v1/clusters/{cluster_name}/adapt"): adapt,
 }

@@ -19,7 +19,8 @@ from panneuro_hub.errors import (
     TicketRefused,
 )
 from panneuro_hub.wire import Ticket
-from panneuro_hub.wire.clusters import Running, Stop
+from panneuro_hub.wire.api_token import api_token_digest
+from panneuro_hub.wire.clusters import Requester, Running, Stop
 from panneuro_hub.wire.credential import parse_time
 
 _TIMEOUT = aiohttp.ClientTimeout(total=20)
@@ -62,6 +63,45 @@ class Service:
             raise ServiceUnavailable(
                 "the PanNeuro service began a session and gave no ticket; gateway and service "
                 "must be of one version"
+            ) from None
+
+    async def find_requester(self, user: str, token: str, *, may_start_servers: bool) -> Requester:
+        """Return who shows an API token, and the project that it is good for.
+
+        Parameters
+        ----------
+        user : str
+            The token's person, as the hub names them.
+        token : str
+            Only its digest is sent.
+        may_start_servers : bool
+            Whether the hub lets the token start servers of its person.
+
+        Raises
+        ------
+        AccessDenied
+            If the token belongs to no session and is not a person's own either.
+        InvalidChoice, ServiceUnavailable
+            As `register`.
+        """
+        body = {
+            "user": user,
+            "token": api_token_digest(token),
+            "may_start_servers": may_start_servers,
+        }
+        answer = await self._ask("POST", f"{self._url}/requester", body)
+        try:
+            return Requester(
+                str(answer["user"]),
+                tuple(map(str, answer["teams"])),
+                # Without these keys nobody could tell a session's token from a person's own.
+                answer["project"],
+                answer["image"],
+            )
+        except (KeyError, TypeError):
+            raise ServiceUnavailable(
+                "the PanNeuro service did not say whose token this is; gateway and service must "
+                "be of one version"
             ) from None
 
     async def report(self, clusters: Iterable[Running]) -> list[Stop]:

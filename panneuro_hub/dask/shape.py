@@ -8,8 +8,10 @@ from typing import Any
 from panneuro_hub.access import dask_limits
 from panneuro_hub.attach.environment import environment
 from panneuro_hub.collaboration import Collaboration
-from panneuro_hub.dask.options import CHOICE
 from panneuro_hub.wire.state import Session
+
+CHOICE = "panneuro"
+"""Where in a cluster's configuration it stands what it is; set by the gateway alone."""
 
 STREAMS = "panneuro_hub.lab.streams"
 """What schedulers, workers and nannies preload, so that none loses a healthy connection."""

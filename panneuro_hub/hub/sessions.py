@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
+from jupyterhub import orm, scopes
 from jupyterhub.spawner import Spawner, SpawnException
 from traitlets import Unicode, default
 
@@ -24,6 +25,7 @@ from panneuro_hub.errors import AccessDenied, InvalidChoice
 from panneuro_hub.hub import live
 from panneuro_hub.hub.choice import Choice, choose, read_form, read_next
 from panneuro_hub.hub.form import render_form
+from panneuro_hub.hub.server_token import escape_scopes
 from panneuro_hub.hub.session import decisions
 from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.addresses import GATEWAY, SERVICE, service_url
@@ -166,8 +168,9 @@ class SessionMixin(Spawner):
                 reason="access",
                 status_code=403,
             )
+        self._require_narrow_token()
         self.ticket = Ticket.new(self.user.name, self.name)
-        self.session = self.session.with_ticket(self.ticket)
+        self.session = self.session.with_ticket(self.ticket).with_api_token(self.api_token)
         try:
             await self.keep_ticket(self.ticket)
             address = await super().start()
@@ -176,6 +179,23 @@ class SessionMixin(Spawner):
         finally:
             # Only the session itself knows its ticket from here on.
             self.ticket = None
+
+    def token_scopes(self) -> set[str]:
+        """Return what the server's own API token may do at the hub, expanded."""
+        token = orm.APIToken.find(self.user.db, self.api_token)
+        return set() if token is None else set(scopes.get_scopes_for(token))
+
+    def _require_narrow_token(self) -> None:
+        server = f"{self.user.name}/{self.name}"
+        escapes = escape_scopes(self.token_scopes(), server)
+        if escapes:
+            raise SpawnException(
+                f"this server's token could leave the project: it has {', '.join(escapes)}. An "
+                "admin must take these scopes out of c.Spawner.server_token_scopes, or out of "
+                "the role 'server' in c.JupyterHub.load_roles",
+                reason="access",
+                status_code=403,
+            )
 
     async def keep_ticket(self, ticket: Ticket) -> None:
         """Put the ticket where only the session's agent finds it."""

@@ -36,6 +36,7 @@ from panneuro_hub.service.gateway import (
     ClustersHandler,
     CollaborationHandler,
     Gateways,
+    RequesterHandler,
 )
 from panneuro_hub.service.handlers import (
     AccessHandler,
@@ -157,6 +158,7 @@ def make_app(
             (rf"{prefix}/api/session", SessionHandler, given),
             (rf"{prefix}/api/access", AccessHandler, given),
             (rf"{prefix}/api/clusters", ClustersHandler, asked),
+            (rf"{prefix}/api/clusters/requester", RequesterHandler, asked),
             (rf"{prefix}/api/clusters/([^/]+)", ClusterHandler, asked),
             (rf"{prefix}/api/collaboration", CollaborationHandler, asked),
             (rf"{prefix}/health", HealthHandler, given),

@@ -13,7 +13,7 @@ from panneuro_hub.errors import AccessDenied, ServiceUnavailable
 from panneuro_hub.service.issue import Issuer, Session
 from panneuro_hub.service.register import Registered
 from panneuro_hub.wire import Ticket
-from panneuro_hub.wire.clusters import Running, Stop
+from panneuro_hub.wire.clusters import Requester, Running, Stop
 
 _log = logging.getLogger("panneuro.service")
 
@@ -29,6 +29,25 @@ class Wish:
 
 
 @dataclass(frozen=True)
+class TokenLookup:
+    """An API token that somebody shows to a gateway, as the gateway and the hub see it.
+
+    Parameters
+    ----------
+    user : str
+        Its person, as the hub names them.
+    token : str
+        Its digest.
+    may_start_servers : bool
+        Whether the hub lets it start servers of its person.
+    """
+
+    user: str
+    token: str
+    may_start_servers: bool
+
+
+@dataclass(frozen=True)
 class Clusters:
     """What gateways may ask of the service; they say who asks them, and are believed.
 
@@ -38,6 +57,32 @@ class Clusters:
     """
 
     issuer: Issuer
+
+    async def requester(self, lookup: TokenLookup) -> Requester:
+        """Return who shows an API token to a gateway, and the project that it is good for.
+
+        A session's token is good for the session's own project, whatever its person may do
+        elsewhere. A token that may start servers is good for every project of its person.
+
+        Raises
+        ------
+        AccessDenied
+            If the hub does not know the person, or the token is neither of these.
+        ServiceUnavailable
+            If the hub does not answer.
+        """
+        member, session = await self.issuer.members.session_of_token(
+            lookup.user, lookup.token, recheck=not lookup.may_start_servers
+        )
+        if session is None and not lookup.may_start_servers:
+            raise AccessDenied(
+                "this token belongs to no running session. In a session, restart your server; "
+                "elsewhere, use a token from the hub's token page that may start servers"
+            )
+        teams = tuple(sorted(member.person.teams))
+        if session is None:
+            return Requester(member.person.name, teams)
+        return Requester(member.person.name, teams, session.project, session.image)
 
     async def begin(self, gateway: str, wish: Wish) -> Ticket:
         """Register a cluster; the ticket names its session.

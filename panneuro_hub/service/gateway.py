@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 
 from panneuro_hub.access.wording import listed
 from panneuro_hub.errors import AccessDenied, InvalidChoice, ServiceUnavailable
-from panneuro_hub.service.clusters import Clusters, Wish
+from panneuro_hub.service.clusters import Clusters, TokenLookup, Wish
 from panneuro_hub.service.handlers import ApiHandler, in_words
 from panneuro_hub.service.kept import Kept
 from panneuro_hub.wire.clusters import Running
@@ -24,6 +25,7 @@ _MOST_WORKERS = 1_000_000
 _MOST_CORES = 1_000_000.0
 _MOST_MEMORY = 2**60  # bytes
 _LONGEST = 255
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _SESSION = re.compile(r"[0-9a-f]{16}")
 _CLUSTER = re.compile(r"[A-Za-z0-9._-]{1,255}")
 _TOKEN = re.compile(r"token ([!-~]{8,512})")
@@ -123,6 +125,17 @@ class ClustersHandler(GatewayHandler):
         self.finish({"stop": [{"session": stop.session, "reason": stop.reason} for stop in stops]})
 
 
+class RequesterHandler(GatewayHandler):
+    """``/api/clusters/requester``: who shows an API token to the gateway (POST)."""
+
+    @in_words
+    async def post(self) -> None:
+        """Answer who they are, and the one project that the token is good for, if it is one."""
+        await self.gateway()
+        requester = await self.clusters.requester(read_lookup(self.request.body))
+        self.finish(asdict(requester))
+
+
 class ClusterHandler(GatewayHandler):
     """``/api/clusters/SESSION``: end one (DELETE)."""
 
@@ -163,6 +176,23 @@ def read_wish(body: bytes) -> Wish:
         profile=_text(document, "profile"),
         image=None if image is None else _text(document, "image"),
     )
+
+
+def read_lookup(body: bytes) -> TokenLookup:
+    """Read whose a token is to be: ``{"user", "token", "may_start_servers"}``.
+
+    Raises
+    ------
+    InvalidChoice
+        If it is not that; the text says which key and what would be right.
+    """
+    document = _object(_json(body), "the body")
+    digest, may_start = document.get("token"), document.get("may_start_servers")
+    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+        raise InvalidChoice("token must be a SHA-256 digest: 64 hexadecimal digits")
+    if not isinstance(may_start, bool):
+        raise InvalidChoice("may_start_servers must be true or false")
+    return TokenLookup(_text(document, "user"), digest, may_start)
 
 
 def read_report(body: bytes) -> list[Running]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import json
 import logging
 import time
@@ -50,6 +51,8 @@ class RunningSession:
         Digest of its ticket.
     image : str or None
         By the collaboration's name of it.
+    api_token : str
+        Digest of its server's API token; ``""`` where the hub has not kept it.
     """
 
     id: str
@@ -57,6 +60,7 @@ class RunningSession:
     server: str
     ticket: str
     image: str | None = None
+    api_token: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,14 @@ def read_member(document: Mapping[str, Any]) -> Member:
         if state and not server.get("stopped") and state.get("ticket"):
             session = Session.from_state(state)
             sessions.append(
-                RunningSession(session.id, session.project, name, session.ticket, session.image)
+                RunningSession(
+                    session.id,
+                    session.project,
+                    name,
+                    session.ticket,
+                    session.image,
+                    session.api_token,
+                )
             )
             more = more or state.get(MORE_KEY) is True
     person = Person.of(document["name"], document.get("groups") or ())
@@ -169,16 +180,57 @@ class Members:
         ServiceUnavailable
             If the hub does not answer.
         """
-        for within in (None, _RECHECK_SECONDS):
-            member = await self.member(ticket.user, within=within)
+
+        def is_of_ticket(session: RunningSession) -> bool:
+            return session.server == ticket.name and ticket.matches(session.ticket)
+
+        member, found = await self._find_session(ticket.user, is_of_ticket)
+        if member is None or found is None:
+            raise TicketRefused("the session of this ticket has ended; start a server from the hub")
+        return member, found
+
+    async def session_of_token(
+        self, name: str, digest: str, *, recheck: bool = True
+    ) -> tuple[Member, RunningSession | None]:
+        """Return a person, and the running session whose server has an API token.
+
+        Parameters
+        ----------
+        name : str
+            The person, as the hub names them.
+        digest : str
+            See `panneuro_hub.wire.api_token`.
+        recheck : bool
+            Ask the hub again where no session has the token: the session may have just begun.
+
+        Raises
+        ------
+        AccessDenied
+            If the hub does not know the person.
+        ServiceUnavailable
+            If the hub does not answer.
+        """
+
+        def has_token(session: RunningSession) -> bool:
+            return bool(session.api_token) and hmac.compare_digest(session.api_token, digest)
+
+        member, found = await self._find_session(name, has_token, recheck=recheck)
+        return member or await self.known(name), found
+
+    async def _find_session(
+        self, name: str, wanted: Callable[[RunningSession], bool], *, recheck: bool = True
+    ) -> tuple[Member | None, RunningSession | None]:
+        member = None
+        for within in (None, _RECHECK_SECONDS) if recheck else (None,):
+            member = await self.member(name, within=within)
             if member is None:
                 break
             for session in member.sessions:
-                if session.server == ticket.name and ticket.matches(session.ticket):
+                if wanted(session):
                     return member, session
-            if within is None:
-                await self._until_old(ticket.user, _RECHECK_SECONDS)
-        raise TicketRefused("the session of this ticket has ended; start a server from the hub")
+            if within is None and recheck:
+                await self._until_old(name, _RECHECK_SECONDS)
+        return member, None
 
     async def _until_old(self, name: str, age: float) -> None:
         """Wait until what is known of a person is `age` seconds old, and so will be read again."""

@@ -1,4 +1,4 @@
-"""What a Dask gateway tells the service of its clusters, and what it is told."""
+"""What a Dask gateway tells the service, and what the service answers."""
 
 from __future__ import annotations
 
@@ -22,3 +22,25 @@ class Stop:
 
     session: str
     reason: str
+
+
+@dataclass(frozen=True)
+class Requester:
+    """Who sends a request to a gateway, as the hub and the service know them.
+
+    Parameters
+    ----------
+    user : str
+    teams : tuple of str
+        The teams that the identity provider puts them in.
+    project : str or None
+        The project of the session whose token they show; `None` for a token of the person's
+        own, with which they may choose among their projects.
+    image : str or None
+        What that session runs, by the collaboration's name of it.
+    """
+
+    user: str
+    teams: tuple[str, ...]
+    project: str | None = None
+    image: str | None = None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from panneuro_hub.wire.api_token import api_token_digest
 from panneuro_hub.wire.ticket import Ticket
 
 STATE_KEY = "panneuro"
@@ -28,6 +29,8 @@ class Session:
     image : str or None
     ticket : str
         Digest of the session's ticket, ``""`` while there is none.
+    api_token : str
+        Digest of the API token that the hub gave the server, ``""`` while there is none.
     """
 
     id: str
@@ -35,6 +38,7 @@ class Session:
     profile: str
     image: str | None
     ticket: str = ""
+    api_token: str = ""
 
     @classmethod
     def begin(cls, project: str, profile: str, image: str | None) -> Session:
@@ -45,6 +49,10 @@ class Session:
         """The same session, knowing its ticket's digest."""
         return replace(self, ticket=ticket.digest)
 
+    def with_api_token(self, token: str) -> Session:
+        """Return the same session with the digest of its server's API token."""
+        return replace(self, api_token=api_token_digest(token))
+
     def to_state(self) -> dict[str, Any]:
         """What survives a restart of the hub."""
         return asdict(self)
@@ -52,4 +60,12 @@ class Session:
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Session:
         """Read what `to_state` wrote."""
-        return cls(state["id"], state["project"], state["profile"], state["image"], state["ticket"])
+        return cls(
+            state["id"],
+            state["project"],
+            state["profile"],
+            state["image"],
+            state["ticket"],
+            # Sessions that began before the hub kept it have none.
+            state.get("api_token", ""),
+        )

@@ -9,6 +9,7 @@ import sys
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -150,9 +151,15 @@ class DaskGateway:
 
     async def offers(self, person: Person, project: str) -> bool:
         """Whether a person may choose a project for a cluster."""
+        return project in await self.projects(person)
+
+    async def projects(self, person: Person) -> list[str]:
+        """The projects that a person, or a session of theirs, may choose for a cluster."""
         url = f"{self.url}/api/v1/options"
         answer = await ask("GET", url, authorization=f"jupyterhub {person.token}")
-        return project in str(answer.json)
+        assert answer.status == 200, answer
+        fields = {field["field"]: field["spec"] for field in answer.json["cluster_options"]}
+        return [name for name in fields["project"]["options"] if name]
 
     async def start_cluster(self, person: Person, **options: Any) -> str:
         """Start a cluster by REST, and wait until it runs; gives its name."""
@@ -187,6 +194,18 @@ class DaskGateway:
             asynchronous=True,
         ) as gateway:
             yield gateway
+
+
+@asynccontextmanager
+async def in_session(person: Person, project: str) -> AsyncIterator[Person]:
+    """A session of a person, who shows its server's own token; the server stops at the end."""
+    running = await person.start({"project": project})
+    token = running.environment()["JUPYTERHUB_API_TOKEN"]
+    assert token != person.token
+    try:
+        yield replace(person, token=token)
+    finally:
+        await person.stop()
 
 
 def session_of(gateway: DaskGateway, name: str) -> dict[str, Any]:

@@ -10,13 +10,21 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
 import cloudpickle
 import dask_gateway
 import pytest
-from gateways import DaskGateway, processes, session_of, sessions, token_of
+from gateways import (
+    DaskGateway,
+    in_session,
+    processes,
+    session_of,
+    sessions,
+    token_of,
+)
 from hubs import PATIENCE, Ground
 from people import Person, ask, logged_in, show, until
 
@@ -72,13 +80,22 @@ def in_a_worker() -> dict[str, Any]:
     bucket = "learning-circuits"
     client = boto3.client("s3")
     own = client.get_object(Bucket=bucket, Key="nhp-navigation/data.txt")["Body"].read()
-    try:
-        client.get_object(Bucket=bucket, Key="human-intracranial/data.txt")
-        other = "read"
-    except ClientError as refused:
-        other = refused.response["Error"]["Code"]
+
+    def read(operation: str, key: str) -> str:
+        try:
+            getattr(client, operation)(Bucket=bucket, Key=key)
+        except ClientError as refused:
+            return str(refused.response["Error"]["Code"])
+        return "done"
+
     variables = {name for name in os.environ if name.startswith(("PANNEURO_", "MINE"))}
-    return {"own": own.decode(), "other": other, "variables": sorted(variables)}
+    return {
+        "own": own.decode(),
+        "other": read("get_object", "human-intracranial/data.txt"),
+        # Of a project that Ada may write in, and the session only reads.
+        "neighbour": read("put_object", "shared-stimuli/new.txt"),
+        "variables": sorted(variables),
+    }
 
 
 async def test_a_cluster_of_a_project_computes_with_the_projects_data(
@@ -98,6 +115,7 @@ async def test_a_cluster_of_a_project_computes_with_the_projects_data(
         expected = {
             "own": "nhp-navigation/data.txt",
             "other": "AccessDenied",
+            "neighbour": "AccessDenied",
             "variables": [
                 *("MINE", "PANNEURO_PROJECT", "PANNEURO_SERVICE_URL", "PANNEURO_TICKET_FILE"),
             ],
@@ -123,6 +141,115 @@ async def test_a_cluster_of_a_project_computes_with_the_projects_data(
         files = [*gateway.folder.glob("gateway*"), *gateway.hub.files]
         for path in (path for path in files if path.is_file()):
             assert secret.encode() not in path.read_bytes(), path
+
+
+# Sessions
+
+
+async def test_a_session_s_token_opens_clusters_of_its_own_project_only(
+    gateway: DaskGateway,
+) -> None:
+    async with person(gateway, "ada") as ada:
+        neighbour = await gateway.start_cluster(ada, project="shared-stimuli")
+        async with in_session(ada, PROJECT) as session:
+            assert await gateway.projects(ada) == [PROJECT, "shared-stimuli"]
+            assert await gateway.projects(session) == [PROJECT]
+            assert (await gateway.api(session, "GET", "")).json == {}
+            await is_shut(gateway, session, neighbour)
+            for project in ("shared-stimuli", "human-intracranial"):
+                options = {"cluster_options": {"project": project}}
+                answer = await gateway.api(session, "POST", "", options)
+                assert (answer.status, "this session works in" in answer.text) == (422, True)
+
+            # As public notebooks write it; it computes with the session's data and no other.
+            async with plain_cluster(gateway, session) as cluster:
+                own = cluster.name
+                assert (await until(lambda: session_of(gateway, own), "the report"))[
+                    "project"
+                ] == PROJECT
+                async with await cluster.get_client() as workers:
+                    found = await workers.run_on_scheduler(in_a_worker)
+                assert found["own"] == "nhp-navigation/data.txt"
+                assert found["other"] == found["neighbour"] == "AccessDenied"
+                assert [*(await gateway.api(session, "GET", "")).json] == [own]
+                assert {*(await gateway.api(ada, "GET", "")).json} == {own, neighbour}
+                assert (await gateway.scale(session, own, 1)).status == 200
+
+                # A server that starts again in another project leaves its cluster behind.
+                await ada.stop()
+                answer = await gateway.api(session, "GET", own)
+                assert (answer.status, "does not accept this token" in answer.text) == (422, True)
+                async with in_session(ada, "shared-stimuli") as later:
+                    assert [*(await gateway.api(later, "GET", "")).json] == [neighbour]
+                    await is_shut(gateway, later, own)
+                    assert (await gateway.api(later, "GET", neighbour)).json["tls_key"]
+                assert await gateway.is_running(ada, own)
+
+
+async def is_shut(gateway: DaskGateway, session: Person, name: str) -> None:
+    """Nothing of a cluster is open to a session: every route of dask-gateway's."""
+    for method, path, body in (
+        ("GET", "", None),
+        ("GET", "?wait", None),
+        ("POST", "/scale", {"count": 1}),
+        ("POST", "/adapt", {"minimum": 0, "maximum": 1}),
+        ("DELETE", "", None),
+    ):
+        answer = await gateway.api(session, method, f"{name}{path}", body)
+        assert answer.status == 422, answer
+        assert "and this session works in" in answer.text
+    async with gateway.client(session) as client:
+        with pytest.raises(ValueError, match="and this session works in"):
+            await client.connect(name)
+    for root in (f"{gateway.url}/clusters", f"{gateway.hub.url}/services/panneuro/dashboards"):
+        for kind in ("token", "jupyterhub"):
+            answer = await ask("GET", f"{root}/{name}", authorization=f"{kind} {session.token}")
+            assert answer.status in (302, 401, 403), (root, answer)
+            assert "set-cookie" not in str(answer.headers).lower() or answer.status == 302
+            assert "bokeh" not in answer.text.lower()
+
+
+@asynccontextmanager
+async def plain_cluster(
+    gateway: DaskGateway, session: Person
+) -> AsyncIterator[dask_gateway.GatewayCluster]:
+    """dask-gateway's own ``GatewayCluster()``, without any option."""
+    async with dask_gateway.GatewayCluster(
+        address=gateway.url,
+        proxy_address=f"gateway://127.0.0.1:{gateway.proxy_port}",
+        auth=dask_gateway.JupyterHubAuth(api_token=session.token),
+        asynchronous=True,
+        shutdown_on_close=False,
+    ) as cluster:
+        yield cluster
+
+
+async def test_a_session_s_token_makes_no_way_out_of_its_project(gateway: DaskGateway) -> None:
+    async with person(gateway, "ada") as ada, in_session(ada, PROJECT) as session:
+        for method, path, body in (
+            ("POST", "/users/ada/tokens", {}),
+            ("POST", "/users/ada/tokens", {"scopes": ["access:services!service=dask-gateway"]}),
+            ("GET", "/users/ada/tokens", None),
+            ("POST", "/users/ada/servers/second", {"project": "shared-stimuli"}),
+            ("DELETE", "/users/ada/server", None),
+            ("PATCH", "/users/ada", {"admin": True}),
+        ):
+            given = () if body is None else (body,)
+            answer = await session.api(method, path, *given)
+            assert answer.status in (403, 404), (path, answer)
+        # The service's own pages and answers are for people, not for their servers.
+        answer = await ask(
+            "GET",
+            f"{gateway.hub.service_url}/api/access",
+            authorization=f"token {session.token}",
+        )
+        assert answer.status == 403
+        # A token of her own that may not start servers is worth no project either.
+        made = await ada.api(
+            "POST", "/users/ada/tokens", {"scopes": ["access:services!service=dask-gateway"]}
+        )
+        answer = await gateway.api(replace(ada, token=made.json["token"]), "GET", "")
+        assert (answer.status, "belongs to no running session" in answer.text) == (422, True)
 
 
 # What is refused

@@ -19,9 +19,12 @@ from panneuro_hub.wire.state import Session
 TOKEN = "token-of-the-service"
 
 
-def user(ticket: Ticket, *groups: str, project: str = "nhp-navigation") -> dict[str, Any]:
+def user(
+    ticket: Ticket, *groups: str, project: str = "nhp-navigation", api_token: str = "server-token"
+) -> dict[str, Any]:
     """A person with a running server, as the hub tells of them."""
-    state = Session("s1", project, "small", None, ticket.digest).to_state()
+    session = Session("s1", project, "small", "neuro", ticket.digest)
+    state = session.with_api_token(api_token).to_state()
     return {
         "kind": "user",
         "name": ticket.user,

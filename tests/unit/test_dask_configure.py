@@ -17,7 +17,7 @@ def test_everything_from_one_call(example_file: Path) -> None:
     assert c == {
         "DaskGateway": {
             "backend_class": "panneuro_hub.dask.kube.PanNeuroKubeBackend",
-            "authenticator_class": "panneuro_hub.dask.routes.HubAuthenticator",
+            "authenticator_class": "panneuro_hub.dask.authenticator.HubAuthenticator",
         },
         "Proxy": {"prefix": "/services/dask-gateway"},
         "ClusterMixin": {
@@ -51,7 +51,7 @@ def test_an_authenticator_of_the_admins_stays(example_file: Path) -> None:
         ("theirs.Authenticator", "theirs.Authenticator"),
         (
             "dask_gateway_server.auth.JupyterHubAuthenticator",
-            "panneuro_hub.dask.routes.HubAuthenticator",
+            "panneuro_hub.dask.authenticator.HubAuthenticator",
         ),
     ):
         c = Config()

@@ -16,15 +16,16 @@ from aiohttp.test_utils import TestServer
 from dask_gateway_server import models
 from dask_gateway_server.backends.base import Backend, PublicException
 from dask_gateway_server.backends.kubernetes.backend import KubeBackend
-from dask_gateway_server.models import User
 from kubernetes_asyncio.client import ApiException
 from traitlets.config import Config
 
 from panneuro_hub.dask.kube import PanNeuroKubeBackend
+from panneuro_hub.dask.session_user import SessionUser
 from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.wire import Ticket
+from panneuro_hub.wire.clusters import Requester
 
-ADA = User("ada", groups=["navigation-lab"])
+ADA = SessionUser(Requester("ada", ("navigation-lab",)))
 ASKED = {"project": "nhp-navigation"}
 HEARTBEAT = {
     "scheduler_address": "tls://a:1", "dashboard_address": "http://a:1", "api_address": "http://a:1",

@@ -10,24 +10,26 @@ from typing import Any
 import dask_gateway.options
 import pytest
 from collaborations import changed
-from dask_gateway_server.models import User
 from dask_gateway_server.options import Options
 from hypothesis import given
 from hypothesis import strategies as st
 
 from panneuro_hub.collaboration import Collaboration
-from panneuro_hub.dask.options import CHOICE, cluster_options, environment
+from panneuro_hub.dask.options import cluster_options, environment
+from panneuro_hub.dask.session_user import SessionUser
+from panneuro_hub.dask.shape import CHOICE
 from panneuro_hub.errors import AccessDenied, InvalidChoice, PanNeuroError
+from panneuro_hub.wire.clusters import Requester
 
-ADA = User("ada", groups=["navigation-lab"])
-STUDENT = User("sam", groups=[])
+ADA = SessionUser(Requester("ada", ("navigation-lab",)))
+STUDENT = SessionUser(Requester("sam", ()))
 STIMULI = {"project": "shared-stimuli"}
 Ask = Callable[..., Any]
 
 
 @pytest.fixture
 def offered(example: Collaboration, now: datetime) -> Ask:
-    async def options(user: User, collaboration: Collaboration = example) -> Options:
+    async def options(user: SessionUser, collaboration: Collaboration = example) -> Options:
         return await cluster_options(lambda: collaboration, lambda: now)(user)
 
     return options
@@ -37,7 +39,7 @@ def offered(example: Collaboration, now: datetime) -> Ask:
 def ask(offered: Ask) -> Ask:
     """What comes of a request, as dask-gateway's backends work it out."""
 
-    async def answer(request: Any, user: User = ADA, **more: Any) -> dict[str, Any]:
+    async def answer(request: Any, user: SessionUser = ADA, **more: Any) -> dict[str, Any]:
         options = await offered(user, **more)
         return options.get_configuration(options.parse_options(request), user)
 
@@ -82,6 +84,54 @@ async def test_the_only_project_is_taken_and_none_is_invented(
 
     taken = await ask({}, collaboration=changed(example, close))
     assert taken[CHOICE]["project"] == "nhp-navigation"
+
+
+def in_session(project: str, image: str | None = None) -> SessionUser:
+    """Return Ada as the token of a session of hers shows her."""
+    return SessionUser(Requester("ada", ("navigation-lab",), project, image))
+
+
+@pytest.mark.parametrize("project", ["nhp-navigation", "shared-stimuli"])
+async def test_a_session_is_offered_its_own_project_and_gets_it_unasked(
+    offered: Ask, ask: Ask, project: str
+) -> None:
+    user = in_session(project)
+    spec = (await offered(user)).get_specification()
+    assert dict(dask_gateway.options.Options._from_spec(spec))["project"] == project
+    for request in ({}, {"project": ""}, {"project": None}, {"project": project}):
+        assert (await ask(request, user))[CHOICE]["project"] == project
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["shared-stimuli", "human-intracranial", "no-such", "nhp-navigation/", "NHP-navigation"],
+)
+async def test_a_session_gets_no_cluster_of_another_project(ask: Ask, other: str) -> None:
+    with pytest.raises(AccessDenied, match="this session works in nhp-navigation, and so do"):
+        await ask({"project": other}, in_session("nhp-navigation"))
+
+
+async def test_a_session_of_a_project_that_its_person_has_lost_gets_none(ask: Ask) -> None:
+    user = SessionUser(Requester("sam", (), "nhp-navigation"))
+    with pytest.raises(AccessDenied, match="you have no access to 'nhp-navigation'"):
+        await ask({}, user)
+    with pytest.raises(AccessDenied, match="there is no project 'gone'"):
+        await ask({}, in_session("gone"))
+
+
+async def test_a_cluster_runs_what_its_session_runs(ask: Ask, example: Collaboration) -> None:
+    def add(document: dict[str, Any]) -> None:
+        document["images"]["second"] = {"title": "Second", "image": "registry.example/second:1"}
+
+    more = changed(example, add)
+
+    async def image(request: Any, user: SessionUser) -> str:
+        return str((await ask(request, user, collaboration=more))[CHOICE]["image"])
+
+    assert await image({}, in_session("shared-stimuli")) == "neuro"
+    assert await image({}, in_session("shared-stimuli", "second")) == "second"
+    assert await image({"image": "neuro"}, in_session("shared-stimuli", "second")) == "neuro"
+    assert await image({}, in_session("shared-stimuli", "taken-away")) == "neuro"
 
 
 FORGED: dict[str, tuple[Any, type[PanNeuroError], str]] = {

@@ -11,11 +11,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from aiohttp.web_exceptions import NotAppKeyWarning
-from dask_gateway_server.auth import JupyterHubAuthenticator
 from dask_gateway_server.backends.base import PublicException
 
-from panneuro_hub.dask.routes import HubAuthenticator, answer_plainly, one_line
-from panneuro_hub.errors import AccessDenied
+from panneuro_hub.dask.routes import answer_plainly, one_line
+from panneuro_hub.errors import AccessDenied, ServiceUnavailable
 
 Answer = tuple[int, Any]
 Failing = Callable[[Exception], Awaitable[Answer]]
@@ -32,12 +31,12 @@ async def failing() -> AsyncIterator[Failing]:
     app = web.Application(middlewares=[answer_plainly])
     with pytest.warns(NotAppKeyWarning):
         app["log"] = logging.getLogger("test")
-    app.router.add_get("/api/v1/clusters/", handler)
+    app.router.add_get("/api/v1/options", handler)
     async with TestServer(app) as server, aiohttp.ClientSession() as session:
 
         async def tell(error: Exception) -> Answer:
             errors.append(error)
-            async with session.get(server.make_url("/api/v1/clusters/")) as answer:
+            async with session.get(server.make_url("/api/v1/options")) as answer:
                 return answer.status, await answer.json()
 
         yield tell
@@ -46,6 +45,7 @@ async def failing() -> AsyncIterator[Failing]:
 async def test_foreseen(failing: Failing) -> None:
     assert await failing(PublicException("a\r\nb")) == (422, {"error": "a b"})
     assert await failing(AccessDenied("no")) == (422, {"error": "no"})
+    assert await failing(ServiceUnavailable("soon")) == (409, {"error": "soon"})
     assert await failing(web.HTTPNotFound(reason="gone")) == (404, {"error": "gone"})
     assert await failing(web.HTTPBadGateway(reason="hub")) == (409, {"error": "hub"})
 
@@ -61,24 +61,3 @@ async def test_unforeseen(failing: Failing, error: Exception) -> None:
 def test_one_line() -> None:
     assert one_line(" a\r\n\tb ") == "a b"
     assert len(one_line("x" * 9999)) == 2001
-
-
-@pytest.mark.parametrize(
-    ("error", "kind", "words"),
-    [
-        (web.HTTPInternalServerError(), web.HTTPUnprocessableEntity, "does not accept this token"),
-        (web.HTTPBadGateway(), web.HTTPConflict, "the hub cannot say now whose token this is"),
-    ],
-)
-async def test_what_the_hub_says_of_a_token(
-    monkeypatch: pytest.MonkeyPatch,
-    error: web.HTTPException,
-    kind: type[web.HTTPException],
-    words: str,
-) -> None:
-    async def authenticate(*_: object) -> None:
-        raise error
-
-    monkeypatch.setattr(JupyterHubAuthenticator, "authenticate", authenticate)
-    with pytest.raises(kind, match=words):
-        await HubAuthenticator().authenticate(None)

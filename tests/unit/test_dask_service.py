@@ -14,7 +14,8 @@ from panneuro_hub.access import ClusterChoice
 from panneuro_hub.dask.service import Service
 from panneuro_hub.errors import AccessDenied, InvalidChoice, PanNeuroError, ServiceUnavailable
 from panneuro_hub.wire import Ticket
-from panneuro_hub.wire.clusters import Running, Stop
+from panneuro_hub.wire.api_token import api_token_digest
+from panneuro_hub.wire.clusters import Requester, Running, Stop
 
 TOKEN = "the-gateways-own-token"
 TICKET = Ticket.new("ada", "0123456789abcdef", "register")
@@ -71,6 +72,25 @@ async def test_a_session_begins_is_told_of_and_ends(service: Service, answers: A
     assert told[:3] == ("PUT", path, {"clusters": [cluster]})
     assert ended[:2] == ("DELETE", f"{path}/a/b")
     assert {asked[3] for asked in answers.asked} == {f"token {TOKEN}"}
+
+
+async def test_whose_token_it_is(service: Service, answers: Answers) -> None:
+    said = {"user": "ada", "teams": ["lab"], "project": "a", "image": None}
+    answers.status, answers.body = 200, said
+    requester = await service.find_requester("ada", "secret", may_start_servers=False)
+    assert requester == Requester("ada", ("lab",), "a", None)
+    [(method, path, body, _)] = answers.asked
+    assert (method, path) == ("POST", "/services/panneuro/api/clusters/requester")
+    assert body == {
+        "user": "ada",
+        "token": api_token_digest("secret"),
+        "may_start_servers": False,
+    }
+    # A service of another version that leaves something out must not widen what a token opens.
+    for key in said:
+        answers.body = {name: value for name, value in said.items() if name != key}
+        with pytest.raises(ServiceUnavailable, match="must be of one version"):
+            await service.find_requester("ada", "secret", may_start_servers=False)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from panneuro_hub.attach import pods
 from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.hub.spawner import PanNeuroSpawner
 from panneuro_hub.wire import Ticket
+from panneuro_hub.wire.api_token import api_token_digest
 from panneuro_hub.wire.state import Session
 
 
@@ -204,8 +205,15 @@ async def test_a_start_leaves_what_was_checked_for_the_next_one(
         return "http://10.0.0.1:8888"
 
     monkeypatch.setattr(KubeSpawner, "start", start)
+    monkeypatch.setattr(PanNeuroSpawner, "token_scopes", lambda _: {"access:servers!server=x/"})
     await spawner._run_apply_user_options({"project": "nhp-navigation", "profile": "large"})
+    with pytest.raises(SpawnException, match="could leave the project: it has access:servers!se"):
+        await spawner.start()
+    monkeypatch.setattr(PanNeuroSpawner, "token_scopes", lambda _: set())
     assert await spawner.start() == "http://10.0.0.1:8888"
+    assert spawner.session is not None
+    assert spawner.session.api_token == api_token_digest(spawner.api_token)
+    assert spawner.api_token not in json.dumps(spawner.get_state())
     good = {"project": "nhp-navigation", "profile": "large", "image": "neuro"}
     assert spawner.user_options == spawner.orm_spawner.user_options == good
 

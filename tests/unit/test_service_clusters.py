@@ -26,6 +26,7 @@ from panneuro_hub.service.app import Hub, make_app
 from panneuro_hub.service.gateway import read_report, read_wish
 from panneuro_hub.service.register import REGISTER, Registered
 from panneuro_hub.wire import Ticket
+from panneuro_hub.wire.api_token import api_token_digest
 
 pytest_plugins = ["service_fixtures"]
 
@@ -237,6 +238,8 @@ async def test_made_up_session_ids_ask_the_hub_nothing(service: SmallService) ->
 
 # --- what gateways ask
 
+LOOKUP = {"user": "ada", "token": api_token_digest("server-token"), "may_start_servers": False}
+
 
 @dataclass
 class Answer:
@@ -363,6 +366,35 @@ async def test_a_wish_that_cannot_be_read(api: Api, body: Any, words: str) -> No
 GOOD = running("0" * 16)
 
 
+async def test_whose_token_it_is(service: SmallService, api: Api) -> None:
+    service.hub.users["ada"] = user(Ticket.new("ada", ""), project="shared-stimuli")
+    answer = await api("POST", "/api/clusters/requester", LOOKUP)
+    assert (answer.status, answer.json) == (
+        200,
+        {
+            "user": "ada",
+            "teams": ["navigation-lab"],
+            "project": "shared-stimuli",
+            "image": "neuro",
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"user": None}, "user must be a name"),
+        ({"token": "server-token"}, "token must be a SHA-256 digest"),
+        ({"token": 7}, "token must be a SHA-256 digest"),
+        ({"may_start_servers": None}, "may_start_servers must be true or false"),
+        ({"may_start_servers": "yes"}, "may_start_servers must be true or false"),
+    ],
+)
+async def test_a_lookup_that_cannot_be_read(api: Api, change: dict[str, Any], words: str) -> None:
+    answer = await api("POST", "/api/clusters/requester", LOOKUP | change)
+    assert (answer.status, words in answer.json["message"]) == (400, True)
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -442,6 +474,7 @@ async def test_only_gateways_are_answered(
     session, _ = await begin(service)
     for method, path, body in (
         ("POST", "/api/clusters", WISH),
+        ("POST", "/api/clusters/requester", LOOKUP),
         ("PUT", "/api/clusters", {"clusters": []}),
         ("DELETE", f"/api/clusters/{session.id}", None),
     ):
