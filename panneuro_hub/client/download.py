@@ -14,6 +14,7 @@ import shutil
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -25,6 +26,7 @@ from panneuro_hub.client.files import conflict, name_problem, reason, shown
 from panneuro_hub.client.objects import Objects
 from panneuro_hub.client.parts import PART
 from panneuro_hub.client.progress import Progress
+from panneuro_hub.client.target_folder import TargetFile, target_file
 from panneuro_hub.errors import PanNeuroError
 
 T = TypeVar("T")
@@ -67,7 +69,6 @@ class Downloader:
         self._progress = progress
         self._patience = patience
         self._crew = Crew(patience.stop)
-        self._folders: set[Path] = set()
 
     def check(self, files: tuple[File, ...]) -> list[PanNeuroError]:
         """What speaks against fetching these, before anything is.
@@ -123,68 +124,61 @@ class Downloader:
     def _place(self, file: File) -> Path:
         return self._target.joinpath(*file.path.split("/"))
 
-    def _one(self, file: File, fetch: Callable[[File, Path], str]) -> None:
-        place = self._place(file)
+    def _one(self, file: File, fetch: Callable[[File, TargetFile], str]) -> None:
         try:
-            self._ready(place.parent)
-            if self._is_here(file, place):
-                self._progress.spare(file.size)
-                self._progress.done(moved=False)
-                return
-            self._whole_and_right(file, place, fetch)
+            with target_file(self._target, file.path) as place:
+                moved = not self._is_here(file, place)
+                if moved:
+                    self._fetch_whole(file, place, fetch)
         except OSError as problem:
-            _temporary(place).unlink(missing_ok=True)
             failure = FileProblem(f"{shown(file.path)}: {reason(problem)}")
             if problem.errno in (errno.ENOSPC, errno.EDQUOT):
                 self._crew.give_up(failure)
             raise failure from problem
-        self._progress.done(moved=True)
+        if not moved:
+            self._progress.spare(file.size)
+        self._progress.done(moved=moved)
 
-    def _is_here(self, file: File, place: Path) -> bool:
+    def _is_here(self, file: File, place: TargetFile) -> bool:
         """Whether a file is here, whole; what is here instead is a conflict, or replaced."""
-        if not os.path.lexists(place):
+        if not place.exists():
             return False
-        if place.is_file() and place.stat().st_size == file.size and _sha256(place) == file.sha256:
+        if place.holds(file.size, file.sha256):
             return True
         if not self._replace:
             raise conflict(file.path)
         return False
 
-    def _ready(self, folder: Path) -> None:
-        """Make a folder, once; no link in it may lead what is written out of the target."""
-        if folder in self._folders:
-            return
-        inner = folder
-        while inner != self._target:
-            if inner.is_symlink():
-                raise FileProblem(f"{inner}: a link, through which nothing is written")
-            inner = inner.parent
-        folder.mkdir(parents=True, exist_ok=True)
-        self._folders.add(folder)
-
-    def _whole_and_right(self, file: File, place: Path, fetch: Callable[[File, Path], str]) -> None:
-        temporary = _temporary(place)
+    def _fetch_whole(
+        self, file: File, place: TargetFile, fetch: Callable[[File, TargetFile], str]
+    ) -> None:
         for _ in range(_TIMES):
-            if fetch(file, temporary) == file.sha256:
-                temporary.replace(place)
+            try:
+                arrived = fetch(file, place)
+            except OSError:
+                with suppress(OSError):
+                    place.discard()
+                raise
+            if arrived == file.sha256:
+                place.finish()
                 return
-            temporary.unlink(missing_ok=True)
+            place.discard()
             self._progress.wait(f"{shown(file.path)} arrived damaged and is fetched again")
         raise FileProblem(
             f"{shown(file.path)}: what comes is not what the manifest says (SHA-256); it is "
             "damaged on the way or in the store, or is being replaced just now"
         )
 
-    def _fetch_small(self, file: File, temporary: Path) -> str:
+    def _fetch_small(self, file: File, place: TargetFile) -> str:
         data = self._get(partial(self._objects.get, self._folder + file.path), file)
-        with temporary.open("wb") as out:
+        with place.create() as out:
             out.write(data)
         self._progress.move(len(data))
         return hashlib.sha256(data).hexdigest()
 
-    def _fetch_large(self, file: File, temporary: Path) -> str:
+    def _fetch_large(self, file: File, place: TargetFile) -> str:
         whole = hashlib.sha256()
-        with temporary.open("ab+") as out:
+        with place.resume() as out:
             done = _take_up(out, whole, file.size)
             self._progress.spare(done)
             waiting: deque[tuple[Future[memoryview], int]] = deque()
@@ -236,17 +230,6 @@ def _take_up(out: BinaryIO, whole: hashlib._Hash, size: int) -> int:
     while piece := out.read(_BLOCK):
         whole.update(piece)
     return left
-
-
-def _sha256(place: Path) -> str:
-    with place.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
-def _temporary(place: Path) -> Path:
-    # As long as any name, since a name may be as long as names can be.
-    named = hashlib.sha256(place.name.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    return place.with_name(f".panneuro-{named}.part")
 
 
 def _other_size(place: Path, file: File) -> bool:

@@ -381,18 +381,24 @@ def _read(path: Path) -> bytes:
 def _written(data: bytes, name: str, target: Path | None) -> Path:
     folder = target if target is not None and target.is_dir() else None
     if target is not None and folder is None:
-        if not _wrote(target, data):
+        if not write_new(target, data):
             raise Conflict(f"{shown(str(target))} is there already, and stays as it is")
         return target
     for number in range(_MOST_COPIES):
         place = (folder or Path()) / f"{name}{f'-{number}' if number else ''}{_ENDING}"
-        if _wrote(place, data):
+        if write_new(place, data):
             return place
     raise Conflict(f"there are {_MOST_COPIES} copies of {name} here already; name a file")
 
 
-def _wrote(place: Path, data: bytes) -> bool:
-    """Write a file that is not there; `False` where it is."""
+def write_new(place: Path, data: bytes) -> bool:
+    """Write a file that is not there; give `False` where anything has its name, a link too.
+
+    Raises
+    ------
+    FileProblem
+        If it cannot be written.
+    """
     try:
         with place.open("xb") as out:
             try:

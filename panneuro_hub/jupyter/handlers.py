@@ -14,14 +14,13 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_core.utils import ensure_async
 from jupyter_server.base.handlers import APIHandler
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
 from tornado import web
 
 import panneuro_hub.lab as lab
-from panneuro_hub.client.errors import FileProblem, Unfinished
+from panneuro_hub.client.errors import Unfinished
 from panneuro_hub.errors import PanNeuroError, ServiceUnavailable
 from panneuro_hub.jupyter.answers import (
     datasets_answer,
@@ -35,11 +34,9 @@ from panneuro_hub.jupyter.spool import PIECE
 from panneuro_hub.lab import here
 
 if TYPE_CHECKING:
-    from panneuro_hub.catalog.published import Published
     from panneuro_hub.client.sharing import Shared
     from panneuro_hub.jupyter.uploads import Upload, Uploads
 
-_FREE_NAMES = 1000
 _LONGEST_REQUEST = 32 * 1024 * 1024  # bytes: 50,000 files with long names
 
 Method = Callable[..., Awaitable[None]]
@@ -75,8 +72,6 @@ class Kept:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._uploads: Uploads | None = None
-        self.copying = asyncio.Lock()
-        """Held while a copy is put among this server's files."""
 
     def uploads(self) -> Uploads:
         """The uploads of this server."""
@@ -100,10 +95,12 @@ def _share(body: bytes, root: Path) -> Shared:
     return share_asked(body, root)
 
 
-def _fetch(body: bytes) -> tuple[Published, dict[str, Any]]:
-    from panneuro_hub.jupyter.notebooks import fetch_asked
+def _copy(body: bytes, root: Path) -> tuple[str, str]:
+    """Put a copy among the files below `root`; gives its path and the notebook's label."""
+    from panneuro_hub.jupyter.notebooks import fetch_asked, save_copy
 
-    return fetch_asked(body)
+    published, notebook = fetch_asked(body)
+    return save_copy(notebook, published.name.rpartition("/")[2], root), published.label
 
 
 class Handler(APIHandler):
@@ -198,26 +195,10 @@ class CopiesHandler(Handler):
     @in_words
     async def post(self) -> None:
         """Put a copy among this server's files, and say where."""
-        published, notebook = await asyncio.to_thread(_fetch, self.body())
-        model = {"type": "notebook", "format": "json", "content": notebook}
-        # One after the other: two must not find the same name free.
-        async with self.kept.copying:
-            path = await self._free(f"{published.name.rpartition('/')[2]}.ipynb")
-            try:
-                saved = await ensure_async(self.contents_manager.save(model, path))
-            except web.HTTPError as failure:
-                # Such as a notebook that no version of the format allows, or a full disk.
-                raise FileProblem(f"{path} cannot be saved: {failure.log_message}") from failure
+        root = Path(self.contents_manager.root_dir)
+        path, label = await asyncio.to_thread(_copy, self.body(), root)
         self.set_status(201)
-        self.finish({"path": saved["path"].strip("/"), "label": published.label})
-
-    async def _free(self, name: str) -> str:
-        stem, dot, ending = name.rpartition(".")
-        for number in range(1, _FREE_NAMES):
-            path = f"{stem}-copy-{number}{dot}{ending}" if number > 1 else name
-            if not await ensure_async(self.contents_manager.file_exists(path)):
-                return path
-        raise BadRequest(f"there are {_FREE_NAMES} copies of {name} here; remove some")
+        self.finish({"path": path, "label": label})
 
 
 class UploadsHandler(Handler):

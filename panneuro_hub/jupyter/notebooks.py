@@ -12,11 +12,12 @@ from panneuro_hub.catalog.notebooks import NotPublished
 from panneuro_hub.catalog.published import Published
 from panneuro_hub.client.errors import FileProblem
 from panneuro_hub.client.files import shown
-from panneuro_hub.client.sharing import Said, Shared, copy, share
-from panneuro_hub.jupyter.refusals import NoNotebook
+from panneuro_hub.client.sharing import Said, Shared, copy, share, write_new
+from panneuro_hub.jupyter.refusals import BadRequest, NoNotebook
 from panneuro_hub.jupyter.requests import flag, needed, read, text
 from panneuro_hub.lab import here
 
+_FREE_NAMES = 1000
 _OF_PROJECT = re.compile(r"project-[a-z0-9-]+:")
 
 
@@ -94,6 +95,29 @@ def fetch_asked(body: bytes) -> tuple[Published, dict[str, Any]]:
         return copied.published, untrusted(json.loads(content))
     except (ValueError, RecursionError, AttributeError, LookupError, TypeError) as problem:
         raise FileProblem(f"{shown(name)}: what was shared is no notebook") from problem
+
+
+def save_copy(notebook: dict[str, Any], name: str, root: Path) -> str:
+    """Write a copy among this server's files, under a name that is free; gives the name.
+
+    Jupyter's own way to save a file follows a link of that name to wherever it leads.
+
+    Raises
+    ------
+    BadRequest
+        If there are too many copies already.
+    FileProblem
+        If it cannot be written.
+    """
+    try:
+        data = (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
+    except UnicodeEncodeError as problem:
+        raise FileProblem(f"{shown(name)}: its text has half of a character in it") from problem
+    for number in range(1, _FREE_NAMES):
+        path = f"{name}-copy-{number}.ipynb" if number > 1 else f"{name}.ipynb"
+        if write_new(root / path, data):
+            return path
+    raise BadRequest(f"there are {_FREE_NAMES} copies of {name}.ipynb here; remove some")
 
 
 def untrusted(notebook: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import re
 import resource
@@ -393,3 +394,39 @@ def test_a_download_that_was_killed_goes_on(bench: Bench, tmp_path: Path) -> Non
     fetched = bench.json("download", f"{PROJECT}/resumed", target)
     assert fetched["moved_size"] <= 150 * MIB + 10 - left
     assert same(source, target)
+
+
+def test_no_link_in_the_target_leads_a_download_out(bench: Bench, tmp_path: Path) -> None:
+    sizes = {"small.bin": 100, "large.bin": 40 * MIB, "sub/inner.bin": 10, "file.bin": 7}
+    source = fill(tmp_path / "source", sizes)
+    bench.json("upload", source, f"{PROJECT}/links")
+    target, outside = tmp_path / "target", tmp_path / "outside"
+    target.mkdir()
+    outside.mkdir()
+    for name in ("small.bin", "large.bin", "file.bin"):
+        (outside / name).write_text("mine")
+    # Anybody can work out which names a download uses before a file is whole.
+    for name in ("small.bin", "large.bin"):
+        digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+        (target / f".panneuro-{digest}.part").symlink_to(outside / name)
+    (target / "sub").symlink_to(outside)
+    refused = subprocess.run(
+        [PANNEURO, "download", f"{PROJECT}/links", target],
+        env=bench.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode == 1
+    assert "sub: a link, through which nothing is written" in refused.stderr
+    (target / "sub").unlink()
+    (target / "file.bin").unlink()
+    (target / "file.bin").symlink_to(outside / "file.bin")
+    bench.json("download", f"{PROJECT}/links", target, "--update")
+    assert same(source, target)
+    assert not any(path.is_symlink() for path in target.rglob("*"))
+    assert {path.name: path.read_text() for path in outside.iterdir()} == {
+        "small.bin": "mine",
+        "large.bin": "mine",
+        "file.bin": "mine",
+    }

@@ -14,7 +14,7 @@ from panneuro_hub.client.errors import FileProblem
 from panneuro_hub.client.sharing import Copied
 from panneuro_hub.jupyter import notebooks
 from panneuro_hub.jupyter.answers import services_address, session_answer
-from panneuro_hub.jupyter.notebooks import fetch_asked, place_of, untrusted
+from panneuro_hub.jupyter.notebooks import fetch_asked, place_of, save_copy, untrusted
 from panneuro_hub.jupyter.refusals import BadRequest, NoNotebook
 from panneuro_hub.lab.here import Session
 from panneuro_hub.wire import Denial, Grant
@@ -47,6 +47,27 @@ def test_a_copy_is_trusted_by_nobody() -> None:
         "metadata": {"kernelspec": {}},
         "cells": [{"cell_type": "code", "metadata": {"tags": ["x"]}, "outputs": []}],
     }
+
+
+def test_a_copy_takes_a_free_name_and_follows_no_link(tmp_path: Path) -> None:
+    root, outside = tmp_path / "home", tmp_path / "outside"
+    root.mkdir()
+    outside.mkdir()
+    # Jupyter's own way to save wrote through both, and through its own temporary file's name.
+    (root / "tuning.ipynb").symlink_to(outside / "profile")
+    (outside / "there").write_text("mine")
+    (root / "tuning-copy-2.ipynb").symlink_to(outside / "there")
+    (root / ".~tuning-copy-3.ipynb").symlink_to(outside / "there")
+    notebook = {"cells": [], "metadata": {"title": "é"}, "nbformat": 4, "nbformat_minor": 5}
+    assert save_copy(notebook, "tuning", root) == "tuning-copy-3.ipynb"
+    assert json.loads((root / "tuning-copy-3.ipynb").read_text()) == notebook
+    assert save_copy(notebook, "tuning", root) == "tuning-copy-4.ipynb"
+    assert [path.name for path in outside.iterdir()] == ["there"]
+    assert (outside / "there").read_text() == "mine"
+    with pytest.raises(FileProblem, match="half of a character"):
+        save_copy({"cells": ["\ud800"]}, "tuning", root)
+    with pytest.raises(FileProblem, match="no such file or directory"):
+        save_copy(notebook, "tuning", root / "gone")
 
 
 @pytest.mark.parametrize(
