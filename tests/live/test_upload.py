@@ -410,13 +410,7 @@ def test_no_link_in_the_target_leads_a_download_out(bench: Bench, tmp_path: Path
         digest = hashlib.sha256(name.encode()).hexdigest()[:16]
         (target / f".panneuro-{digest}.part").symlink_to(outside / name)
     (target / "sub").symlink_to(outside)
-    refused = subprocess.run(
-        [PANNEURO, "download", f"{PROJECT}/links", target],
-        env=bench.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    refused = bench.run("download", f"{PROJECT}/links", target)
     assert refused.returncode == 1
     assert "sub: a link, through which nothing is written" in refused.stderr
     (target / "sub").unlink()
