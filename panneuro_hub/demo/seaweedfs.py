@@ -34,6 +34,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from panneuro_hub.demo.certificates import Certificates
 from panneuro_hub.errors import PanNeuroError
+from panneuro_hub.policy.s3 import ERASE_OBJECTS
 
 # Every SeaweedFS server listens for gRPC this far above its HTTP port.
 _GRPC_OFFSET = 10_000
@@ -176,7 +177,6 @@ def roles(bucket: str, role_arn: str, signing_key: str) -> dict[str, Any]:
                     "s3:GetObjectVersion",
                     "s3:PutObject",
                     "s3:DeleteObject",
-                    "s3:DeleteObjectVersion",
                     "s3:AbortMultipartUpload",
                     "s3:ListMultipartUploadParts",
                 ],
@@ -192,6 +192,8 @@ def roles(bucket: str, role_arn: str, signing_key: str) -> dict[str, Any]:
                 ],
                 "Resource": [arn],
             },
+            # Old versions are the backup: whatever a session policy says, they stay.
+            {"Effect": "Deny", "Action": list(ERASE_OBJECTS), "Resource": [f"{arn}/*"]},
             # A batch delete is judged by the key as it is written, and then "a//b" deletes
             # "a/b": that would get round a session's frozen prefixes.
             {"Effect": "Deny", "Action": ["s3:*"], "Resource": [f"{arn}/*//*"]},

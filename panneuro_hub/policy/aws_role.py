@@ -21,7 +21,14 @@ from datetime import timedelta
 from typing import Any
 
 from panneuro_hub.collaboration.models import Collaboration, Store
-from panneuro_hub.policy.s3 import LIST_WRITE, LOCATE, READ_OBJECTS, TEND_OBJECTS, WRITE_OBJECTS
+from panneuro_hub.policy.s3 import (
+    ERASE_OBJECTS,
+    LIST_WRITE,
+    LOCATE,
+    READ_OBJECTS,
+    TEND_OBJECTS,
+    WRITE_OBJECTS,
+)
 
 SERVICE_ACCOUNT = "panneuro"
 """The Kubernetes service account of the service's pods, as deploy/ names it."""
@@ -151,7 +158,11 @@ def roles(collaboration: Collaboration, service: ServiceIdentity) -> tuple[Role,
 
 
 def permissions(buckets: Iterable[str]) -> Document:
-    """What a data role may do: everything that a session policy says, on these buckets alone."""
+    """What a data role may do: everything that a session policy says, on these buckets alone.
+
+    Old versions of objects are the collaboration's backup. The role denies whatever could erase
+    them, so no other policy that somebody gives the role can allow it.
+    """
     arns = [f"arn:aws:s3:::{bucket}" for bucket in sorted(set(buckets))]
     return _policy(
         {
@@ -165,6 +176,12 @@ def permissions(buckets: Iterable[str]) -> Document:
             "Effect": "Allow",
             "Action": sorted({*LIST_WRITE, *LOCATE}),
             "Resource": arns,
+        },
+        {
+            "Sid": "Versions",
+            "Effect": "Deny",
+            "Action": sorted(ERASE_OBJECTS),
+            "Resource": [f"{arn}/*" for arn in arns],
         },
     )
 

@@ -19,13 +19,19 @@ S3_POLICY_LIMIT = 2048
 READ_OBJECTS = ("s3:GetObject",)
 """Given on every prefix."""
 
-WRITE_OBJECTS = (
-    "s3:PutObject",
-    "s3:DeleteObject",
+WRITE_OBJECTS = ("s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload")
+"""What changes objects: given on write prefixes, denied on frozen ones.
+
+In a bucket with versions, each of these leaves the older versions where they are.
+"""
+
+ERASE_OBJECTS = (
     "s3:DeleteObjectVersion",
-    "s3:AbortMultipartUpload",
+    "s3:PutObjectRetention",
+    "s3:BypassGovernanceRetention",
+    "s3:PutObjectLegalHold",
 )
-"""What changes objects: given on write prefixes, denied on frozen ones."""
+"""What erases versions, or decides how long they are kept: never given, and denied by the role."""
 
 TEND_OBJECTS = ("s3:GetObjectVersion", "s3:ListMultipartUploadParts")
 """What writing needs besides, and changes nothing."""

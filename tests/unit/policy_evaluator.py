@@ -40,15 +40,25 @@ def may_write(policy: str, bucket: str, key: str) -> bool:
     arn = f"arn:aws:s3:::{bucket}/{key}"
     verdicts = {
         allows(policy, Request(action, arn))
-        for action in (
-            "s3:PutObject",
-            "s3:DeleteObject",
-            "s3:DeleteObjectVersion",
-            "s3:AbortMultipartUpload",
-        )
+        for action in ("s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload")
     }
     assert len(verdicts) == 1, f"half a right to write {key}"
+    # Nobody may erase what was there before, wherever they may write.
+    for action in (
+        "s3:DeleteObjectVersion",
+        "s3:PutObjectRetention",
+        "s3:BypassGovernanceRetention",
+        "s3:PutObjectLegalHold",
+        "s3:PutObjectTagging",
+        "s3:RestoreObject",
+    ):
+        assert not allows(policy, Request(action, arn)), f"{action} on {key}"
     return verdicts.pop()
+
+
+def may_read_versions(policy: str, bucket: str, key: str) -> bool:
+    """Whether an older version of an object can be fetched."""
+    return allows(policy, Request("s3:GetObjectVersion", f"arn:aws:s3:::{bucket}/{key}"))
 
 
 def may_list(policy: str, bucket: str, prefix: str | None, action: str = "s3:ListBucket") -> bool:

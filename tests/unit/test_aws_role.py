@@ -85,6 +85,8 @@ def test_the_example_asks_for_something(collaboration: Collaboration) -> None:
         ("s3:DeleteBucket", BUCKET),
         ("s3:PutObjectAcl", f"{BUCKET}/a"),
         ("s3:BypassGovernanceRetention", f"{BUCKET}/a"),
+        ("s3:DeleteObjectVersion", f"{BUCKET}/a"),
+        ("s3:PutObjectRetention", f"{BUCKET}/a"),
         ("s3:ListAllMyBuckets", "arn:aws:s3:::*"),
         ("s3:GetObject", f"{BUCKET}-2/a"),
         ("s3:GetObject", "arn:aws:s3:::another/a"),
@@ -112,7 +114,8 @@ def test_stores_that_share_a_role_share_its_policy(collaboration: Collaboration)
         document["stores"]["cold"] = {**document["stores"]["main"], "bucket": "archive"}
 
     (data,) = roles(changed(collaboration, second), ServiceIdentity(USER))
-    objects, listings = data.permissions["Statement"]
+    objects, listings, versions = data.permissions["Statement"]
+    assert versions["Resource"] == objects["Resource"]
     assert objects["Resource"] == ["arn:aws:s3:::archive/*", f"{BUCKET}/*"]
     assert listings["Resource"] == ["arn:aws:s3:::archive", BUCKET]
     assert "cold" in data.purpose
@@ -171,6 +174,14 @@ def test_a_service_account_that_is_not_named_whole_is_refused(
 def test_pods_cannot_become_a_user() -> None:
     with pytest.raises(ValueError, match="is a user"):
         ServiceIdentity(USER, PROVIDER, "panneuro")
+
+
+def test_no_other_policy_of_the_role_lets_it_erase_versions(collaboration: Collaboration) -> None:
+    (data,) = roles(collaboration, ServiceIdentity(USER))
+    everything = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    both = {**data.permissions, "Statement": [*data.permissions["Statement"], everything]}
+    for action, allowed in (("s3:PutObject", True), ("s3:DeleteObjectVersion", False)):
+        assert allows(json.dumps(both), Request(action, f"{BUCKET}/a", "")) == allowed
 
 
 @pytest.mark.parametrize("arn", ["arn:aws:iam::000000000000:user/x", "role/PanNeuroData"])

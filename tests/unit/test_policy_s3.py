@@ -9,7 +9,14 @@ import pytest
 from collaborations import PROJECTS, collaborations, moments, people
 from hypothesis import given
 from hypothesis import strategies as st
-from policy_evaluator import Request, allows, may_list, may_read, may_write
+from policy_evaluator import (
+    Request,
+    allows,
+    may_list,
+    may_read,
+    may_read_versions,
+    may_write,
+)
 
 from panneuro_hub.access import Person, decide, judge
 from panneuro_hub.collaboration import Collaboration
@@ -79,6 +86,16 @@ def test_versions_and_uploads_are_listed_where_one_writes() -> None:
         assert not may_list(TEAM_A, "lab", "stimuli/", action)
 
 
+def test_older_versions_are_read_where_one_writes_and_erased_nowhere() -> None:
+    policy = session_policy([write("s3://lab/a/"), read("s3://lab/a/done/"), read("s3://lab/b/")])
+    assert may_read_versions(policy, "lab", "a/x")
+    for key in ("b/x", "ab/x", "c/x", "a"):
+        assert not may_read_versions(policy, "lab", key)
+    for key in ("a/x", "a/done/x", "b/x", "c/x"):
+        arn = f"arn:aws:s3:::lab/{key}"
+        assert not allows(policy, Request("s3:DeleteObjectVersion", arn))
+
+
 def test_a_parent_is_not_listed() -> None:
     policy = session_policy([write("s3://lab/labs/a/")])
     assert may_list(policy, "lab", "labs/a/")
@@ -91,8 +108,9 @@ def test_a_parent_is_not_listed() -> None:
     [
         "s3:PutObjectAcl",
         "s3:PutObjectTagging",
-        "s3:PutObjectRetention",
-        "s3:BypassGovernanceRetention",
+        *("s3:DeleteObjectVersion", "s3:PutObjectRetention", "s3:BypassGovernanceRetention"),
+        *("s3:PutObjectLegalHold", "s3:RestoreObject", "s3:PutObjectVersionTagging"),
+        *("s3:PutBucketVersioning", "s3:PutBucketObjectLockConfiguration"),
         "s3:PutBucketPolicy",
         "s3:DeleteBucket",
         "s3:GetBucketPolicy",
@@ -223,6 +241,7 @@ def test_the_policy_is_what_judge_says(
             verdict = judge(collaboration, access, f"s3://lab/{key}")
             assert may_read(policy, "lab", key) == verdict.read, key
             assert may_write(policy, "lab", key) == verdict.write, key
+            assert may_read_versions(policy, "lab", key) <= verdict.read, key
             inside = any(key.startswith(grant.location.key) for grant in access.grants)
             assert may_list(policy, "lab", key) == inside, key
 

@@ -54,7 +54,6 @@ aws iam put-role-policy --role-name 'PanNeuroData' --policy-name panneuro --poli
       "Action": [
         "s3:AbortMultipartUpload",
         "s3:DeleteObject",
-        "s3:DeleteObjectVersion",
         "s3:GetObject",
         "s3:GetObjectVersion",
         "s3:ListMultipartUploadParts",
@@ -75,6 +74,19 @@ aws iam put-role-policy --role-name 'PanNeuroData' --policy-name panneuro --poli
       ],
       "Resource": [
         "arn:aws:s3:::learning-circuits"
+      ]
+    },
+    {
+      "Sid": "Versions",
+      "Effect": "Deny",
+      "Action": [
+        "s3:BypassGovernanceRetention",
+        "s3:DeleteObjectVersion",
+        "s3:PutObjectLegalHold",
+        "s3:PutObjectRetention"
+      ],
+      "Resource": [
+        "arn:aws:s3:::learning-circuits/*"
       ]
     }
   ]
