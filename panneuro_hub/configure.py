@@ -114,8 +114,10 @@ def _spawner(c: Any, path: str, service_address: str) -> None:
 
 def _authenticator(c: Any, path: str) -> None:
     c.TeamsMixin.collaboration_file = path
-    # Membership is read again before every start, and where it cannot be, nothing starts.
+    # Membership is read again for every start, and where it cannot be, nothing starts. Our own
+    # authenticators ask once the start is under way (see `TeamsMixin.pre_spawn_start`).
     c.Authenticator.refresh_pre_spawn = True
+    c.TeamsMixin.refresh_pre_spawn = False
     c.Authenticator.auth_refresh_strict = True
     if not os.environ.get("JUPYTERHUB_CRYPT_KEY") and "keys" not in c.CryptKeeper:
         # Refreshing needs what the login brought, and that is stored encrypted. With a key of

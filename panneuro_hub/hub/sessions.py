@@ -6,6 +6,7 @@ admin: what JupyterHub offers as a hook stays free, and runs after ours.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -93,10 +94,11 @@ class SessionMixin(Spawner):
 
     session: Session | None = None
     ticket: Ticket | None = None
-    _decisions: tuple[str, ...] = ()
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self._decisions: tuple[str, ...] = ()
+        self._decided = asyncio.Event()
         # What the database had when this wrapper was made: the last good choice.
         self._last_options: dict[str, Any] = dict(self.user_options or {})
 
@@ -107,6 +109,14 @@ class SessionMixin(Spawner):
     @default("options_from_form")
     def _options_from_form_default(self) -> Any:
         return read_form
+
+    @property
+    def project(self) -> str | None:
+        """The project of the server; while a start is being decided, the one it asks for."""
+        if self.session is not None:
+            return self.session.project
+        asked = (self.user_options or {}).get("project")
+        return asked if isinstance(asked, str) else None
 
     def person(self) -> Person:
         """Whose server this is, with the teams that the hub knows now."""
@@ -150,6 +160,7 @@ class SessionMixin(Spawner):
     def _begin(self, collaboration: Collaboration, access: Access, choice: Choice) -> None:
         self.session = Session.begin(choice.project, choice.profile, choice.image)
         self._decisions = tuple(decisions(collaboration, access, choice))
+        self._decided.set()
         self.apply_choice(collaboration, choice)
 
     def apply_choice(self, collaboration: Collaboration, choice: Choice) -> None:
@@ -249,6 +260,9 @@ class SessionMixin(Spawner):
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         """What was decided, line by line, and then what the spawner itself tells."""
+        if not self._decided.is_set():
+            yield {"progress": 1, "message": "Asking the identity provider which teams you are in"}
+            await self._decided.wait()
         for count, line in enumerate(self._decisions):
             yield {"progress": min(2 + count, 20), "message": line}
         async for event in super().progress():
@@ -272,3 +286,5 @@ class SessionMixin(Spawner):
         """Forget the server, and so its ticket."""
         super().clear_state()
         self.session = None
+        self._decisions = ()
+        self._decided.clear()

@@ -13,6 +13,7 @@ from typing import Any
 
 from jupyterhub import orm, roles
 from jupyterhub.user import User, UserDict
+from jupyterhub.utils import maybe_future
 from oauthenticator.oauth2 import OAuthenticator
 from sqlalchemy.orm import lazyload
 from tornado import web
@@ -28,10 +29,12 @@ from panneuro_hub.access import (
 )
 from panneuro_hub.access.wording import shorten
 from panneuro_hub.collaboration import Collaboration
-from panneuro_hub.errors import PanNeuroError
+from panneuro_hub.errors import AccessDenied, PanNeuroError
 from panneuro_hub.hub import live
 from panneuro_hub.hub.accounts import account_problem
 from panneuro_hub.hub.beginning import begin_hub, hub_routes
+from panneuro_hub.hub.sessions import refusal
+from panneuro_hub.hub.start_requests import start_routes
 from panneuro_hub.wire.credential import format_time, parse_time
 
 AUTH_STATE_KEY = "panneuro"
@@ -169,7 +172,32 @@ class TeamsMixin(OAuthenticator):
         )
         self._confirming.start()
         self._following = begin_hub(app, self.collaboration_file)
-        return [*hub_routes(self.collaboration_file), *super().get_handlers(app)]
+        return [
+            *hub_routes(self.collaboration_file),
+            *start_routes(),
+            *super().get_handlers(app),
+        ]
+
+    async def pre_spawn_start(self, user: Any, spawner: Any) -> None:
+        """Ask the provider about a person who starts a server, and refuse where it says no.
+
+        JupyterHub's own setting for this, ``refresh_pre_spawn``, asks before the start
+        counts as pending: a provider that takes its time then leaves a page that says "not
+        running", and a second click begins a second start.
+        """
+        # Not the handler's own `refresh_auth`, which ends in an error for whoever it refuses on a
+        # page, and which lets a token's request go on where the login has ended.
+        answer = await self.refresh_user(user, spawner.handler)
+        if not answer:
+            raise refusal(
+                AccessDenied(
+                    "the identity provider does not confirm your login any more; log out, and "
+                    "log in again"
+                )
+            )
+        if isinstance(answer, dict):
+            await spawner.handler.auth_to_user(answer, user)
+        await maybe_future(super().pre_spawn_start(user, spawner))
 
     def _at_work(self, users: UserDict) -> list[User]:
         return at_work(users, datetime.now(UTC) - timedelta(seconds=self.membership_active))

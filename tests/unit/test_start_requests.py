@@ -1,0 +1,68 @@
+"""What a request for a start leads to while a server runs, starts or stops."""
+
+from __future__ import annotations
+
+import pytest
+
+from panneuro_hub.hub.start_requests import (
+    Outcome,
+    ServerState,
+    decide_outcome,
+    explain_elsewhere,
+    wanted_project,
+)
+
+STOPPED = ServerState(False, None, None)
+RUNNING = ServerState(True, None, "one")
+STARTING = ServerState(False, "spawn", "one")
+DECIDING = ServerState(False, "spawn", None)
+CHECKED = ServerState(False, "check", "one")
+STOPPING = ServerState(False, "stop", "one")
+
+
+@pytest.mark.parametrize(
+    ("server", "wanted", "outcome"),
+    [
+        (STOPPED, "two", Outcome.START),
+        (RUNNING, "one", Outcome.SERVER),
+        (RUNNING, "", Outcome.SERVER),
+        (RUNNING, "two", Outcome.ELSEWHERE),
+        (STARTING, "one", Outcome.PROGRESS),
+        (STARTING, "", Outcome.PROGRESS),
+        (STARTING, "two", Outcome.ELSEWHERE),
+        (DECIDING, "two", Outcome.PROGRESS),
+        (CHECKED, "two", Outcome.ELSEWHERE),
+        (STOPPING, "two", Outcome.PROGRESS),
+    ],
+)
+def test_what_a_request_leads_to(server: ServerState, wanted: str, outcome: Outcome) -> None:
+    assert decide_outcome(server, wanted) is outcome
+
+
+@pytest.mark.parametrize(
+    ("query", "form", "project"),
+    [
+        ({}, {}, ""),
+        ({"opt-project": ["two"]}, {}, "two"),
+        ({"project": ["two"]}, {}, "two"),
+        ({"next": ["/user/ada/lab?panneuro-copy=two/notebook"]}, {}, "two"),
+        ({"next": ["/user/ada/lab?panneuro-copy=../two"]}, {}, ""),
+        ({"opt-project": ["two"]}, {"project": ["one"]}, "one"),
+        ({"opt-project": ["two", "three"]}, {}, ""),
+        ({"opt-": ["two"], "opt-project": [""]}, {"project": [""]}, ""),
+    ],
+)
+def test_the_project_of_a_link_or_form(
+    query: dict[str, list[str]], form: dict[str, list[str]], project: str
+) -> None:
+    assert wanted_project(query, form) == project
+
+
+def test_the_sentence_names_both_projects_and_the_server() -> None:
+    assert explain_elsewhere(RUNNING, "", "two") == (
+        "Your server works in the project one, and you asked for two. A server works in one "
+        "project only."
+    )
+    assert explain_elsewhere(STARTING, "other", "two").startswith(
+        "Your server other is starting in the project one"
+    )
