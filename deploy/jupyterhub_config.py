@@ -39,7 +39,8 @@ c.TraefikFileProviderProxy.traefik_api_url = "http://127.0.0.1:8099"
 c.TraefikFileProviderProxy.traefik_api_username = "hub"
 c.TraefikFileProviderProxy.traefik_api_password = secret("PANNEURO_PROXY_PASSWORD")
 
-# Everybody has a home of their own, which outlives their servers and their account.
+# Everybody has a home in each project (see SessionMixin.home_scope), which outlives their servers
+# and their account.
 c.KubeSpawner.storage_pvc_ensure = True
 c.KubeSpawner.delete_pvc = False
 c.KubeSpawner.storage_capacity = "10Gi"

@@ -32,6 +32,16 @@ class StoreAddress:
     role_arn: str
 
 
+def project_names() -> tuple[str, ...]:
+    """Return the names of the demo's projects."""
+    return tuple(YAML(typ="safe").load(_template())["projects"])
+
+
+def _template() -> str:
+    packaged = resources.files("panneuro_hub.demo").joinpath("collaboration.yaml")
+    return packaged.read_text(encoding="utf-8")
+
+
 def write_collaboration(
     path: Path, store: StoreAddress, ended: Mapping[str, Mapping[str, str]]
 ) -> None:
@@ -49,8 +59,7 @@ def write_collaboration(
     yaml = YAML()  # round trip: comments and order stay
     yaml.preserve_quotes = True
     yaml.width = 200
-    template = resources.files("panneuro_hub.demo").joinpath("collaboration.yaml")
-    document = yaml.load(template.read_text(encoding="utf-8"))
+    document = yaml.load(_template())
     document["stores"][STORE].update(
         {
             "endpoint_url": store.endpoint_url,

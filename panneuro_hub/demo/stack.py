@@ -10,9 +10,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import resources
+from itertools import product
 from pathlib import Path
 
-from panneuro_hub.demo.collaboration import StoreAddress, write_collaboration
+from panneuro_hub.attach.homes import home_folder
+from panneuro_hub.demo.collaboration import (
+    StoreAddress,
+    project_names,
+    write_collaboration,
+)
 from panneuro_hub.demo.people import MEMBERSHIPS_THAT_ENDED, PEOPLE, DemoPerson
 from panneuro_hub.demo.processes import Child, Processes, answers, claimed, free_port
 from panneuro_hub.demo.provider import settings, start_provider
@@ -111,7 +117,7 @@ def running(folder: Path, renew_after_seconds: int, say: Say) -> Iterator[Demo]:
 
 
 def prepare_folder(folder: Path) -> None:
-    """Clear what an earlier demo left, and put the notebooks into everybody's home."""
+    """Clear what an earlier demo left, and put the notebooks into all homes."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for left in (folder / name for name in _ANEW):
         if left.is_dir():
@@ -121,9 +127,11 @@ def prepare_folder(folder: Path) -> None:
     for name in ("logs", "hub", "gateway"):
         (folder / name).mkdir(mode=0o700)
     (folder / "gateway" / "clusters").mkdir(mode=0o700)
-    for person in PEOPLE:
-        home = folder / "homes" / person.name
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    homes = folder / "homes"
+    homes.mkdir(mode=0o700, exist_ok=True)
+    for person, project in product(PEOPLE, project_names()):
+        home = Path(home_folder(homes / person.name, project))
+        home.mkdir(parents=True, exist_ok=True)
         for name in NOTEBOOKS:
             if not (home / name).exists():
                 (home / name).write_text(notebook(name), encoding="utf-8")

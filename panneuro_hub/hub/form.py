@@ -44,6 +44,7 @@ def render_form(
     accesses: Mapping[str, Access],
     last: Mapping[str, Any],
     wanted: Mapping[str, str] | None = None,
+    homes: str = "",
 ) -> str:
     """Make the form's HTML; everything in it is escaped by the template.
 
@@ -55,6 +56,8 @@ def render_form(
         The options of the last start; untrusted, only compared with names.
     wanted : mapping, optional
         What `read_next` read for who comes to open a copy of a notebook; untrusted as well.
+    homes : str, optional
+        What people are told of their home folders.
     """
     wanted = wanted or {}
     ticked = {option: wanted[option] for option in ("project", "image") if option in wanted}
@@ -66,6 +69,7 @@ def render_form(
     ]
     return _templates.get_template("start.html").render(
         title=collaboration.title,
+        homes=homes,
         projects=projects,
         closed=closed,
         copy=wanted.get("copy"),

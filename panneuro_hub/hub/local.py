@@ -6,6 +6,7 @@ reading another's files: never use this for people who must not see each other's
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -16,18 +17,65 @@ from typing import Any
 from jupyterhub.spawner import SimpleLocalProcessSpawner
 from traitlets import default
 
+from panneuro_hub.attach.homes import SHARED_NAME, home_folder, shared_folder
+from panneuro_hub.collaboration import Collaboration
+from panneuro_hub.errors import PanNeuroError
+from panneuro_hub.hub.choice import Choice
 from panneuro_hub.hub.sessions import SessionMixin
 from panneuro_hub.wire import Ticket
+
+
+def make_folder(base: Path, folder: Path) -> None:
+    """Make a folder below `base`, and each on the way to it.
+
+    Raises
+    ------
+    PanNeuroError
+        If something else is there, such as a link that leads elsewhere.
+    """
+    base.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = base
+    for part in folder.relative_to(base).parts:
+        path = path / part
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(mode=0o755)
+        if path.is_symlink() or not path.is_dir():
+            raise PanNeuroError(f"{path} is not a folder; move it away, and start again")
 
 
 class PanNeuroLocalSpawner(SessionMixin, SimpleLocalProcessSpawner):
     """A local process whose agent is a thread of it; see `panneuro_hub.lab.singleuser`."""
 
+    home_dir: Any  # SimpleLocalProcessSpawner's trait, which has no type of its own
     _folder: Path | None = None
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._own_folder = Path(self.home_dir)
 
     @default("cmd")
     def _cmd_default(self) -> list[str]:
         return [sys.executable, "-m", "panneuro_hub.lab.singleuser"]
+
+    def apply_choice(self, collaboration: Collaboration, choice: Choice) -> None:
+        """Set the home of the project that was chosen, and make it."""
+        super().apply_choice(collaboration, choice)
+        home = self._own_folder
+        if self.home_plan.scope == "project":
+            home = Path(home_folder(self._own_folder, choice.project))
+            make_folder(self._own_folder, home)
+            if self.home_plan.has_shared_folder:
+                self._share(home)
+        self.home_dir = str(home)
+
+    def _share(self, home: Path) -> None:
+        shared = Path(shared_folder(self._own_folder))
+        make_folder(self._own_folder, shared)
+        # A reminder, no protection: all servers run as one account of this machine.
+        shared.chmod(0o555 if self.home_plan.shared == "read-only" else 0o755)
+        link = home / SHARED_NAME
+        if not link.is_symlink() and not link.exists():
+            link.symlink_to(os.path.relpath(shared, home), target_is_directory=True)
 
     async def keep_ticket(self, ticket: Ticket) -> None:
         """Write the ticket into a private folder (0700), readable by this user only."""

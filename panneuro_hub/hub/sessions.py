@@ -13,7 +13,7 @@ from typing import Any
 
 from jupyterhub import orm, scopes
 from jupyterhub.spawner import Spawner, SpawnException
-from traitlets import Unicode, default
+from traitlets import Enum, Unicode, default
 
 from panneuro_hub.access import Access, Person, decide_all
 from panneuro_hub.attach.environment import (
@@ -21,6 +21,7 @@ from panneuro_hub.attach.environment import (
     environment,
     gateway_environment,
 )
+from panneuro_hub.attach.homes import HOME_SCOPES, SHARED_FOLDERS, HomePlan
 from panneuro_hub.collaboration import Collaboration, S3Store
 from panneuro_hub.errors import AccessDenied, InvalidChoice
 from panneuro_hub.hub import live
@@ -28,23 +29,11 @@ from panneuro_hub.hub.choice import Choice, choose, read_form, read_next
 from panneuro_hub.hub.form import render_form
 from panneuro_hub.hub.server_token import escape_scopes
 from panneuro_hub.hub.session import decisions
+from panneuro_hub.hub.start_refusal import refusal
 from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.addresses import GATEWAY, SERVICE, service_url
 from panneuro_hub.wire.keys import FOREIGN_KEYS
 from panneuro_hub.wire.state import MORE_KEY, STATE_KEY, Session
-
-
-def refusal(error: AccessDenied | InvalidChoice) -> SpawnException:
-    """The answer to a choice that is refused: a 4xx that counts as no failure of the hub."""
-    denied = isinstance(error, AccessDenied)
-    exception = SpawnException(
-        str(error),
-        reason="access" if denied else "options",
-        status_code=403 if denied else 400,
-    )
-    # JupyterHub shows str(exception), class name and all, unless it finds this.
-    exception.jupyterhub_message = str(error)
-    return exception
 
 
 async def start_form(spawner: SessionMixin) -> str:
@@ -54,7 +43,9 @@ async def start_form(spawner: SessionMixin) -> str:
     handler = getattr(spawner, "handler", None)
     wanted = read_next(handler.get_argument("next", "")) if handler is not None else {}
     accesses = spawner.accesses(collaboration)
-    return render_form(collaboration, accesses, spawner.user_options, wanted)
+    return render_form(
+        collaboration, accesses, spawner.user_options, wanted, spawner.home_plan.describe()
+    )
 
 
 class SessionMixin(Spawner):
@@ -92,6 +83,27 @@ class SessionMixin(Spawner):
         """,
     )
 
+    home_scope = Enum(
+        HOME_SCOPES,
+        default_value="project",
+        config=True,
+        help="""
+        "project": each project has a home folder of its own. "person": all projects of a
+        person have one home, and what a session of one project leaves there, startup files
+        and packages too, is run by sessions of the others.
+        """,
+    )
+    shared_folder = Enum(
+        SHARED_FOLDERS,
+        default_value="read-only",
+        config=True,
+        help="""
+        How sessions see the folder "shared" of their home, which is the same in all projects
+        of a person: "read-only", "read-write", or "none" for no such folder. "read-write"
+        carries files, and so perhaps code, from a session of one project into others.
+        """,
+    )
+
     session: Session | None = None
     ticket: Ticket | None = None
 
@@ -117,6 +129,16 @@ class SessionMixin(Spawner):
             return self.session.project
         asked = (self.user_options or {}).get("project")
         return asked if isinstance(asked, str) else None
+
+    @property
+    def home_plan(self) -> HomePlan:
+        """What the admin decided about homes."""
+        return HomePlan(self.home_scope, self.shared_folder)
+
+    @property
+    def account(self) -> str:
+        """What identifies the account, and no later one of the same name."""
+        return f"{self.user.id}-{self.user.created:%Y%m%dT%H%M%S%f}"
 
     def person(self) -> Person:
         """Whose server this is, with the teams that the hub knows now."""

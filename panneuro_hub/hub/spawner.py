@@ -11,10 +11,10 @@ from kubespawner.objects import make_owner_reference
 from kubespawner.utils import get_k8s_model
 from traitlets import Unicode, default
 
-from panneuro_hub.attach import pods
+from panneuro_hub.attach import homes, pods
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.errors import PanNeuroError
-from panneuro_hub.hub import reasons
+from panneuro_hub.hub import live, reasons
 from panneuro_hub.hub.choice import Choice
 from panneuro_hub.hub.sessions import SessionMixin
 from panneuro_hub.hub.watched import WatchedSpawner, cannot_start
@@ -31,6 +31,12 @@ class PanNeuroSpawner(SessionMixin, WatchedSpawner):
 
     agent_image = Unicode(
         "panneuro/agent:0.1", config=True, help="Container image of the session's agent."
+    )
+
+    shared_folder_path = Unicode(
+        "/home/researcher/shared",
+        config=True,
+        help="Where sessions find the shared folder; see shared_folder.",
     )
 
     # The least that a notebook needs; an admin whose image needs more says so.
@@ -52,6 +58,9 @@ class PanNeuroSpawner(SessionMixin, WatchedSpawner):
         self._admins_settings: dict[str, Any] = {}
         self._our_settings: dict[str, Any] = {}
         self._admins_hook: Any = None
+        # The home of all projects, where this account had one before each project had its own.
+        self._single_home: str | None = None
+        self._shared_claim: str | None = None
 
     def apply_choice(self, collaboration: Collaboration, choice: Choice) -> None:
         """Set size, image and placement; what an earlier start set is gone."""
@@ -74,6 +83,21 @@ class PanNeuroSpawner(SessionMixin, WatchedSpawner):
         for name, value in ours.items():
             setattr(self, name, value)
         self._our_settings = ours
+        self._choose_home(choice.project)
+
+    def _choose_home(self, project: str) -> None:
+        """Set the claim of this start's home; KubeSpawner makes it where it is not there."""
+        account, person = self.account, self.user.name
+        if self.home_plan.scope == "project":
+            claim = homes.home_claim(account, person, self.name, project)
+        else:
+            claim = self._single_home or homes.home_claim(account, person, self.name, None)
+        # KubeSpawner would look for a home that has a name of its older versions.
+        self.handle_legacy_names = False
+        self.pvc_name = claim
+        # It is private to KubeSpawner, which remembers one claim for all starts: should it not
+        # be honoured, a home is not made, and the start says which claim there is not.
+        self._pvc_exists = False
 
     def _what_the_admin_set(self) -> dict[str, Any]:
         """The settings that a profile is set upon: hooks of this start have changed some."""
@@ -104,6 +128,71 @@ class PanNeuroSpawner(SessionMixin, WatchedSpawner):
             raise PanNeuroError("there is no session, and so no Secret for its ticket")
         return pods.ticket_secret_name(self.session.id)
 
+    async def prepare_claims(self) -> None:
+        """Find the claim of the shared folder, or make it."""
+        if self.home_plan.has_shared_folder:
+            self._shared_claim = await self._find_shared_claim()
+
+    async def _find_shared_claim(self) -> str | None:
+        """Return the claim of the shared folder, or `None` where nothing is in it.
+
+        Where a single home was before, it becomes the shared folder. A folder that nobody can
+        write needs no claim, unless an admin has made one and put something there.
+        """
+        name = self._single_home or homes.shared_claim(self.account, self.user.name)
+        if self.home_plan.shared == "read-write" and self.storage_pvc_ensure:
+            claim = self.get_pvc_manifest()
+            claim.metadata.name = name
+            await self._make_create_pvc_request(claim, self.k8s_api_request_timeout)
+            return name
+        return name if await self._has_claim(name) else None
+
+    async def _has_claim(self, name: str) -> bool:
+        read = self.api.read_namespaced_persistent_volume_claim
+        try:
+            there = await asyncio.wait_for(
+                read(name=name, namespace=self.namespace), self.k8s_api_request_timeout
+            )
+        except ApiException as error:
+            if error.status == 404:
+                return False
+            raise
+        self._require_own("home", self.api.api_client.sanitize_for_serialization(there))
+        return True
+
+    async def delete_forever(self) -> None:
+        """Remove the claims of all homes, where the admin wants KubeSpawner to remove one."""
+        account, person = self.account, self.user.name
+        collaboration = live.collaboration(self.collaboration_file)
+        claims = [
+            self._single_home or homes.home_claim(account, person, self.name, None),
+            *(homes.home_claim(account, person, self.name, one) for one in collaboration.projects),
+            *([] if self.name else [homes.shared_claim(account, person)]),
+        ]
+        for claim in claims if self.delete_pvc else claims[:1]:
+            self.pvc_name = claim
+            await super().delete_forever()
+
+    def get_pvc_manifest(self) -> Any:
+        """KubeSpawner's claim, with labels that say whose it is."""
+        claim = super().get_pvc_manifest()
+        claim.metadata.labels = {
+            **(claim.metadata.labels or {}),
+            **homes.claim_labels(self.account, self.user.name, self.project),
+        }
+        return claim
+
+    def get_state(self) -> dict[str, Any]:
+        """The state to keep, with the single home rather than the last project's."""
+        state = super().get_state()
+        state.pop("pvc_name", None)
+        return state | ({"pvc_name": self._single_home} if self._single_home else {})
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take up a running pod, and the home that the account had before."""
+        super().load_state(state)
+        self._single_home = state.get("pvc_name") or self._single_home
+
     def get_env(self) -> dict[str, Any]:
         """The notebook container's environment, which says where the agent is."""
         return super().get_env() | pods.client_environment()
@@ -126,9 +215,14 @@ class PanNeuroSpawner(SessionMixin, WatchedSpawner):
             *pod.spec.containers,
             get_k8s_model(V1Container, pods.agent_container(self.agent_image, self.service_url)),
         ]
+        volumes = pods.volumes(self.ticket_secret_name)
+        if self.home_plan.has_shared_folder:
+            mount = homes.shared_mount(self.shared_folder_path, self.home_plan)
+            notebook.volume_mounts.append(get_k8s_model(V1VolumeMount, mount))
+            volumes.append(homes.shared_volume(self._shared_claim, self.home_plan))
         pod.spec.volumes = [
             *(pod.spec.volumes or []),
-            *(get_k8s_model(V1Volume, volume) for volume in pods.volumes(self.ticket_secret_name)),
+            *(get_k8s_model(V1Volume, volume) for volume in volumes),
         ]
         return pod
 

@@ -33,7 +33,7 @@ from panneuro_hub.errors import AccessDenied, PanNeuroError
 from panneuro_hub.hub import live
 from panneuro_hub.hub.accounts import account_problem
 from panneuro_hub.hub.beginning import begin_hub, hub_routes
-from panneuro_hub.hub.sessions import refusal
+from panneuro_hub.hub.start_refusal import refusal
 from panneuro_hub.hub.start_requests import start_routes
 from panneuro_hub.wire.credential import format_time, parse_time
 

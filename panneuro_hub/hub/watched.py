@@ -90,7 +90,11 @@ class WatchedSpawner(KubeSpawner):
         await self.stop(True)
         raise cannot_start(trouble or reasons.too_slow(patience))
 
+    async def prepare_claims(self) -> None:
+        """Make ready what a pod's volumes need in addition to its home; here, nothing."""
+
     async def _start_and_listen(self) -> str:
+        await self.prepare_claims()
         # A container counts as ready before its program has done anything, even if that ends
         # at once. And the first start of a day takes longer than JupyterHub's http_timeout.
         url: str = await super()._start()

@@ -134,7 +134,10 @@ class Person:
 
     async def ask_agent(self) -> Answer:
         """Ask the session's agent for keys, as an SDK in a kernel does."""
-        url, token = _agent(Path(self.hub.settings.homes) / self.name)
+        # In whichever project's home the newest server is.
+        own = Path(self.hub.settings.homes) / self.name
+        told = max(own.rglob("agent.json"), key=lambda path: path.stat().st_mtime)
+        url, token = _agent(told.parent)
         return await ask("GET", url, authorization=token)
 
     async def stop(self) -> None:

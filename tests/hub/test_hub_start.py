@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 from hubs import Hub
 from people import at, start_form, watch
@@ -27,6 +28,21 @@ async def test_the_form_offers_exactly_what_is_the_person_s(hub: Hub) -> None:
         "Human ECoG and single units (human-intracranial): you are not in "
         "human-subjects-trained, which human-intracranial requires" in page.text
     )
+
+
+async def test_each_project_has_a_home_of_its_own(hub: Hub) -> None:
+    async with at(hub, hub.ground.register("hope", "navigation")) as hope:
+        page = await hope.visitor.spawn_page()
+        first = (await hope.start({"project": "nhp-navigation"})).environment()["HOME"]
+        Path(first, ".bashrc").write_text("export CARRIED=1\n")
+        await hope.stop()
+        second = (await hope.start({"project": "shared-stimuli"})).environment()["HOME"]
+    assert "Each project has a home folder of its own." in page.text
+    assert first.endswith("/hope/projects/nhp-navigation")
+    assert second.endswith("/hope/projects/shared-stimuli")
+    assert not Path(second, ".bashrc").exists()
+    assert Path(first, "shared").resolve() == Path(second, "shared").resolve()
+    assert Path(second, "shared").stat().st_mode & 0o777 == 0o555
 
 
 async def test_profiles_are_the_project_s_and_the_team_s(hub: Hub) -> None:

@@ -273,7 +273,7 @@ async def test_data_comes_in_and_a_notebook_about_it_goes_round(tmp_path: Path) 
     pictures.mkdir()
     expect.set_options(timeout=MS)
     with demo(tmp_path) as (_, _, address):
-        write_notebook(tmp_path / ".demo/homes/ada")
+        write_notebook(tmp_path / ".demo/homes/ada/projects" / PROJECT)
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(
                 executable_path=CHROMIUM, args=["--no-sandbox"] if os.geteuid() == 0 else []

@@ -161,7 +161,9 @@ async def test_files_come_in_a_notebook_goes_out_and_a_copy_comes_back(tmp_path:
                 opened = tab.filter(has_text=re.compile(r"^average\.ipynb$"))
                 await expect(opened).to_be_visible(timeout=MS)
                 await page.screenshot(path=tmp_path / "copy.png")
-                copy = json.loads((homes / "tomas" / "average.ipynb").read_text())
+                copy = json.loads(
+                    (homes / "tomas" / "projects" / PROJECT / "average.ipynb").read_text()
+                )
                 sources = ["".join(cell["source"]) for cell in copy["cells"]]
                 assert any(f'lab.open("{PROJECT}/dropped")' in source for source in sources)
                 await open_copy(page, address, "tomas", "human-intracranial/secret@1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ class User:
     url = "/user/ada/"
     groups = [Group("navigation-lab"), Group("theory-lab")]
     escaped_name = "ada"
+    created = datetime(2026, 11, 1, 9, 30, tzinfo=UTC)
 
     def __init__(self, name: str = "Ada.Monkman@uni.example") -> None:
         self.name = name

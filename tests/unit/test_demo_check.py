@@ -245,17 +245,18 @@ def test_the_gateway_is_told_where_it_is_and_no_secret(tmp_path: Path) -> None:
 
 def test_homes_outlive_a_demo_and_the_rest_does_not(tmp_path: Path) -> None:
     prepare_folder(tmp_path / "demo")
-    theirs = tmp_path / "demo/homes/ada/spike_triggered_average.ipynb"
+    home = tmp_path / "demo/homes/ada/projects/nhp-navigation"
+    theirs = home / "spike_triggered_average.ipynb"
     assert theirs.read_text() == notebook()
     theirs.write_text("edited")
-    (tmp_path / "demo/homes/ada/own.txt").write_text("own")
+    (home / "own.txt").write_text("own")
     (tmp_path / "demo/hub/jupyterhub.sqlite").write_text("left")
     (tmp_path / "demo/settings.json").write_text("left")
 
     prepare_folder(tmp_path / "demo")
 
     assert theirs.read_text() == "edited"
-    assert (tmp_path / "demo/homes/ada/own.txt").read_text() == "own"
+    assert (home / "own.txt").read_text() == "own"
     assert not (tmp_path / "demo/hub/jupyterhub.sqlite").exists()
     assert not (tmp_path / "demo/settings.json").exists()
     assert (tmp_path / "demo").stat().st_mode & 0o777 == 0o700

@@ -67,6 +67,7 @@ def spawner(example_file: Path, monkeypatch: pytest.MonkeyPatch) -> PanNeuroSpaw
     config: Config = config_of(example_file, monkeypatch)
     config.KubeSpawner.start_timeout = 600
     config.KubeSpawner.events_enabled = False
+    config.SessionMixin.shared_folder = "none"  # nothing to be looked up for it
     monkeypatch.setattr(KubeSpawner, "reflectors", {})
     made = new_spawner(config)
     made.session = Session.begin("nhp-navigation", "small", None)

@@ -35,7 +35,7 @@ def spawner(config: Config) -> PanNeuroSpawner:
 
 
 async def manifest(spawner: PanNeuroSpawner, **options: str) -> dict[str, Any]:
-    await spawner._run_apply_user_options({"project": "nhp-navigation", **options})
+    await spawner._run_apply_user_options({"project": "nhp-navigation"} | options)
     assert spawner.session is not None
     spawner.session = Session("0123456789abcdef", *list(vars(spawner.session).values())[1:])
     pod = await spawner.get_pod_manifest()
@@ -268,3 +268,43 @@ async def test_a_new_pod_is_noticed_before_its_ticket_is_asked_for(
     assert not seen
     assert await spawner._make_create_pod_request(SimpleNamespace(made=True), 1)
     assert key in seen
+
+
+def claim_of(pod: dict[str, Any]) -> str:
+    [home] = [one for one in pod["spec"]["volumes"] if one["name"] == "home"]
+    return str(home["persistentVolumeClaim"]["claimName"])
+
+
+async def test_each_project_has_a_home_of_its_own(config: Config) -> None:
+    config.KubeSpawner.storage_pvc_ensure = True
+    config.KubeSpawner.volumes = [
+        {"name": "home", "persistentVolumeClaim": {"claimName": "{pvc_name}"}}
+    ]
+    spawner = new_spawner(config)
+    one = claim_of(await manifest(spawner))
+    labels = spawner.get_pvc_manifest().metadata.labels
+    assert labels["panneuro.org/project"] == "nhp-navigation"
+    two = claim_of(await manifest(spawner, project="shared-stimuli"))
+    assert one != two
+    assert one == claim_of(await manifest(new_spawner(config)))
+    # What KubeSpawner remembers would be the home of the next project.
+    assert "pvc_name" not in spawner.get_state()
+
+
+async def test_an_earlier_home_stays_the_account_s(config: Config) -> None:
+    config.KubeSpawner.volumes = [
+        {"name": "home", "persistentVolumeClaim": {"claimName": "{pvc_name}"}}
+    ]
+    spawner = new_spawner(config)
+    spawner.load_state({"pvc_name": "claim-ada", "kubespawner_version": "7.1.0"})
+    assert claim_of(await manifest(spawner)) != "claim-ada"
+    assert spawner.get_state()["pvc_name"] == "claim-ada"
+    config.SessionMixin.home_scope = "person"
+    single = new_spawner(config)
+    single.load_state(spawner.get_state())
+    pod = await manifest(single)
+    assert claim_of(pod) == "claim-ada"
+    assert "panneuro-shared" not in {one["name"] for one in pod["spec"]["volumes"]}
+    # A later account of the same name has no such state, and so gets another one.
+    later = claim_of(await manifest(new_spawner(config)))
+    assert later.startswith("home-")
