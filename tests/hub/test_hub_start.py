@@ -34,15 +34,25 @@ async def test_each_project_has_a_home_of_its_own(hub: Hub) -> None:
     async with at(hub, hub.ground.register("hope", "navigation")) as hope:
         page = await hope.visitor.spawn_page()
         first = (await hope.start({"project": "nhp-navigation"})).environment()["HOME"]
-        Path(first, ".bashrc").write_text("export CARRIED=1\n")
+        leave_startup_file(first)
         await hope.stop()
         second = (await hope.start({"project": "shared-stimuli"})).environment()["HOME"]
     assert "Each project has a home folder of its own." in page.text
     assert first.endswith("/hope/projects/nhp-navigation")
     assert second.endswith("/hope/projects/shared-stimuli")
-    assert not Path(second, ".bashrc").exists()
-    assert Path(first, "shared").resolve() == Path(second, "shared").resolve()
-    assert Path(second, "shared").stat().st_mode & 0o777 == 0o555
+    require_apart(Path(first), Path(second))
+
+
+def leave_startup_file(home: str) -> None:
+    Path(home, ".bashrc").write_text("export CARRIED=1\n")
+
+
+def require_apart(first: Path, second: Path) -> None:
+    """Check that two homes have nothing in common but the shared folder, which can be read."""
+    assert {one.name for one in first.iterdir()} > {".bashrc", "shared"}
+    assert ".bashrc" not in {one.name for one in second.iterdir()}
+    assert (first / "shared").resolve() == (second / "shared").resolve()
+    assert (second / "shared").stat().st_mode & 0o777 == 0o555
 
 
 async def test_profiles_are_the_project_s_and_the_team_s(hub: Hub) -> None:
