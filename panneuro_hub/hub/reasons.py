@@ -10,11 +10,13 @@ Source: Kubernetes documentation, "Pod Lifecycle", and the API reference for Pod
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+import ssl
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from panneuro_hub.attach.pods import LABEL
+from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.hub.amounts import Amounts, Object, in_words, most, too_much, wanted
 
 _NO_ROOM, _TOO_LARGE = "room", "size"
@@ -35,7 +37,76 @@ _NODE_COMES = ("TriggeredScaleUp", "Nominated")
 _NO_NODE_COMES = "NotTriggerScaleUp"
 _NOT_NOW = re.compile(r"max .*size|limit|backoff|not ready|in progress", re.IGNORECASE)
 
+# What keeps a pod that has a node from its containers, in the events of the kubelet and of the
+# volumes' controller; and what shows that this is over.
+_NOT_MOUNTED = ("FailedMount", "FailedAttachVolume", "FailedMapVolume")
+_NO_SANDBOX = ("FailedCreatePodSandBox", "FailedCreatePodContainer")
+_PREPARED = ("Pulling", "Pulled", "Created", "Started", "SuccessfulAttachVolume")
+
 _KINDS = ("containers", "initContainers")
+
+
+@dataclass(frozen=True)
+class _Unplaced:
+    """What the scheduler's words mean where it is not about room.
+
+    Parameters
+    ----------
+    says : Pattern
+        Of its words.
+    kind, text : str
+        As in `Trouble`; the words follow the text.
+    lasts : bool
+        Whether it hardly ends by itself.
+    """
+
+    says: re.Pattern[str]
+    kind: str
+    text: str
+    lasts: bool = True
+
+
+_ROOM = re.compile(r"Insufficient |Too many pods", re.IGNORECASE)
+# In the order in which they decide. The first two are about the pod, whatever nodes there are.
+_UNPLACED = (
+    _Unplaced(
+        re.compile(r"unbound immediate PersistentVolumeClaims|didn't find available persistent"),
+        "volume",
+        "there is no volume yet for {claims}, which this server needs",
+    ),
+    _Unplaced(
+        re.compile(r'persistentvolumeclaims? "[^"]*" (?:not found|is being deleted)'),
+        "volume",
+        "{claims}, which this server needs, cannot be used",
+    ),
+    _Unplaced(
+        re.compile(r"volume node affinity conflict|volume.{1,20}zone"),
+        "volume",
+        "the volume of {claims} can be reached from no node that this server may run on",
+    ),
+    _Unplaced(
+        re.compile(r"exceed max volume count"),
+        "volume",
+        "no node can take a further volume now",
+        lasts=False,
+    ),
+    _Unplaced(
+        re.compile(r"didn't match (?:node selector|Pod's node affinity|pod affinity|pod anti)"),
+        "placement",
+        "this cluster has no node of the kind that {profile} asks for",
+    ),
+    _Unplaced(
+        re.compile(r"had (?:untolerated )?taints?\b"),
+        "placement",
+        "every node that {profile} could run on is kept for other work",
+    ),
+    _Unplaced(
+        re.compile(r"unschedulable"),
+        "placement",
+        "every node is closed for new servers now",
+        lasts=False,
+    ),
+)
 
 
 class Hope(Enum):
@@ -100,13 +171,52 @@ def trouble(
         found = _in_container(_as_asked(container, pod["spec"]), about)
         if found:
             return found
-    return None
+    return _unprepared(about)
 
 
 def too_slow(seconds: float) -> Trouble:
     """What is said where nothing else is known."""
     text = f"the server did not start within {seconds:.0f} seconds. Try again, or ask an admin."
     return Trouble("timeout", text, Hope.NONE)
+
+
+def no_answer(error: BaseException) -> Trouble:
+    """Return what is said where the Kubernetes API was asked and gave no answer of its own.
+
+    Parameters
+    ----------
+    error : BaseException
+        Its text is not shown, which may repeat the request; what verifies certificates says
+        nothing but what is wrong with one.
+    """
+    for one in _causes(error):
+        if isinstance(one, ssl.SSLCertVerificationError):
+            text = (
+                "the hub does not trust the certificate of the Kubernetes API: "
+                f"{_short(one.verify_message)}"
+            )
+            return Trouble("certificate", f"{text}. {ASK}", Hope.NONE)
+    if isinstance(error, TimeoutError):  # which is an OSError as well
+        text = "Kubernetes did not do in time what this start needs. Try again later"
+        return Trouble("kubernetes", f"{text}, or ask an admin of this hub.", Hope.NONE)
+    if any(isinstance(one, OSError) for one in _causes(error)):
+        text = f"the Kubernetes API does not answer ({type(error).__name__}). Try again later"
+        return Trouble("kubernetes", f"{text}, or ask an admin of this hub.", Hope.NONE)
+    if isinstance(error, PanNeuroError):
+        return Trouble("error", f"{str(error).rstrip('.')}. {ASK}", Hope.NONE)
+    text = f"the start failed ({type(error).__name__}), and the hub's log says where"
+    return Trouble("error", f"{text}. {ASK}", Hope.NONE)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        # aiohttp keeps the error of the connection in a field of its own.
+        error = (
+            getattr(error, "certificate_error", None)
+            or getattr(error, "os_error", None)
+            or error.__cause__
+        )
 
 
 def not_yours(what: str) -> Trouble:
@@ -187,6 +297,9 @@ def _image(status: Object) -> str:
 def _without_node(
     pod: Object, message: str, events: Sequence[Object], nodes: Sequence[Amounts] | None
 ) -> Trouble:
+    other = _misplaced(pod, message, events)
+    if other is not None:
+        return other
     asked = wanted(pod)
     is_too_large = nodes is not None and too_much(asked, nodes)
     profile = pod["metadata"].get("labels", {}).get(f"{LABEL}profile", "")
@@ -209,6 +322,58 @@ def _without_node(
         text = f"{text}; and the cluster can add none that has ({_short(says)})"
         hope = Hope.LITTLE
     return Trouble(_TOO_LARGE if is_too_large else _NO_ROOM, f"{text}. {_choose(hope)}", hope)
+
+
+def _misplaced(pod: Object, message: str, events: Sequence[Object]) -> Trouble | None:
+    """Return what keeps a pod from all nodes where that is not their room."""
+    reason = _unplaced_reason(message)
+    if reason is None:
+        return None
+    comes, _ = _autoscaler(events)
+    if comes:
+        return Trouble("node", "a node is being added to the cluster for it", Hope.SOME)
+    profile = pod["metadata"].get("labels", {}).get(f"{LABEL}profile", "")
+    text = reason.text.format(
+        claims=_claims(pod), profile=f"the profile {profile}" if profile else "this server"
+    )
+    hope = Hope.LITTLE if reason.lasts else Hope.SOME
+    return Trouble(reason.kind, f"{text}: {_short(message)}. {ASK}", hope)
+
+
+def _unplaced_reason(message: str) -> _Unplaced | None:
+    found = next((one for one in _UNPLACED if one.says.search(message)), None)
+    # What some nodes lack matters only where none of the others is merely full.
+    if found is not None and found not in _UNPLACED[:2] and _ROOM.search(message):
+        return None
+    return found
+
+
+def _claims(pod: Object) -> str:
+    """Return the claims of a pod, in words."""
+    volumes = pod["spec"].get("volumes") or ()
+    names = [
+        one["persistentVolumeClaim"]["claimName"]
+        for one in volumes
+        if one.get("persistentVolumeClaim")
+    ]
+    if not names:
+        return "its claim"
+    return f"the claim{'s' if len(names) > 1 else ''} {' and '.join(names)}"
+
+
+def _unprepared(events: Sequence[Object]) -> Trouble | None:
+    """Return what keeps the containers of a pod that has a node from being made."""
+    for event in reversed(events):
+        reason, said = event.get("reason"), _short(event.get("message") or "")
+        if reason in _PREPARED:
+            return None
+        if reason in _NOT_MOUNTED:
+            text = f"a volume of this server cannot be mounted: {said}"
+            return Trouble("volume", f"{text}. {ASK}", Hope.LITTLE)
+        if reason in _NO_SANDBOX:
+            text = f"the node cannot make the pod of this server: {said}"
+            return Trouble("node-fault", f"{text}. {ASK}", Hope.LITTLE)
+    return None
 
 
 def _choose(hope: Hope) -> str:
@@ -261,6 +426,10 @@ def refusal(what: str, namespace: str, status: int | None, message: str) -> Trou
         said = _short(message[message.index("violates PodSecurity") :])
         text = f"Kubernetes does not let such a pod into the namespace {namespace}: it {said}"
         return Trouble("policy", f"{text}. {ASK}", Hope.NONE)
+    limit = re.search(r"(?:maximum|minimum) \w+ usage per \w+ is [^,\]]*", message)
+    if status == 403 and limit:
+        text = f"the namespace {namespace} does not allow a pod of this size: {_short(limit[0])}"
+        return Trouble("limits", f"{text}. {_choose(Hope.LITTLE)}", Hope.NONE)
     right = re.search(r'cannot (\w+) resource "([\w./-]+)"', message)
     if status == 403 and (right or not message):
         does = f"{right[1]} {right[2]}" if right else f"do all that it must with {what or 'pods'}"
@@ -281,6 +450,15 @@ def refusal(what: str, namespace: str, status: int | None, message: str) -> Trou
 def meaning(event: Object) -> str | None:
     """What an event means for who waits, where its own words leave that open."""
     reason, message = event.get("reason"), event.get("message") or ""
+    other = _unplaced_reason(message) if reason == "FailedScheduling" else None
+    if other is not None and other.kind == "volume":
+        return "No node can be chosen while a volume is missing; waiting for it."
+    if other is not None:
+        return "No node takes this server now; waiting for one that does."
+    if reason in _NOT_MOUNTED:
+        return "A volume is not mounted yet; trying again."
+    if reason in _NO_SANDBOX:
+        return "The node could not make the pod yet; trying again."
     if reason == "FailedScheduling":
         return "No node has room for this server now: waiting for one, or for a node to be added."
     if reason in _NODE_COMES:

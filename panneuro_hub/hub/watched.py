@@ -12,6 +12,7 @@ from aiohttp import ClientError
 from jupyterhub.spawner import SpawnException
 from kubernetes_asyncio.client import ApiException
 from kubespawner import KubeSpawner
+from tornado.web import HTTPError
 from traitlets import Float
 
 from panneuro_hub.attach import pods
@@ -82,6 +83,11 @@ class WatchedSpawner(KubeSpawner):
             trouble = watching.result() if watching.done() else self._trouble(None)
         except ApiException as error:
             raise cannot_start(self._refusal(error)) from error
+        except HTTPError:
+            raise  # in words already: ours, or an admin's hook's
+        except Exception as error:
+            self.log.exception("The start of %s failed", self._log_name)
+            raise cannot_start(reasons.no_answer(error)) from error
         finally:
             starting.cancel()
             watching.cancel()
@@ -150,11 +156,40 @@ class WatchedSpawner(KubeSpawner):
         what = (answer.get("details") or {}).get("kind", "")
         return reasons.refusal(what, self.namespace, error.status, answer.get("message") or "")
 
+    async def poll(self) -> int | None:
+        """Return the pod's status; a server of which Kubernetes says nothing counts as running.
+
+        JupyterHub takes an error for "not running", forgets the server, and leaves its pod
+        without keys and without an end. When the hub has just started, and neither
+        Kubernetes nor the server itself answers, this waits for one of the two.
+        """
+        is_known = True
+        while True:
+            self._forget_failed_reflectors()
+            try:
+                status: int | None = await super().poll()
+                return status
+            except (ApiException, ClientError, OSError, TimeoutError) as error:
+                if self.server is None:
+                    raise
+                if is_known:
+                    self.log.warning(
+                        "Kubernetes does not say whether the server %s runs (%s): it stays",
+                        self._log_name,
+                        getattr(error, "status", None) or type(error).__name__,
+                    )
+                is_known = False
+            if self.pending != "check" or await listens(self.server.ip, self.server.port):
+                return None
+            await asyncio.sleep(_LOOK_EVERY)
+
     def _forget_failed_reflectors(self) -> None:
-        # KubeSpawner keeps one that could not list its pods, and then never sees any.
+        # KubeSpawner keeps one that could not list its pods, or has given up watching them
+        # (after a minute of errors), and then never sees any.
         for key, reflector in list(self.reflectors.items()):
-            loaded = reflector.first_load_future
-            if loaded.done() and (loaded.cancelled() or loaded.exception()):
+            loaded, watching = reflector.first_load_future, reflector.watch_task
+            has_failed = loaded.done() and (loaded.cancelled() or loaded.exception())
+            if has_failed or (watching is not None and watching.done()):
                 del self.reflectors[key]
 
     async def _make_create_pod_request(self, pod: Any, request_timeout: float) -> bool:
@@ -188,8 +223,15 @@ class WatchedSpawner(KubeSpawner):
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         """What was decided, what Kubernetes tells, and what that means."""
-        async for event in super().progress():
-            yield event
-            meaning = reasons.meaning(event.get("raw_event") or {})
-            if meaning:
-                yield {"message": meaning}
+        try:
+            async for event in super().progress():
+                yield event
+                meaning = reasons.meaning(event.get("raw_event") or {})
+                if meaning:
+                    yield {"message": meaning}
+        except (ApiException, ClientError, OSError, TimeoutError) as error:
+            # An error here would end the page's connection, and the page would wait for ever.
+            # So the progress ends, and JupyterHub tells how the start itself ends.
+            self.log.warning(
+                "The events of %s cannot be followed (%s)", self._log_name, type(error).__name__
+            )

@@ -36,6 +36,7 @@ class Seen:
         self.events: list[dict[str, Any]] = []
         self.first_load_future = asyncio.get_running_loop().create_future()
         self.first_load_future.set_result(None)
+        self.watch_task: asyncio.Future[None] | None = None
 
 
 class Nodes:
@@ -243,11 +244,11 @@ async def test_what_kubernetes_refuses_is_said_without_repeating_the_pod(
     assert "Kubernetes did not make" in await words_of(spawner)
 
 
-async def test_other_errors_stay_what_they_are(
-    spawner: PanNeuroSpawner, stopped: list[str], monkeypatch: pytest.MonkeyPatch
+async def test_what_kubernetes_does_not_do_in_time_is_told(
+    spawner: PanNeuroSpawner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     starts(monkeypatch, TimeoutError("pod/hub/jupyter-ada does not have a uid!"))
-    with pytest.raises(TimeoutError, match="uid"):
+    with pytest.raises(SpawnException, match="did not do in time what this start needs"):
         await spawner._start()
 
 
@@ -386,3 +387,42 @@ def all_names(spawner: PanNeuroSpawner, person: str) -> set[tuple[str, str]]:
         ("session", session.id),
         ("username", spawner._build_common_labels({})["hub.jupyter.org/username"]),
     }
+
+
+# -- what Kubernetes does not say -------------------------------------------------------------
+
+
+async def test_any_error_of_a_start_is_told_in_a_sentence(
+    spawner: PanNeuroSpawner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_self: object) -> str:
+        raise ConnectionRefusedError("with a token in its text")
+
+    monkeypatch.setattr(KubeSpawner, "_start", fail)
+    with pytest.raises(SpawnException) as caught:
+        await spawner._start()
+    assert "the Kubernetes API does not answer (ConnectionRefusedError)" in str(caught.value)
+    assert "token" not in str(caught.value)
+
+
+async def test_a_server_of_which_nothing_is_known_counts_as_running(
+    spawner: PanNeuroSpawner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_self: object) -> int:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(KubeSpawner, "poll", fail)
+    with pytest.raises(ConnectionRefusedError):
+        await spawner.poll()  # there is no server of which anything could be said
+    monkeypatch.setattr(PanNeuroSpawner, "server", object())
+    assert await spawner.poll() is None
+
+
+async def test_a_watch_that_was_given_up_begins_again(spawner: PanNeuroSpawner) -> None:
+    given_up, good = Seen(), Seen()
+    given_up.watch_task = asyncio.get_running_loop().create_future()
+    given_up.watch_task.set_result(None)
+    good.watch_task = asyncio.get_running_loop().create_future()
+    KubeSpawner.reflectors.update({"given up": given_up, "good": good})
+    spawner._forget_failed_reflectors()
+    assert KubeSpawner.reflectors == {"good": good}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.hub import amounts, reasons
 from panneuro_hub.hub.reasons import Hope, Trouble
 
@@ -433,3 +435,156 @@ def test_whatever_is_said_becomes_one_sentence_or_more_on_one_line(
         assert len(trouble.text) < 1200
         assert trouble.text.splitlines() == [trouble.text]
         assert trouble.text.endswith(".")
+
+
+# -- what is not about room -------------------------------------------------------------------
+
+NODES = "0/3 nodes are available: "
+
+
+@pytest.mark.parametrize(
+    ("message", "kind", "says", "hope"),
+    [
+        (
+            "0/1 nodes are available: 1 pod has unbound immediate PersistentVolumeClaims.",
+            "volume",
+            "there is no volume yet for the claim home-ada",
+            Hope.LITTLE,
+        ),
+        (
+            NODES + "pod has unbound immediate PersistentVolumeClaims. preemption: not helpful",
+            "volume",
+            "there is no volume yet",
+            Hope.LITTLE,
+        ),
+        (
+            NODES + "1 node(s) didn't find available persistent volumes to bind, 2 Insufficient "
+            "cpu.",
+            "volume",
+            "there is no volume yet",
+            Hope.LITTLE,
+        ),
+        ('persistentvolumeclaim "home-ada" not found', "volume", "cannot be used", Hope.LITTLE),
+        (
+            NODES + "3 node(s) had volume node affinity conflict.",
+            "volume",
+            "can be reached from no node",
+            Hope.LITTLE,
+        ),
+        (NODES + "3 node(s) exceed max volume count.", "volume", "further volume", Hope.SOME),
+        (
+            NODES + "3 node(s) didn't match Pod's node affinity/selector.",
+            "placement",
+            "no node of the kind that the profile large asks for",
+            Hope.LITTLE,
+        ),
+        (
+            NODES + "3 node(s) didn't match node selector.",
+            "placement",
+            "no node of the kind",
+            Hope.LITTLE,
+        ),
+        (
+            NODES + "3 node(s) had taint {gpu: true}, that the pod didn't tolerate.",
+            "placement",
+            "kept for other work",
+            Hope.LITTLE,
+        ),
+        (NODES + "3 node(s) were unschedulable.", "placement", "closed", Hope.SOME),
+    ],
+)
+def test_the_scheduler_s_other_reasons_are_not_taken_for_room(
+    message: str, kind: str, says: str, hope: Hope
+) -> None:
+    waiting = unplaced(message, cpu="1")
+    waiting["spec"]["volumes"] = [
+        {"name": "home", "persistentVolumeClaim": {"claimName": "home-ada"}},
+        {"name": "token", "emptyDir": {}},
+    ]
+    trouble = found(waiting, (), [node(cpu="64")])
+    assert (trouble.kind, trouble.hope) == (kind, hope)
+    assert says in trouble.text
+    assert "smaller profile" not in trouble.text
+    assert not trouble.is_about_nodes
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        "1 node(s) had taint {node-role.kubernetes.io/master: }, that the pod didn't tolerate",
+        "1 node(s) didn't match Pod's node affinity/selector",
+        "1 node(s) were unschedulable",
+    ],
+)
+def test_where_some_nodes_are_merely_full_it_is_about_room(others: str) -> None:
+    assert found(unplaced(f"{NODES}{others}, 2 Insufficient cpu.", cpu="1")).kind == "room"
+
+
+def test_a_node_that_comes_is_waited_for_by_who_needs_a_kind_of_node() -> None:
+    waiting = unplaced(NODES + "3 node(s) didn't match node selector.")
+    assert found(waiting, [event("TriggeredScaleUp", "")]).kind == "node"
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "kind"),
+    [
+        ("FailedMount", 'MountVolume.SetUp failed for volume "x": secret "y" not found', "volume"),
+        ("FailedMount", 'MountVolume.SetUp failed: configmap "y" not found', "volume"),
+        ("FailedAttachVolume", 'Multi-Attach error for volume "pvc-1"', "volume"),
+        ("FailedMapVolume", "MapVolume.SetUp failed", "volume"),
+        ("FailedCreatePodSandBox", "failed to set up the network", "node-fault"),
+    ],
+)
+def test_what_keeps_a_placed_pod_from_its_containers(reason: str, message: str, kind: str) -> None:
+    placed = pod(phase="Pending", containerStatuses=[container("ContainerCreating")])
+    trouble = found(placed, [event("Scheduled", ""), event(reason, message)])
+    assert (trouble.kind, trouble.hope) == (kind, Hope.LITTLE)
+    assert message.partition('"')[0] in trouble.text
+    assert reasons.meaning({"reason": reason, "message": message})
+    # It was a bad moment, as when a pod is there before its ticket.
+    later = [event(reason, message), event("Pulling", "")]
+    assert reasons.trouble(placed, later) is None
+
+
+def test_a_pod_that_a_namespace_does_not_allow_is_told_the_limit() -> None:
+    message = (
+        'pods "jupyter-ada" is forbidden: maximum memory usage per Container is 1Gi, but limit is '
+        "64G"
+    )
+    trouble = reasons.refusal("pods", "hub", 403, message)
+    assert trouble.kind == "limits"
+    assert "maximum memory usage per Container is 1Gi" in trouble.text
+
+
+def test_a_certificate_that_is_not_trusted_is_named() -> None:
+    refused = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    refused.verify_message = "self-signed certificate"
+    wrapped = OSError("Cannot connect to host 10.0.0.1:443 with token abc")
+    wrapped.__cause__ = refused
+    trouble = reasons.no_answer(wrapped)
+    assert (trouble.kind, trouble.hope) == ("certificate", Hope.NONE)
+    assert trouble.text == (
+        "the hub does not trust the certificate of the Kubernetes API: self-signed certificate. "
+        "Ask an admin of this hub."
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ConnectionRefusedError("secret"), "kubernetes"),
+        (OSError("secret"), "kubernetes"),
+        (KeyError("secret"), "error"),
+        (RuntimeError("secret"), "error"),
+    ],
+)
+def test_any_other_error_of_a_start_becomes_a_sentence(error: Exception, kind: str) -> None:
+    trouble = reasons.no_answer(error)
+    assert trouble.kind == kind
+    assert type(error).__name__ in trouble.text
+    assert "secret" not in trouble.text
+
+
+def test_a_sentence_of_ours_stays_one() -> None:
+    trouble = reasons.no_answer(PanNeuroError("the session ended while its pod was being made"))
+    assert trouble.text.startswith("the session ended while its pod was being made. ")
