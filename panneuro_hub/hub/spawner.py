@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from jupyterhub import orm
 from jupyterhub.utils import maybe_future
 from kubernetes_asyncio.client import ApiException, V1Container, V1Volume, V1VolumeMount
 from kubespawner.objects import make_owner_reference
 from kubespawner.utils import get_k8s_model
-from traitlets import Unicode, default
+from traitlets import Bool, Unicode, default
 
 from panneuro_hub.attach import homes, pods
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.hub import live, reasons
 from panneuro_hub.hub.choice import Choice
+from panneuro_hub.hub.orphans import find_orphans
 from panneuro_hub.hub.sessions import SessionMixin
 from panneuro_hub.hub.watched import WatchedSpawner, cannot_start
 from panneuro_hub.wire import Ticket
+from panneuro_hub.wire.state import STATE_KEY
+
+_SWEEP_EVERY = 300.0  # s
 
 # What a profile sets on the spawner; an admin's own values are what it is set upon.
 _PLACED = ("image", "node_selector", "tolerations", "extra_resource_limits")
@@ -38,6 +44,18 @@ class PanNeuroSpawner(SessionMixin, WatchedSpawner):
         config=True,
         help="Where sessions find the shared folder; see shared_folder.",
     )
+
+    end_orphans = Bool(
+        True,
+        config=True,
+        help="""
+        Whether to end pods of sessions that are not in the hub's database, as after the
+        database was lost or put back from a backup. Each is reported in the log.
+        """,
+    )
+    # Of all spawners of this hub.
+    _next_sweep = float("-inf")
+    _sweep: asyncio.Task[None] | None = None
 
     # The least that a notebook needs; an admin whose image needs more says so.
     @default("uid")
@@ -127,6 +145,40 @@ class PanNeuroSpawner(SessionMixin, WatchedSpawner):
         if self.session is None:
             raise PanNeuroError("there is no session, and so no Secret for its ticket")
         return pods.ticket_secret_name(self.session.id)
+
+    async def poll(self) -> int | None:
+        """Return the pod's status; now and then, look for pods that nobody knows."""
+        status = await super().poll()
+        clock = asyncio.get_running_loop().time()
+        if self.end_orphans and clock >= PanNeuroSpawner._next_sweep:
+            PanNeuroSpawner._next_sweep = clock + _SWEEP_EVERY
+            # On its own: an error in it says nothing about this server.
+            PanNeuroSpawner._sweep = asyncio.create_task(self._end_orphans())
+        return status
+
+    async def _end_orphans(self) -> None:
+        """End pods of sessions that are not in the hub's database: they would run for ever."""
+        seen = self.pod_reflector.pods.values() if self.pod_reflector else ()
+        # The hub stores a session when its start is over, which may take that long.
+        age = timedelta(seconds=self.start_timeout + self.http_timeout + _SWEEP_EVERY)
+        for name in list(find_orphans(seen, self._stored_sessions(), datetime.now(UTC), age)):
+            self.log.error(
+                "The pod %s belongs to no session that this hub knows. It gets no keys, and "
+                "nobody can stop it: the hub ends it",
+                name,
+            )
+            try:
+                await asyncio.wait_for(
+                    self.api.delete_namespaced_pod(name=name, namespace=self.namespace),
+                    self.k8s_api_request_timeout,
+                )
+            except (ApiException, OSError, TimeoutError) as error:
+                reason = getattr(error, "status", None) or type(error).__name__
+                self.log.warning("The pod %s was not ended (%s)", name, reason)
+
+    def _stored_sessions(self) -> set[str]:
+        states = [state for (state,) in self.user.db.query(orm.Spawner.state)]
+        return {state[STATE_KEY]["id"] for state in states if state and STATE_KEY in state}
 
     async def prepare_claims(self) -> None:
         """Find the claim of the shared folder, or make it."""

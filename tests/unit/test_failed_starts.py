@@ -69,6 +69,7 @@ def spawner(example_file: Path, monkeypatch: pytest.MonkeyPatch) -> PanNeuroSpaw
     config.KubeSpawner.start_timeout = 600
     config.KubeSpawner.events_enabled = False
     config.SessionMixin.shared_folder = "none"  # nothing to be looked up for it
+    config.PanNeuroSpawner.end_orphans = False
     monkeypatch.setattr(KubeSpawner, "reflectors", {})
     made = new_spawner(config)
     made.session = Session.begin("nhp-navigation", "small", None)
