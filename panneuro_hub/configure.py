@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import secrets
 import sys
@@ -134,7 +135,8 @@ def _ledger(url: str | None) -> dict[str, str]:
 def _service(c: Any, how: dict[str, Any]) -> None:
     _add_service(c, {"name": SERVICE, "oauth_no_confirm": True, "display": True, **how})
     _let_use(c, SERVICE, "user")
-    _load_role(c, SERVICE_ROLE)
+    # A copy: what the admin changes in it is compared with ours when the hub starts.
+    _load_role(c, copy.deepcopy(SERVICE_ROLE))
 
 
 def _gateway(

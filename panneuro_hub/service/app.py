@@ -28,6 +28,7 @@ from panneuro_hub.service import (
     monitoring,
     notebook_pages,
 )
+from panneuro_hub.service.announcements import Announcements
 from panneuro_hub.service.clusters import Clusters
 from panneuro_hub.service.dashboards import Dashboards
 from panneuro_hub.service.database import Database
@@ -172,6 +173,7 @@ def make_app(
         ],
         # The same in every replica, and as secret as the token that it is made of.
         cookie_secret=hashlib.sha256(f"panneuro cookies {hub.token}".encode()).digest(),
+        announcements=Announcements(hub.api_url, hub.token),
         log_function=log_request,
     )
 

@@ -23,10 +23,11 @@ from panneuro_hub.errors import (
     TicketRefused,
     VendingError,
 )
+from panneuro_hub.service.announcements import Announcements
 from panneuro_hub.service.dashboards import NoDashboard
 from panneuro_hub.service.issue import Issuer
 from panneuro_hub.service.logins import NoLogin, TooMany
-from panneuro_hub.service.page import Around, render_access, render_problem
+from panneuro_hub.service.page import NO_ANNOUNCEMENT, Around, render_access, render_problem
 from panneuro_hub.service.rendering import Unrenderable
 from panneuro_hub.service.viewing import NothingHere
 
@@ -80,6 +81,8 @@ class Handler(web.RequestHandler):
     """Keeps its answers out of caches, and out of pages of other sites."""
 
     policy = "default-src 'none'; frame-ancestors 'none'"
+    announcement = NO_ANNOUNCEMENT
+    """What the hub announces to the person; known on people's pages."""
 
     def set_default_headers(self) -> None:
         """Keep answers out of caches and frames, and scripts out of them."""
@@ -122,7 +125,7 @@ class WebHandler(Handler):
 
     def say(self, message: str) -> None:
         """Finish with one sentence about what went wrong."""
-        self.finish(render_problem(self.problem, message))
+        self.finish(render_problem(self.problem, message, announcement=self.announcement))
 
 
 class IssuerHandler(Handler):
@@ -141,11 +144,14 @@ class PersonHandler(HubOAuthenticated, Handler):
         async with hub_in_words():
             # `current_user` finds the answer of this.
             await self.hub_auth.get_user(self, sync=False)
+        if isinstance(self, WebHandler) and self.current_user:
+            announcements: Announcements = self.settings["announcements"]
+            self.announcement = await announcements.announcement(str(self.current_user["name"]))
 
     @property
     def around(self) -> Around:
         """The paths of what is around."""
-        return Around(self.hub_auth.hub_prefix, self.hub_auth.base_url)
+        return Around(self.hub_auth.hub_prefix, self.hub_auth.base_url, self.announcement)
 
     def person(self) -> str:
         """The name of who asks.

@@ -26,6 +26,7 @@ from panneuro_hub.service.shelves import Finds, Looker
 from panneuro_hub.service.usage import Usage
 
 _templates = templates("panneuro_hub.service")
+NO_ANNOUNCEMENT = Markup()
 
 
 def _number(value: float | None) -> str | None:
@@ -67,10 +68,13 @@ class Around:
     ----------
     hub, service : str
         Paths of the hub, such as ``/hub/``, and of this service.
+    announcement : Markup
+        What the hub announces to the person; empty for nothing.
     """
 
     hub: str
     service: str
+    announcement: Markup = NO_ANNOUNCEMENT
 
 
 def render_access(
@@ -157,7 +161,11 @@ def render_login(
 
 
 def render_problem(
-    title: str, message: str, on: str | None = None, around: Around | None = None
+    title: str,
+    message: str,
+    on: str | None = None,
+    around: Around | None = None,
+    announcement: Markup = NO_ANNOUNCEMENT,
 ) -> str:
     """Make the page that says why there is none.
 
@@ -167,14 +175,20 @@ def render_problem(
         Where the person may go instead.
     around : Around, optional
         Where the other pages are, for whom they are there.
+    announcement : Markup
+        As `Around` has it, for a page without the others.
     """
     paths = {"hub": around.hub, "service": around.service} if around else {}
+    words = around.announcement if around else announcement
     return _templates.get_template("problem.html").render(
-        title=title, message=message, on=on, **paths
+        title=title, message=message, on=on, announcement=words, **paths
     )
 
 
 def _render(template: str, around: Around, **values: Any) -> str:
     return _templates.get_template(template).render(
-        hub=around.hub, service=around.service, **values
+        hub=around.hub,
+        service=around.service,
+        announcement=around.announcement,
+        **values,
     )

@@ -267,8 +267,8 @@ class Deployment:
                 assert time.monotonic() < end, "the proxy leads to no hub"
                 time.sleep(0.5)
 
-    def replace(self, collaboration: str) -> None:
-        """Put another text into the collaboration file, and wait until all who follow it have it.
+    def apply(self, collaboration: str) -> None:
+        """Put another text into the collaboration file, as `kubectl apply` does, and no more.
 
         The kubelet of a pod brings it when it next looks, in up to a minute or two.
         """
@@ -279,8 +279,17 @@ class Deployment:
         ]
         config["data"]["collaboration.yaml"] = collaboration
         self.cluster.apply(config)
+
+    def replace(self, collaboration: str) -> None:
+        """Put another text into the collaboration file, and wait until all who follow it have it.
+
+        The kubelets look at once, since something else of the pods changes too.
+        """
+        self.apply(collaboration)
         end = time.monotonic() + PATIENCE
         for labels, container in FOLLOW if self.plan.traefik else FOLLOW[:2]:
+            mark = f"panneuro.org/looked={secrets.token_hex(4)}"
+            self.cluster.kubectl("annotate", "pods", "--selector", labels, "--overwrite", mark)
             while self._has(labels, container) != collaboration:
                 assert time.monotonic() < end, f"{labels}: no new collaboration"
                 time.sleep(1)

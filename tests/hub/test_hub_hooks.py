@@ -33,6 +33,10 @@ def apply_user_options(spawner, options):
 async def pre_spawn_hook(spawner):
     spawner.environment["SESSION"] = spawner.session.project
 
+def announcement(user):
+    return f"<b>For {user.name if user else 'everybody'}</b>: maintenance"
+
+c.JupyterHub.template_vars = {"announcement": announcement}
 c.Spawner.auth_state_hook = auth_state_hook
 c.Spawner.apply_user_options = apply_user_options
 c.Spawner.pre_spawn_hook = pre_spawn_hook
@@ -69,6 +73,22 @@ async def test_hooks_environment_and_form_are_the_admin_s(own: Hub) -> None:
         "image": "neuro",
         "colour": "green",
     }
+
+
+async def test_a_form_of_the_admins_own_is_reported(own: Hub) -> None:
+    assert "c.Spawner.options_form takes the place of our start form" in own.log
+
+
+async def test_announcements_are_on_every_page(own: Hub) -> None:
+    words = "<b>For ada</b>: maintenance"
+    async with at(own, "ada") as ada:
+        pages = ("/hub/home", "/hub/spawn", "/hub/token", "/hub/no-such-page")
+        services = ("", "usage", "datasets", "notebooks", "login", "datasets/no-such/thing")
+        for path in (*pages, *(f"/services/panneuro/{name}" for name in services)):
+            page = await ada.visitor.open(path)
+            assert words in page.body, path
+        for name, status in (("ada", 200), ("grace", 404)):
+            assert (await ada.api("GET", f"/users/{name}/announcement")).status == status
 
 
 async def test_keys_of_the_hub_s_own_do_not_come_with_it(own: Hub) -> None:

@@ -56,6 +56,7 @@ class SmallHub:
     asked: int = 0
     names: list[str] = field(default_factory=list)
     active: list[tuple[str, str]] = field(default_factory=list)
+    announcement: str | None = None
     url: str = ""
     # Questions about these names wait until the test lets them.
     slow: frozenset[str] = frozenset()
@@ -75,6 +76,7 @@ class SmallHub:
         return web.Application(
             [
                 (r"/users/(.+)/activity", _Activity, given),
+                (r"/users/(.+)/announcement", _Announcement, given),
                 (r"/users/(.+)", _User, given),
                 (r"/groups/(.+)", _Group, given),
                 (r"/user", _Self, given),
@@ -123,6 +125,15 @@ class _Activity(_Handler):
             raise web.HTTPError(403)
         await self.hub.hold("activity")
         self.hub.active.append((name, json.loads(self.request.body)["last_activity"]))
+
+
+class _Announcement(_Handler):
+    async def get(self, name: str) -> None:
+        if self.token != TOKEN:
+            raise web.HTTPError(403)
+        if self.hub.announcement is None:
+            raise web.HTTPError(404)
+        self.finish({"announcement": self.hub.announcement.replace("NAME", name)})
 
 
 class _Self(_Handler):
