@@ -12,7 +12,7 @@ from panneuro_hub.errors import CollaborationError, PanNeuroError, Problem, Serv
 
 # After a node was drained, hub and service may start a little later than the gateway.
 _WAIT_SECONDS = 60.0
-_AGAIN_SECONDS = 1.0
+AGAIN_SECONDS = 1.0
 
 
 async def open_current(
@@ -48,4 +48,4 @@ async def _ask(service: Service, end: float) -> Version:
         except ServiceUnavailable:
             if time.monotonic() >= end:
                 raise
-        await asyncio.sleep(_AGAIN_SECONDS)
+        await asyncio.sleep(AGAIN_SECONDS)
