@@ -22,12 +22,13 @@ from sqlalchemy import (
     insert,
     select,
 )
+from sqlalchemy.dialects.mysql import MEDIUMTEXT
 
 from panneuro_hub.current import Version
 
 _MOST_VERSIONS = 20
 # MySQL's plain TEXT ends at 64 KiB; a file may have a megabyte.
-_LONGEST_TEXT = 1 << 21
+_LONG_TEXT = Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb")
 
 VERSIONS = Table(
     "panneuro_collaboration",
@@ -35,7 +36,7 @@ VERSIONS = Table(
     Column("id", Integer, primary_key=True),
     Column("since", DateTime, nullable=False),  # UTC
     Column("name", String(64), nullable=False),
-    Column("text", Text(_LONGEST_TEXT), nullable=False),
+    Column("text", _LONG_TEXT, nullable=False),
 )
 
 

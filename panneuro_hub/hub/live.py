@@ -55,10 +55,10 @@ def follow_file(path: str, db: Any, registry: CollectorRegistry = REGISTRY) -> a
     ------
     CollaborationError
         If the file is broken, and the database has no valid version.
+    ServiceUnavailable
+        If the database cannot be used.
     """
-    VERSIONS.create(db.connection(), checkfirst=True)
-    stored = newest_version(db.connection())
-    db.commit()
+    stored = _stored(db)
     current = _readers[path] = Current(path, log=_log, stored=stored)
     registry.register(CollaborationCollector(current))
 
@@ -66,6 +66,19 @@ def follow_file(path: str, db: Any, registry: CollectorRegistry = REGISTRY) -> a
         _save(db, version)
 
     return asyncio.get_running_loop().create_task(follow(current, save, _log))
+
+
+def _stored(db: Any) -> Version | None:
+    try:
+        VERSIONS.create(db.connection(), checkfirst=True)
+        version = newest_version(db.connection())
+        db.commit()
+    except SQLAlchemyError as error:
+        db.rollback()
+        raise ServiceUnavailable(
+            f"the hub's database has no place for versions of the collaboration: {error}"
+        ) from error
+    return version
 
 
 def _save(db: Any, version: Version) -> None:
