@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from panneuro_hub.collaboration import S3Store
 
+RCLONE_REMOTE = "store"
+"""What rclone calls the store of a session's project: ``store:BUCKET/PATH``."""
+
 
 def environment(store: S3Store, project: str, service_url: str) -> dict[str, str]:
     """The variables that tell a session's clients where its data is; no secret.
 
     The agent adds where the credentials come from.
 
-    Source: AWS SDKs and Tools Reference Guide, "Environment variables".
+    Sources: AWS SDKs and Tools Reference Guide, "Environment variables"; rclone documentation,
+    "Environment Variables" and "Amazon S3 Storage Providers".
     """
     variables = {
         "AWS_DEFAULT_REGION": store.region,
@@ -24,7 +28,22 @@ def environment(store: S3Store, project: str, service_url: str) -> dict[str, str
         variables["AWS_ENDPOINT_URL_S3"] = store.endpoint_url
         if store.endpoint_url.startswith("http://"):
             variables["AWS_ALLOW_HTTP"] = "true"
-    return variables
+    return variables | _rclone_remote(store)
+
+
+def _rclone_remote(store: S3Store) -> dict[str, str]:
+    """Define the remote ``store:`` for rclone, which has no remote of its own accord."""
+    settings = {
+        "TYPE": "s3",
+        "PROVIDER": "Other" if store.endpoint_url else "AWS",
+        "ENV_AUTH": "true",  # the keys come from the session's agent
+        "REGION": store.region,
+        # A session may neither look at the bucket itself nor make one.
+        "NO_CHECK_BUCKET": "true",
+    }
+    if store.endpoint_url:
+        settings["ENDPOINT"] = store.endpoint_url
+    return {f"RCLONE_CONFIG_{RCLONE_REMOTE.upper()}_{name}": settings[name] for name in settings}
 
 
 def choice_environment(profile: str, image: str | None) -> dict[str, str]:

@@ -23,6 +23,7 @@ from panneuro_hub.access import ClusterChoice, DaskLimits, WorkerLimits, dask_li
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.current import follow, health
 from panneuro_hub.dask import messages, pool
+from panneuro_hub.dask.authenticator import HubAuthenticator
 from panneuro_hub.dask.following import open_current
 from panneuro_hub.dask.gate import Gate
 from panneuro_hub.dask.messages import Adapt
@@ -164,6 +165,12 @@ class ClusterMixin(Backend):
 
     async def setup(self, app: web.Application) -> None:
         """Begin to serve: the backend's own setup, our answers, and the reports."""
+        if not isinstance(app["authenticator"], HubAuthenticator):
+            raise PanNeuroError(
+                "c.DaskGateway.authenticator_class is set: only panneuro_hub.dask.authenticator."
+                "HubAuthenticator, or a subclass of it, knows which session a request comes from; "
+                "take it out"
+            )
         for trait in ("collaboration_file", "service_url", "service_token"):
             if not getattr(self, trait):
                 raise PanNeuroError(

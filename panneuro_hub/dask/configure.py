@@ -55,6 +55,7 @@ def configure(
     # As it is named: a ConfigMap changes by moving a link, which a resolved path would not see.
     path = os.path.abspath(chosen)
     c.DaskGateway.backend_class = _BACKENDS[backend]
+    # Another one cannot tell which session a request comes from; the gateway does not start.
     if c.DaskGateway.get("authenticator_class", _THEIR_AUTHENTICATOR) == _THEIR_AUTHENTICATOR:
         c.DaskGateway.authenticator_class = "panneuro_hub.dask.authenticator.HubAuthenticator"
     # The hub says below which path it leads browsers and clients here.

@@ -1,9 +1,9 @@
-"""The rights that a server's own API token must not have at the hub; pure.
+"""The rights that a server's tokens must not have at the hub; pure.
 
-Code in a session has the token of its server. JupyterHub's default lets it report activity and
-enter its own server. With more, the code could leave the session's project: it could make a
-token with all of its person's rights, start a server in another project, or run code in
-another server of the same person.
+Code in a session has the token of its server, and the tokens of people who log in to the server.
+JupyterHub's default lets them report activity and enter their own server. With more, the code
+could leave the session's project: it could make a token with all of its person's rights, start a
+server in another project, or run code in another server of the same person.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 _ESCAPES = frozenset(
     {
-        *("tokens", "servers", "start:servers", "proxy"),
+        *("tokens", "servers", "start:servers", "proxy", "inherit", "self"),
         *("admin:users", "admin:auth_state", "admin:server_state", "groups"),
     }
 )
@@ -25,7 +25,7 @@ def escape_scopes(scopes: Iterable[str], server: str) -> list[str]:
     Parameters
     ----------
     scopes : iterable of str
-        What the server's token may do, as JupyterHub expands it.
+        What the server's tokens may do, as JupyterHub expands it.
     server : str
         The token's own server: ``NAME/SERVER``, as JupyterHub's filters name it.
     """

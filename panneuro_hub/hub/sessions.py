@@ -214,9 +214,23 @@ class SessionMixin(Spawner):
             self.ticket = None
 
     def token_scopes(self) -> set[str]:
-        """Return what the server's own API token may do at the hub, expanded."""
-        token = orm.APIToken.find(self.user.db, self.api_token)
-        return set() if token is None else set(scopes.get_scopes_for(token))
+        """Return what code in the session could do at the hub, expanded.
+
+        That is what the server's own API token may do, and what the tokens of people who open the
+        server may do: the server gets one when somebody logs in to it.
+        """
+        database = self.user.db
+        token = orm.APIToken.find(database, self.api_token)
+        held = set() if token is None else set(scopes.get_scopes_for(token))
+        client = (
+            database.query(orm.OAuthClient).filter_by(identifier=self.oauth_client_id).one_or_none()
+        )
+        if client is None:
+            return held
+        owner = self.user.orm_user
+        return held | set(
+            scopes.expand_scopes(client.allowed_scopes or (), owner=owner, oauth_client=client)
+        )
 
     def _require_narrow_token(self) -> None:
         server = f"{self.user.name}/{self.name}"
@@ -224,8 +238,8 @@ class SessionMixin(Spawner):
         if escapes:
             raise SpawnException(
                 f"this server's token could leave the project: it has {', '.join(escapes)}. An "
-                "admin must take these scopes out of c.Spawner.server_token_scopes, or out of "
-                "the role 'server' in c.JupyterHub.load_roles",
+                "admin must take these scopes out of c.Spawner.server_token_scopes, "
+                "c.Spawner.oauth_client_allowed_scopes and the role 'server'",
                 reason="access",
                 status_code=403,
             )

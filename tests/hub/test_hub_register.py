@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from dask_gateway_server.auth import JupyterHubAuthenticator
 from hubs import Ground, Hub
 from people import Answer, Person, at, logged_in, show, until, watch
 from people import ask as ask_api
 
+from panneuro_hub.dask.authenticator import HubAuthenticator
+from panneuro_hub.dask.service import Service
 from panneuro_hub.wire import Ticket
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -30,6 +31,12 @@ ANSWERING = timedelta(seconds=5)  # what a busy machine may take from a decision
 CONFIG = f"""
 c.TeamsMixin.membership_interval = {INTERVAL}
 c.TeamsMixin.membership_active = {ACTIVE}
+# An admin's own settings, for two people's servers.
+own = ["users:activity!user", "access:servers!server"]
+wide = {{"wilma": [*own, "servers!user"]}}
+c.Spawner.server_token_scopes = lambda spawner: wide.get(spawner.user.name, [])
+wide_login = {{"wendy": ["tokens!user"]}}
+c.Spawner.oauth_client_allowed_scopes = lambda spawner: wide_login.get(spawner.user.name, [])
 """
 
 
@@ -89,9 +96,9 @@ def desk(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def gateway_auth(desk: Desk) -> AsyncIterator[JupyterHubAuthenticator]:
+async def gateway_auth(desk: Desk) -> AsyncIterator[HubAuthenticator]:
     """How a real gateway finds out who asks it."""
-    auth = JupyterHubAuthenticator(
+    auth = HubAuthenticator(
         jupyterhub_api_token=desk.token,
         jupyterhub_api_url=f"http://127.0.0.1:{desk.hub.settings.hub_port}/hub/api",
         jupyterhub_service_name=GATEWAY,
@@ -106,10 +113,11 @@ class Asked:
     """A request to the gateway, as far as its authenticator looks at it."""
 
     headers: dict[str, str]
+    app: dict[str, Service]
 
 
-async def test_a_server_s_token_opens_the_gateway_and_says_its_owner_s_teams(
-    desk: Desk, gateway_auth: JupyterHubAuthenticator
+async def test_a_server_s_token_opens_the_gateway_for_its_session_s_project(
+    desk: Desk, gateway_auth: HubAuthenticator
 ) -> None:
     hub = desk.hub
     async with at(hub, hub.ground.register("dora", "navigation", "theory")) as dora:
@@ -127,8 +135,12 @@ async def test_a_server_s_token_opens_the_gateway_and_says_its_owner_s_teams(
             "read:users:name!user=dora",
             "read:users:groups!user=dora",
         }
-        user = await gateway_auth.authenticate(Asked({"Authorization": f"jupyterhub {token}"}))
+        service = Service(hub.service_url, desk.token)
+        asked = Asked({"Authorization": f"jupyterhub {token}"}, {"backend": service})
+        user = await gateway_auth.authenticate(asked)
+        await service.close()
         assert (user.name, user.groups) == ("dora", {"navigation-lab", "theory-lab"})
+        assert (user.project, user.image) == ("nhp-navigation", "neuro")
 
         assert variables["DASK_GATEWAY__ADDRESS"] == f"{desk.gateway_url}/services/{GATEWAY}"
         assert variables["DASK_GATEWAY__AUTH__TYPE"] == "jupyterhub"
@@ -136,6 +148,21 @@ async def test_a_server_s_token_opens_the_gateway_and_says_its_owner_s_teams(
         assert "DASK_GATEWAY__PROXY_ADDRESS" not in variables
         assert (variables["PANNEURO_PROFILE"], variables["PANNEURO_IMAGE"]) == ("small", "neuro")
         assert desk.token not in "".join(variables.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "scope"), [("wilma", "servers!user=wilma"), ("wendy", "tokens!user=wendy")]
+)
+async def test_a_server_whose_tokens_could_leave_the_project_does_not_start(
+    desk: Desk, name: str, scope: str
+) -> None:
+    async with at(desk.hub, desk.hub.ground.register(name, "navigation")) as person:
+        answer = await person.request_start({"project": "nhp-navigation"})
+        assert answer.status == 403, answer
+        assert "this server's token could leave the project" in answer.message
+        assert scope in answer.message
+        known = await watch(desk.hub, f"/users/{name}")
+        assert known["servers"] == {}
 
 
 async def test_a_cluster_s_session_from_its_beginning_to_its_end(desk: Desk) -> None:

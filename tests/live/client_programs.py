@@ -90,6 +90,21 @@ def pyarrow_client() -> None:
     until_told(read)
 
 
+def pyarrow_filesystem_client() -> None:
+    import os
+
+    from pyarrow.fs import S3FileSystem
+
+    # Unlike `from_uri`, it does not look for an endpoint in the environment.
+    files = S3FileSystem(endpoint_override=os.environ.get("AWS_ENDPOINT_URL"))
+
+    def read() -> bool:
+        with files.open_input_stream(f"{BUCKET}/{key('pyarrow-filesystem')}") as stream:
+            return bool(stream.read() == CONTENT)
+
+    until_told(read)
+
+
 def _whole(group: Any) -> bool:
     return bool((group["numbers"][:] == range(NUMBERS)).all())
 
@@ -133,10 +148,8 @@ def rclone_client() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
     rclone = Path(sysconfig.get_path("scripts")) / "rclone"
-    remote = f":s3,env_auth=true,provider=Other:{BUCKET}/nav/rclone"
-    server = subprocess.Popen(
-        [rclone, "--config=", "serve", "http", remote, f"--addr={address}", "--read-only"]
-    )
+    remote = f"store:{BUCKET}/nav/rclone"
+    server = subprocess.Popen([rclone, "serve", "http", remote, f"--addr={address}", "--read-only"])
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def read() -> bool:
@@ -167,6 +180,7 @@ CLIENTS: dict[str, Callable[[], None]] = {
     "s3fs": s3fs_client,
     "obstore": obstore_client,
     "pyarrow": pyarrow_client,
+    "pyarrow-filesystem": pyarrow_filesystem_client,
     "zarr-s3fs": zarr_s3fs_client,
     "zarr-obstore": zarr_obstore_client,
     "rclone": rclone_client,

@@ -30,6 +30,7 @@ from short_sessions import lab_store
 from zarr.storage import ObjectStore
 
 import panneuro_hub.lab as lab
+from panneuro_hub.attach.environment import environment
 from panneuro_hub.demo.seaweedfs import SeaweedFS
 from panneuro_hub.errors import AccessDenied
 from panneuro_hub.lab.agent import Agent, Settings
@@ -109,19 +110,9 @@ def session(
         agent = Agent(Settings(service.url, folder / "ticket"))
         agent.start()
         stack.callback(agent.stop)
-        yield Session(
-            {
-                **agent.environment(),
-                "AWS_REGION": seaweedfs.region,
-                "AWS_DEFAULT_REGION": seaweedfs.region,
-                "AWS_EC2_METADATA_DISABLED": "true",
-                "AWS_ENDPOINT_URL": endpoint,
-                "AWS_ENDPOINT_URL_S3": endpoint,
-                "AWS_ALLOW_HTTP": "true",
-            },
-            service,
-            tap,
-        )
+        store = lab_store(seaweedfs).model_copy(update={"endpoint_url": endpoint})
+        variables = {**environment(store, "nav", service.url), **agent.environment()}
+        yield Session(variables, service, tap)
 
 
 class Reader:
@@ -285,3 +276,39 @@ def test_the_file_system_lists_reads_and_writes(here: Session) -> None:
     assert files.cat_file(notes) == b"mine"
     files.rm_file(notes)
     assert not files.exists(notes)
+
+
+def rclone(session: Session, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """rclone with what a session sets, and no configuration of the person's own."""
+    return subprocess.run(
+        [Path(sys.executable).with_name("rclone"), *map(str, arguments)],
+        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", **session.environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_rclone_has_a_remote_of_the_session_s_store(session: Session, tmp_path: Path) -> None:
+    assert rclone(session, "listremotes").stdout == "store:\n"
+    source, copy = tmp_path / "source", tmp_path / "copy"
+    source.mkdir()
+    (source / "small.txt").write_text("mine")
+    (source / "large.bin").write_bytes(os.urandom(6 << 20))
+    mine = "store:lab/scratch/nav/ada/rclone"
+    for arguments in (
+        ("copy", source, mine),
+        ("copy", "--s3-upload-cutoff=5M", "--s3-chunk-size=5M", source, f"{mine}-in-parts"),
+        ("check", source, mine),
+        ("check", source, f"{mine}-in-parts"),
+        ("copy", mine, copy),
+    ):
+        done = rclone(session, *arguments)
+        assert done.returncode == 0, done.stderr
+    assert (copy / "large.bin").read_bytes() == (source / "large.bin").read_bytes()
+    refused = rclone(session, "lsf", "store:lab/human/")
+    assert refused.returncode != 0
+    assert "AccessDenied" in refused.stderr
+    assert rclone(session, "purge", mine).returncode == 0
+    assert rclone(session, "purge", f"{mine}-in-parts").returncode == 0

@@ -5,7 +5,12 @@ from __future__ import annotations
 import dask.config
 import pytest
 
-from panneuro_hub.attach.environment import choice_environment, gateway_environment
+from panneuro_hub.attach.environment import (
+    choice_environment,
+    environment,
+    gateway_environment,
+)
+from panneuro_hub.collaboration import Collaboration
 
 ADDRESS = "http://dask-proxy:8000/services/dask-gateway"
 PUBLIC = "/services/dask-gateway"
@@ -29,6 +34,39 @@ def test_the_client_reads_what_the_session_is_told(proxy: str | None) -> None:
         "proxy-address": proxy,
         "auth.type": "jupyterhub",
     }
+
+
+AWS = {
+    "AWS_REGION": "us-west-2",
+    "AWS_DEFAULT_REGION": "us-west-2",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "PANNEURO_PROJECT": "nhp-navigation",
+    "PANNEURO_SERVICE_URL": "http://panneuro/",
+    "RCLONE_CONFIG_STORE_TYPE": "s3",
+    "RCLONE_CONFIG_STORE_PROVIDER": "AWS",
+    "RCLONE_CONFIG_STORE_ENV_AUTH": "true",
+    "RCLONE_CONFIG_STORE_REGION": "us-west-2",
+    "RCLONE_CONFIG_STORE_NO_CHECK_BUCKET": "true",
+}
+
+
+def test_clients_find_a_store_in_aws_and_one_elsewhere(example: Collaboration) -> None:
+    store = example.stores["main"]
+    assert store.endpoint_url is None
+    assert environment(store, "nhp-navigation", "http://panneuro/") == AWS
+    for url, more in (
+        ("https://s3.example.org", {}),
+        ("http://10.20.30.40:8333", {"AWS_ALLOW_HTTP": "true"}),
+    ):
+        elsewhere = store.model_copy(update={"endpoint_url": url})
+        assert environment(elsewhere, "nhp-navigation", "http://panneuro/") == {
+            **AWS,
+            "AWS_ENDPOINT_URL": url,
+            "AWS_ENDPOINT_URL_S3": url,
+            "RCLONE_CONFIG_STORE_PROVIDER": "Other",
+            "RCLONE_CONFIG_STORE_ENDPOINT": url,
+            **more,
+        }
 
 
 def test_a_session_is_told_what_it_runs() -> None:

@@ -14,23 +14,34 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from dask_gateway_server import models
+from dask_gateway_server.auth import JupyterHubAuthenticator
 from dask_gateway_server.backends.base import Backend, PublicException
 from dask_gateway_server.backends.kubernetes.backend import KubeBackend
 from kubernetes_asyncio.client import ApiException
 from traitlets.config import Config
 
+from panneuro_hub.dask.authenticator import HubAuthenticator
 from panneuro_hub.dask.kube import PanNeuroKubeBackend
 from panneuro_hub.dask.session_user import SessionUser
 from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.clusters import Requester
 
+# dask-gateway keeps its parts under plain names.
+pytestmark = pytest.mark.filterwarnings("ignore::aiohttp.web_exceptions.NotAppKeyWarning")
 ADA = SessionUser(Requester("ada", ("navigation-lab",)))
 ASKED = {"project": "nhp-navigation"}
 HEARTBEAT = {
     "scheduler_address": "tls://a:1", "dashboard_address": "http://a:1", "api_address": "http://a:1",
     "active_workers": [], "closing_workers": [], "closed_workers": [],
 }  # fmt: skip
+
+
+def application() -> web.Application:
+    """A gateway's, with the authenticator that dask-gateway has made before."""
+    app = web.Application()
+    app["authenticator"] = HubAuthenticator()
+    return app
 
 
 @dataclass
@@ -139,7 +150,7 @@ async def backend(
         it = PanNeuroKubeBackend(
             config=c, gateway_instance="hub", gateway_address="x", log=logging.getLogger("test")
         )
-        await it.setup(web.Application())
+        await it.setup(application())
         it._reports.cancel()  # told when a test says so
         yield it
         await it.cleanup()
@@ -284,10 +295,14 @@ async def test_an_admins_own_options_are_refused(example_file: Path) -> None:
     c.Backend.cluster_options = lambda user: None
     backend = PanNeuroKubeBackend(config=c, gateway_instance="hub", gateway_address="x")
     with pytest.raises(PanNeuroError, match="options come from the collaboration file"):
-        await backend.setup(web.Application())
+        await backend.setup(application())
     bare = PanNeuroKubeBackend(config=Config(), gateway_instance="hub", gateway_address="x")
     with pytest.raises(PanNeuroError, match="collaboration_file is not set"):
-        await bare.setup(web.Application())
+        await bare.setup(application())
+    app = application()
+    app["authenticator"] = JupyterHubAuthenticator()
+    with pytest.raises(PanNeuroError, match="authenticator_class is set"):
+        await backend.setup(app)
 
 
 async def test_a_dashboard_is_behind_its_cluster_s_service(backend: PanNeuroKubeBackend) -> None:
