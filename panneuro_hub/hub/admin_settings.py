@@ -63,8 +63,9 @@ _SENTENCES: Mapping[str, str] = {
         "does not give servers the scope {missing}, which configure(c) put into the role server: "
         "notebooks cannot start Dask clusters; " + _AFTER
     ),
-    "membership-refresh": (
-        "is False: a server would start without a look at the person's teams; leave it out"
+    "membership": (
+        "is False: a person whom the identity provider does not confirm any more would stay "
+        "logged in; leave it out"
     ),
     "profile-list": (
         "is set: profiles come from the collaboration file, where each project can choose among "
@@ -142,9 +143,9 @@ def _scopes_of(roles: Iterable[Mapping[str, Any]], name: str) -> set[str]:
 
 
 def _membership_conflicts(authenticator: Any) -> Iterator[SettingConflict]:
-    for trait in ("refresh_pre_spawn", "auth_refresh_strict"):
-        if not getattr(authenticator, trait):
-            yield SettingConflict("membership-refresh", f"c.Authenticator.{trait}", fatal=True)
+    # Not `refresh_pre_spawn`: our authenticators ask before every start, whatever it says.
+    if not authenticator.auth_refresh_strict:
+        yield SettingConflict("membership", "c.Authenticator.auth_refresh_strict", fatal=True)
 
 
 def _form_conflicts(config: Mapping[str, Any], spawner_class: type) -> Iterator[SettingConflict]:

@@ -10,7 +10,7 @@ from people import until
 CONFIG = """
 c.JupyterHub.services = []
 c.JupyterHub.load_roles = []
-c.Authenticator.refresh_pre_spawn = False
+c.Authenticator.auth_refresh_strict = False
 c.Spawner.options_form = "<p>theirs</p>"
 """
 
@@ -25,7 +25,7 @@ async def test_every_setting_is_named_with_what_to_do(make_hub: Callable[..., Hu
         "c.JupyterHub.services has no service panneuro",
         "c.JupyterHub.load_roles does not give the service the scopes read:users:name",
         "add to the list after configure(c)",
-        "c.Authenticator.refresh_pre_spawn is False: a server would start without a look",
+        "c.Authenticator.auth_refresh_strict is False: a person whom the identity provider does not",
     ):
         assert words in reasons
     assert "c.Spawner.options_form takes the place of our start form" in hub.log

@@ -86,14 +86,8 @@ def _set(section: str, trait: str, value: Any) -> Any:
             True,
         ),
         (
-            _set("Authenticator", "refresh_pre_spawn", False),
-            "membership-refresh",
-            "c.Authenticator.refresh_pre_spawn",
-            True,
-        ),
-        (
             _set("PanNeuroGenericOAuthenticator", "auth_refresh_strict", False),
-            "membership-refresh",
+            "membership",
             "c.Authenticator.auth_refresh_strict",
             True,
         ),
