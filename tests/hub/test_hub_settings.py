@@ -25,7 +25,7 @@ async def test_every_setting_is_named_with_what_to_do(make_hub: Callable[..., Hu
         "c.JupyterHub.services has no service panneuro",
         "c.JupyterHub.load_roles does not give the service the scopes read:users:name",
         "add to the list after configure(c)",
-        "c.Authenticator.auth_refresh_strict is False: a person whom the identity provider does not",
+        "c.Authenticator.auth_refresh_strict is False: a person whom the identity provider",
     ):
         assert words in reasons
     assert "c.Spawner.options_form takes the place of our start form" in hub.log
