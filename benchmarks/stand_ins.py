@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.stand_ins --port PORT`` serves on 127.0.0.1:
 
-- ``/hub/api/users/NAME``: every NAME is a person of one team with one running server,
+- ``/hub/api/panneuro/members/NAME``: every NAME is a person of one team with one running server,
   whose ticket is `ticket(NAME)`;
 - ``/``: STS. Whoever asks gets keys after ``--latency`` seconds, without a look at who it is;
 - ``/counts``: how often each was asked.
@@ -19,10 +19,10 @@ import click
 from aiohttp import web
 
 from panneuro_hub.wire import Ticket
-from panneuro_hub.wire.state import STATE_KEY, Session
+from panneuro_hub.wire.member import MEMBERS_PATH, Member, RunningSession
 
 PROJECT = "nhp-navigation"
-_TEAM = "navigation-lab"
+_GROUP = "u19-circuits:navigation"
 _SECRET = "of-no-use-but-for-this"  # noqa: S105 -- opens nothing but these stand-ins
 _BACKLOG = 4096  # connections that wait: the stand-ins are not to be what is measured
 _ANSWER = """<{action}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
@@ -37,16 +37,12 @@ def ticket(user: str) -> Ticket:
     return Ticket(user, "", _SECRET)
 
 
-def user_model(user: str) -> dict[str, object]:
-    """A person as the hub's REST API shows them to a service that may see sessions."""
-    session = Session(
-        hashlib.sha256(user.encode()).hexdigest()[:16], PROJECT, "small", None, ticket(user).digest
-    )
-    return {
-        "name": user,
-        "groups": [_TEAM],
-        "servers": {"": {"stopped": False, "state": {STATE_KEY: session.to_state()}}},
-    }
+def member_document(user: str) -> dict[str, object]:
+    """A person as the hub describes them to the service."""
+    number = hashlib.sha256(user.encode()).hexdigest()
+    session = RunningSession(number[:16], PROJECT, "", ticket(user).digest)
+    member = Member(user, number[:32], frozenset({_GROUP}), datetime.now(UTC), (session,))
+    return member.to_json()
 
 
 class StandIns:
@@ -67,7 +63,7 @@ class StandIns:
         application = web.Application()
         application.add_routes(
             [
-                web.get("/hub/api/users/{name}", self._user),
+                web.get(f"/hub/api{MEMBERS_PATH}/{{name}}", self._user),
                 web.post("/", self._sts),
                 web.get("/counts", self._counts),
             ]
@@ -76,7 +72,7 @@ class StandIns:
 
     async def _user(self, request: web.Request) -> web.Response:
         self._asked["hub"] += 1
-        return web.json_response(user_model(request.match_info["name"]))
+        return web.json_response(member_document(request.match_info["name"]))
 
     async def _sts(self, request: web.Request) -> web.Response:
         self._asked["sts"] += 1

@@ -15,6 +15,7 @@ from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.hub.service_role import SERVICE_ROLE
 from panneuro_hub.service import private
 from panneuro_hub.wire.addresses import GATEWAY, SERVICE
+from panneuro_hub.wire.member import MEMBERS_SCOPE
 
 SERVICE_PORT = 10143
 
@@ -122,8 +123,8 @@ def _authenticator(c: Any, path: str) -> None:
     c.Authenticator.auth_refresh_strict = True
     if not os.environ.get("JUPYTERHUB_CRYPT_KEY") and "keys" not in c.CryptKeeper:
         # Refreshing needs what the login brought, and that is stored encrypted. With a key of
-        # this run alone nobody can be confirmed after a restart of the hub: running sessions
-        # lose their keys at the next look, and people log in again.
+        # this run alone nobody can be confirmed after a restart of the hub: people log in
+        # again, and running sessions have keys for membership_grace at most.
         c.CryptKeeper.keys = [secrets.token_bytes(32)]
 
 
@@ -135,6 +136,11 @@ def _ledger(url: str | None) -> dict[str, str]:
 def _service(c: Any, how: dict[str, Any]) -> None:
     _add_service(c, {"name": SERVICE, "oauth_no_confirm": True, "display": True, **how})
     _let_use(c, SERVICE, "user")
+    scopes = c.JupyterHub.custom_scopes if "custom_scopes" in c.JupyterHub else {}
+    c.JupyterHub.custom_scopes = {
+        **scopes,
+        MEMBERS_SCOPE: {"description": "Read what the identity provider says of people."},
+    }
     # A copy: what the admin changes in it is compared with ours when the hub starts.
     _load_role(c, copy.deepcopy(SERVICE_ROLE))
 

@@ -38,6 +38,17 @@ def is_bucket(text: str) -> bool:
     return looks and ".." not in text
 
 
+def fold(text: str) -> str:
+    """Return text in the form in which it is compared where its exact form must not matter.
+
+    Case, Unicode form, invisible characters and blanks at the ends are lost: two names of
+    one person that differ in them alone are equal, and so, rarely, are names of two people.
+    Use it where that errs on the safe side.
+    """
+    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return "".join(sign for sign in plain if unicodedata.category(sign) != "Cf").strip()
+
+
 def slug(text: str, limit: int = LONGEST_NAME) -> str:
     """Make a safe name from any text, so that different texts get different names.
 

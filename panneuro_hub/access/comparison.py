@@ -14,6 +14,7 @@ from itertools import product
 from panneuro_hub.access.decision import access_with
 from panneuro_hub.access.membership import Membership, require_aware, start_of
 from panneuro_hub.access.places import store_of
+from panneuro_hub.access.renames import renamed_teams, with_team_names
 from panneuro_hub.access.settings import settings_of
 from panneuro_hub.access.standing import rules_of
 from panneuro_hub.access.types import Access, Difference, Kind, Offer, Person
@@ -25,6 +26,7 @@ Teams = frozenset[str]
 Thing = tuple[Kind, str]
 
 _SOMEBODY = "each-person"
+_RENAMED = "name (the same groups at the provider)"
 # What access can be, the least first; rules only ever add to it.
 _VALUES: tuple[str | None, ...] = (None, "offered", "read", "write", "manage")
 _SECTIONS: tuple[Kind, ...] = ("membership", "store", "image", "limit")
@@ -34,7 +36,8 @@ def differences(old: Collaboration, new: Collaboration, now: datetime) -> list[D
     """Who gains and who loses what, when `new` takes the place of `old`.
 
     Access is compared at `now` and after the end of each embargo that is ahead;
-    what differs only from or until such a day says so.
+    what differs only from or until such a day says so. The people of a team that is only
+    renamed keep what they have.
 
     Parameters
     ----------
@@ -53,6 +56,8 @@ def differences(old: Collaboration, new: Collaboration, now: datetime) -> list[D
         If `now` has no time zone.
     """
     require_aware(now)
+    names = renamed_teams(old, new)
+    old = with_team_names(old, names)
     moments = _moments(old, new, now)
     projects = dict.fromkeys([*old.projects, *new.projects])
     found: list[Difference] = []
@@ -60,7 +65,11 @@ def differences(old: Collaboration, new: Collaboration, now: datetime) -> list[D
         ways = _ways(old, project) | _ways(new, project)
         for teams in sorted(ways, key=lambda way: (len(way), sorted(way))):
             found += _novel(found, _in_project(old, new, teams, project, moments))
-    return found + list(_in_settings(old, new))
+    renames = [
+        Difference((after,), None, "membership", _RENAMED, before, after)
+        for before, after in names.items()
+    ]
+    return [*found, *renames, *_in_settings(old, new)]
 
 
 def _moments(

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 
+from panneuro_hub.access.expiries import end_of
 from panneuro_hub.access.types import Person
-from panneuro_hub.collaboration.models import Collaboration, Team
+from panneuro_hub.collaboration.models import Collaboration
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def membership_of(collaboration: Collaboration, person: Person, now: datetime) -
         If `now` is naive.
     """
     require_aware(now)
-    ends = {name: _end(team, person.name) for name, team in collaboration.teams.items()}
+    ends = {name: end_of(team, person.name) for name, team in collaboration.teams.items()}
     ended = {team: day for team, day in ends.items() if day is not None and start_of(day) <= now}
     return Membership((person.teams & frozenset(ends)) - frozenset(ended), ended)
 
@@ -99,12 +100,4 @@ def is_hub_admin(collaboration: Collaboration, person: Person, now: datetime) ->
     """
     return any(
         collaboration.teams[team].hub_admin for team in active_teams(collaboration, person, now)
-    )
-
-
-def _end(team: Team, person: str) -> date | None:
-    # One person may have logins that differ in case; the earliest day that is written counts.
-    return min(
-        (day for name, day in team.expires.items() if name.casefold() == person.casefold()),
-        default=None,
     )

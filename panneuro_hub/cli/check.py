@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TextIO
+
 import click
 
+from panneuro_hub.access.expiries import describe_finding, review_expiries
 from panneuro_hub.cli.inputs import file_argument, read
 from panneuro_hub.cli.output import one_line
 
 
 @click.command
 @file_argument
-def check(file: str) -> None:
+@click.option(
+    "--people",
+    type=click.File(),
+    help="Names of the hub's accounts, one a line: says which entries of expires match none.",
+)
+def check(file: str, people: TextIO | None) -> None:
     """Check FILE, and say every problem with its line.
 
-    Exit code 0 if it can be used, 1 if not.
+    Exit code 0 if it can be used, 1 if not. Warnings do not change it.
     """
     collaboration = read(file)
     counts = ", ".join(
@@ -27,6 +35,9 @@ def check(file: str) -> None:
         )
     )
     click.echo(one_line(f"{file}: {collaboration.name} is good to use: {counts}"))
+    names = None if people is None else [line.strip() for line in people if line.strip()]
+    for finding in review_expiries(collaboration, names):
+        click.echo(one_line(f"{file}: warning: {describe_finding(finding)}"), err=True)
 
 
 def _count(number: int, noun: str) -> str:

@@ -16,7 +16,7 @@ from panneuro_hub.collaboration.endpoints import endpoint_problem, same_service
 from panneuro_hub.collaboration.models import EVERY_TEAM, Collaboration, Level, Project
 from panneuro_hub.collaboration.quantities import format_duration
 from panneuro_hub.collaboration.words import Finding, KeyPath, shown, unknown
-from panneuro_hub.names import LONGEST_NAME, LONGEST_PREFIX
+from panneuro_hub.names import LONGEST_NAME, LONGEST_PREFIX, fold
 
 SHORTEST_CREDENTIAL = timedelta(minutes=15)
 LONGEST_CREDENTIAL = timedelta(hours=12)
@@ -107,12 +107,12 @@ def _people_twice(collaboration: Collaboration) -> Iterator[Finding]:
     for name, team in collaboration.teams.items():
         seen: dict[str, str] = {}
         for person in team.expires:
-            other = seen.setdefault(person.casefold(), person)
+            other = seen.setdefault(fold(person), person)
             if other != person:
                 yield (
                     ("teams", name, "expires", person),
-                    f"{shown(person)} and {shown(other)} differ in capitals only; keep the one "
-                    "that the hub shows",
+                    f"{shown(person)} and {shown(other)} differ in capitals or Unicode form "
+                    "only; keep the one that the hub shows",
                 )
 
 

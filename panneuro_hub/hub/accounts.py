@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from urllib.parse import unquote
 
 _LONGEST = 255  # characters, in JupyterHub's database
 _UNPRINTABLE = {"Cc": "control", "Cs": "broken", "Zl": "line-breaking", "Zp": "line-breaking"}
@@ -27,6 +28,8 @@ def account_problem(name: str) -> str | None:
         return "it begins or ends with a space"
     if len(name) > _LONGEST:
         return f"it has {len(name)} characters, and {_LONGEST} are the most"
+    if set(unquote(name)) == {"."}:
+        return "it stands for a folder"
     if "/" in name:
         return "it has a '/' in it"
     for character in name:

@@ -83,8 +83,16 @@ _SENTENCES: Mapping[str, str] = {
     "unused": "has no effect: the start form is ours; leave it out",
     "post-auth-hook": (
         "runs after a person's teams were decided, and only at login: groups that it adds or "
-        "removes hold until the next look at the provider. Use auth_state_groups_key or the "
+        "removes are JupyterHub's alone and give no rights. Use auth_state_groups_key or the "
         "collaboration file for groups"
+    ),
+    "auth-state": (
+        "is False: the hub could not ask the identity provider again who is in which team; leave "
+        "it out"
+    ),
+    "refresh-hook": (
+        "answers in the identity provider's place: only an authentication model confirms a "
+        "membership. After True, which asks nobody, the last answer holds for membership_grace"
     ),
 }
 
@@ -146,6 +154,8 @@ def _membership_conflicts(authenticator: Any) -> Iterator[SettingConflict]:
     # Not `refresh_pre_spawn`: our authenticators ask before every start, whatever it says.
     if not authenticator.auth_refresh_strict:
         yield SettingConflict("membership", "c.Authenticator.auth_refresh_strict", fatal=True)
+    if not authenticator.enable_auth_state:
+        yield SettingConflict("auth-state", "c.Authenticator.enable_auth_state", fatal=True)
 
 
 def _form_conflicts(config: Mapping[str, Any], spawner_class: type) -> Iterator[SettingConflict]:
@@ -165,6 +175,8 @@ def _hook_conflicts(
 ) -> Iterator[SettingConflict]:
     for key in _keys(config, authenticator_class, "post_auth_hook"):
         yield SettingConflict("post-auth-hook", key, fatal=False)
+    for key in _keys(config, authenticator_class, "refresh_user_hook"):
+        yield SettingConflict("refresh-hook", key, fatal=False)
 
 
 def _keys(config: Mapping[str, Any], kind: type, trait: str) -> list[str]:

@@ -53,6 +53,13 @@ class PanNeuroCILogonOAuthenticator(TeamsMixin, CILogonOAuthenticator):
     def _groups_key_default(self) -> str:
         return f"{self.user_auth_state_key}.isMemberOf"
 
+    def name_claims(self, user_info: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the claim that the settings name for the person's institution."""
+        idp = user_info.get("idp")
+        settings = (self.idps.get(idp) or {}) if isinstance(idp, str) else {}
+        claim = settings.get("username_derivation", {}).get("username_claim")
+        return (claim,) if isinstance(claim, str) else ()
+
 
 class PanNeuroGlobusOAuthenticator(TeamsMixin, GlobusOAuthenticator):
     """Globus; a group is its UUID."""

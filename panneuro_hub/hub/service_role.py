@@ -5,18 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from panneuro_hub.wire.addresses import SERVICE
+from panneuro_hub.wire.member import MEMBERS_SCOPE
 
 SERVICE_ROLE: dict[str, Any] = {
     "name": "panneuro-service",
-    "description": "Read who is in which team, and which sessions run; say who is at work",
+    "description": "Read what the identity provider says of people, and which sessions run",
     "scopes": [
+        MEMBERS_SCOPE,
+        # Announcements are of people, and so is the right to read them.
         "read:users:name",
-        "read:users:groups",
-        # Whom of a team the hub knows: pages say who cannot read what a notebook uses.
-        "read:groups",
-        "read:servers",
-        "admin:server_state",
-        "users:activity",
     ],
     "services": [SERVICE],
 }

@@ -15,7 +15,7 @@ from jupyterhub import orm, scopes
 from jupyterhub.spawner import Spawner, SpawnException
 from traitlets import Enum, Unicode, default
 
-from panneuro_hub.access import Access, Person, decide_all
+from panneuro_hub.access import Access, Person, decide_all, teams_from_groups
 from panneuro_hub.attach.environment import (
     choice_environment,
     environment,
@@ -30,10 +30,11 @@ from panneuro_hub.hub.form import render_form
 from panneuro_hub.hub.server_token import escape_scopes
 from panneuro_hub.hub.session import decisions
 from panneuro_hub.hub.start_refusal import refusal
+from panneuro_hub.hub.trusted_groups import groups_of
 from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.addresses import GATEWAY, SERVICE, service_url
 from panneuro_hub.wire.keys import FOREIGN_KEYS
-from panneuro_hub.wire.state import MORE_KEY, STATE_KEY, Session
+from panneuro_hub.wire.state import STATE_KEY, Session
 
 
 async def start_form(spawner: SessionMixin) -> str:
@@ -140,13 +141,14 @@ class SessionMixin(Spawner):
         """What identifies the account, and no later one of the same name."""
         return f"{self.user.id}-{self.user.created:%Y%m%dT%H%M%S%f}"
 
-    def person(self) -> Person:
-        """Whose server this is, with the teams that the hub knows now."""
-        return Person.of(self.user.name, (group.name for group in self.user.groups))
+    def person(self, collaboration: Collaboration) -> Person:
+        """Return whose server this is, with the teams that the provider's groups make now."""
+        groups = groups_of(self.authenticator, self.user)
+        return Person.of(self.user.name, teams_from_groups(collaboration, groups))
 
     def accesses(self, collaboration: Collaboration) -> dict[str, Access]:
         """The person's access in every project, now."""
-        return decide_all(collaboration, self.person(), datetime.now(UTC))
+        return decide_all(collaboration, self.person(collaboration), datetime.now(UTC))
 
     async def _run_apply_user_options(self, user_options: dict[str, Any]) -> None:
         # The one moment after the options are known and before any hook of the
@@ -308,8 +310,7 @@ class SessionMixin(Spawner):
         """The state to keep over a restart of the hub, with the session in it."""
         state: dict[str, Any] = super().get_state()
         if self.session is not None:
-            more = bool(getattr(self.user, "allow_named_servers", False))
-            state[STATE_KEY] = {**self.session.to_state(), MORE_KEY: more}
+            state[STATE_KEY] = self.session.to_state()
         return state
 
     def load_state(self, state: dict[str, Any]) -> None:

@@ -1,13 +1,17 @@
 """Teams: what the identity provider says about a person, in the collaboration's words.
 
-`TeamsMixin` stands before an OAuthenticator class. JupyterHub groups become the
-collaboration's teams; team admins become hub admins; a membership is confirmed at
-every refresh and outlives a provider that is down by a bounded grace period only.
+`TeamsMixin` stands before an OAuthenticator class. It stores the provider's groups where
+only it writes (`panneuro_hub.hub.account_store`), and everything of ours decides by them.
+JupyterHub's groups mirror the teams for other tools; team admins become hub admins. A
+membership is confirmed at every refresh, and whenever the service needs a person whose
+confirmation is old; it outlives a provider that is down by a bounded grace period only.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,8 +19,8 @@ from jupyterhub import orm, roles
 from jupyterhub.user import User, UserDict
 from jupyterhub.utils import maybe_future
 from oauthenticator.oauth2 import OAuthenticator
-from sqlalchemy.orm import lazyload
 from tornado import web
+from tornado.httpclient import AsyncHTTPClient
 from tornado.ioloop import PeriodicCallback
 from traitlets import Integer, Unicode, default
 
@@ -24,20 +28,42 @@ from panneuro_hub.access import (
     Person,
     active_teams,
     is_hub_admin,
-    team_prefixes,
     teams_from_groups,
 )
-from panneuro_hub.access.wording import shorten
+from panneuro_hub.access.wording import shorten, visible
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.errors import AccessDenied, PanNeuroError
 from panneuro_hub.hub import live
+from panneuro_hub.hub.account_store import AccountStore
 from panneuro_hub.hub.accounts import account_problem
 from panneuro_hub.hub.beginning import begin_hub, hub_routes
+from panneuro_hub.hub.group_mirror import describe_teams, write_group_properties
+from panneuro_hub.hub.members import member_routes, running_sessions
+from panneuro_hub.hub.no_team import explain_no_team, tell_admin, tell_person
+from panneuro_hub.hub.provider_answers import (
+    ProviderAnswer,
+    ProviderQueries,
+    ProviderRequests,
+    ProviderUnreachableError,
+    is_unreachable,
+)
+from panneuro_hub.hub.refused_edits import refusing_routes
 from panneuro_hub.hub.start_refusal import refusal
 from panneuro_hub.hub.start_requests import start_routes
-from panneuro_hub.wire.credential import format_time, parse_time
+from panneuro_hub.names import fold
+from panneuro_hub.wire.credential import format_time
+from panneuro_hub.wire.member import ListedMember, Member
 
 AUTH_STATE_KEY = "panneuro"
+
+# The service waits for the hub a little longer than this; a provider that is slower has
+# answered when the service asks again.
+_ANSWER_SECONDS = 5.0
+_MOST_REQUESTS = 200
+_ROUND_AT_ONCE = 25
+
+# Of the refresh that runs in this task.
+_requests: ContextVar[ProviderRequests | None] = ContextVar("provider_requests", default=None)
 
 
 def whole_groups(claim: Any) -> set[str]:
@@ -50,59 +76,6 @@ def whole_groups(claim: Any) -> set[str]:
     if isinstance(claim, Mapping) or not isinstance(claim, Iterable):
         return set()
     return {group for group in claim if isinstance(group, str)}
-
-
-def describe_teams(
-    collaboration: Collaboration, teams: Iterable[str], now: datetime
-) -> list[dict[str, Any]]:
-    """The shared prefixes of some teams, for others to use: team, uri, level, project."""
-    return [
-        {"team": team, **prefix}
-        for team in sorted(teams)
-        for prefix in _prefixes(collaboration, team, now)
-    ]
-
-
-def write_group_properties(db: Any, collaboration: Collaboration, now: datetime) -> None:
-    """Bring the properties of every team's JupyterHub group up to date.
-
-    Only the key ``prefixes`` is ours; what else an admin put there stays.
-    """
-    # All at once, and without what belongs to them: each brings all that was shared with it.
-    bare = db.query(orm.Group).options(lazyload("*"))
-    named = bare.filter(orm.Group.name.in_(list(collaboration.teams)))
-    groups = {group.name: group for group in named}
-    for team in collaboration.teams:
-        if team not in groups:
-            groups[team] = orm.Group(name=team)
-            db.add(groups[team])
-        prefixes = _prefixes(collaboration, team, now)
-        properties = dict(groups[team].properties or {})
-        if properties.get("prefixes") != prefixes:
-            groups[team].properties = {**properties, "prefixes": prefixes}
-    db.commit()
-
-
-def _prefixes(collaboration: Collaboration, team: str, now: datetime) -> list[dict[str, Any]]:
-    return [
-        {
-            "uri": prefix.uri,
-            "level": prefix.level,
-            "project": prefix.project,
-            # Teams that a person must be in besides, or this does not hold for them.
-            "requires": list(prefix.requires),
-        }
-        for prefix in team_prefixes(collaboration, team, now)
-    ]
-
-
-def at_work(users: UserDict, since: datetime) -> list[User]:
-    """Everybody who has a server running, or has been active since a time (aware)."""
-    moment = since.astimezone(UTC).replace(tzinfo=None)  # as JupyterHub keeps it
-    # Who has no server need not be among those whom the hub has at hand.
-    lately = users.db.query(orm.User).filter(orm.User.last_activity >= moment).all()
-    active = {user.id: user for user in users.values() if user.active}
-    return list((active | {found.id: users[found] for found in lately}).values())
 
 
 class TeamsMixin(OAuthenticator):
@@ -126,18 +99,18 @@ class TeamsMixin(OAuthenticator):
         min=1,
         config=True,
         help="""
-        Seconds after which the identity provider is asked again about everybody who has a
-        server running, or was active lately, whatever they do themselves.
+        Seconds after which the identity provider is asked again about a person: when the
+        service needs to know what they may do (for a server, a Dask cluster or a login of
+        another machine), and for everybody who has a server running.
         """,
     )
-    membership_active = Integer(
-        3600,
+    confirm_timeout = Integer(
+        20,
         min=1,
         config=True,
         help="""
-        Seconds since their last activity in which somebody without a server counts as
-        active. The service tells the hub of the activity of who has only a Dask cluster
-        running, every five minutes at most, and whenever it gives out keys.
+        Seconds that the identity provider has to confirm one person; after that the last
+        answer holds for membership_grace.
         """,
     )
     # Whether a refresh asks the provider; some only decode what the login brought.
@@ -158,23 +131,41 @@ class TeamsMixin(OAuthenticator):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self._queries = ProviderQueries(self._ask_provider, self.membership_interval)
+        self._confirming: set[asyncio.Task[None]] = set()
         if not self.auth_refresh_age:
             raise PanNeuroError(
                 "c.Authenticator.auth_refresh_age is 0: JupyterHub would never ask again who is in "
                 "which team; leave it out, or set a number of seconds"
             )
 
-    def get_handlers(self, app: Any) -> Any:
-        """The login pages; JupyterHub asks once, when it starts, and so do we from then on."""
-        # A person's own requests refresh them, and who wants to stay makes none.
-        self._confirming = PeriodicCallback(
-            lambda: self.confirm(self._at_work(app.users)), self.membership_interval * 1000
+    @default("http_client")
+    def _http_client_default(self) -> AsyncHTTPClient:
+        # Not the one that all the hub shares: a provider that hangs must not fill that.
+        settings = {
+            "request_timeout": self.confirm_timeout,
+            "connect_timeout": self.confirm_timeout,
+        }
+        return AsyncHTTPClient(
+            force_instance=True,
+            max_clients=_MOST_REQUESTS,
+            defaults={**settings, "validate_cert": self.validate_server_cert},
         )
-        self._confirming.start()
+
+    def get_handlers(self, app: Any) -> Any:
+        """Return the login pages, and what stands before the hub's own REST API."""
+        # JupyterHub asks once, when it starts.
+        AccountStore(app.db).create()
+        self._round = PeriodicCallback(
+            lambda: self.confirm_running(app.users), self.membership_interval * 1000
+        )
+        self._round.start()
         self._following = begin_hub(app, self.collaboration_file)
         return [
             *hub_routes(self.collaboration_file),
             *start_routes(),
+            *member_routes(),
+            *refusing_routes(),
             *super().get_handlers(app),
         ]
 
@@ -199,17 +190,6 @@ class TeamsMixin(OAuthenticator):
             await spawner.handler.auth_to_user(answer, user)
         await maybe_future(super().pre_spawn_start(user, spawner))
 
-    def _at_work(self, users: UserDict) -> list[User]:
-        return at_work(users, datetime.now(UTC) - timedelta(seconds=self.membership_active))
-
-    async def confirm(self, people: Iterable[User]) -> None:
-        """Ask the provider about people, one after the other."""
-        for user in people:
-            answer = await self.refresh_user(user)
-            if isinstance(answer, dict):
-                self._keep(user, answer["groups"], answer.get("admin"))
-                await user.save_auth_state(answer["auth_state"])
-
     def collaboration(self) -> Collaboration:
         """The collaboration as it is now."""
         return live.collaboration(self.collaboration_file)
@@ -229,9 +209,114 @@ class TeamsMixin(OAuthenticator):
         groups = await self.provider_groups(auth_state)
         return set(teams_from_groups(self.collaboration(), groups))
 
+    # -- what counts ----------------------------------------------------------------------
+
+    def trusted_groups(self, user: Any) -> frozenset[str]:
+        """Return the provider's groups that count for a user now; decide by nothing else."""
+        if self._is_blocked(user.name):
+            return frozenset()
+        record = AccountStore(user.db).find(user)
+        return record.current_groups(timedelta(seconds=self.membership_grace), datetime.now(UTC))
+
+    async def describe_member(self, user: Any) -> Member:
+        """Return what the service needs to know of a user, confirmed within the interval.
+
+        The provider has a few seconds to answer. While it cannot be asked, its last answer
+        holds for `membership_grace`.
+        """
+        record = AccountStore(user.db).find(user)
+        if record.is_older(timedelta(seconds=self.membership_interval), datetime.now(UTC)):
+            confirming = asyncio.create_task(self.confirm(user))
+            self._confirming.add(confirming)
+            confirming.add_done_callback(self._confirming.discard)
+            await asyncio.wait([confirming], timeout=_ANSWER_SECONDS)
+        record, groups = AccountStore(user.db).find(user), self.trusted_groups(user)
+        # The file may have changed since the provider was asked, or the grace be over.
+        user.sync_groups(sorted(self._active_teams(user.name, groups)))
+        return Member(
+            name=user.name,
+            account=record.account,
+            groups=groups,
+            confirmed=record.confirmed,
+            sessions=running_sessions(user),
+            may_have_more=bool(user.allow_named_servers),
+        )
+
+    def check_blocked_users(self, username: str, authentication: Any = None) -> Any:
+        """Shut out who is blocked, however the setting writes their name."""
+        if self._is_blocked(username):
+            return False
+        return super().check_blocked_users(username, authentication)
+
+    def _is_blocked(self, name: str) -> bool:
+        wanted = fold(name)
+        return any(fold(blocked) == wanted for blocked in self.blocked_users)
+
+    def _active_teams(self, name: str, groups: Iterable[str]) -> frozenset[str]:
+        """Return the teams that the provider's groups make, where they have not ended."""
+        collaboration = self.collaboration()
+        person = Person.of(name, teams_from_groups(collaboration, groups))
+        return active_teams(collaboration, person, datetime.now(UTC))
+
+    def list_members(self, db: Any) -> list[ListedMember]:
+        """Return everybody whom the hub knows, with the groups that count now."""
+        grace, now = timedelta(seconds=self.membership_grace), datetime.now(UTC)
+        return [
+            ListedMember(
+                name,
+                frozenset()
+                if record is None or self._is_blocked(name)
+                else record.current_groups(grace, now),
+            )
+            for name, record in AccountStore(db).everybody()
+        ]
+
+    # -- login ----------------------------------------------------------------------------
+
+    def name_claims(self, user_info: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the claims of the provider's answer that make a person's name."""
+        return () if callable(self.username_claim) else (self.username_claim,)
+
+    def user_info_to_username(self, user_info: Any) -> str:
+        """Make a name of the provider's answer.
+
+        Raises
+        ------
+        tornado.web.HTTPError
+            403, with a sentence, if it says none.
+        """
+        claims = self.name_claims(user_info) if isinstance(user_info, Mapping) else ("",)
+        wrong = [
+            f"the claim {claim} is {'not text' if user_info.get(claim) else 'missing'}"
+            for claim in claims
+            if claim and not isinstance(user_info.get(claim) or None, str)
+        ]
+        name: Any = None
+        if isinstance(user_info, Mapping) and not wrong:
+            try:
+                name = super().user_info_to_username(user_info)
+            except Exception as error:
+                if isinstance(error, web.HTTPError) and error.status_code == 403:
+                    raise
+        if isinstance(name, str):
+            return name
+        why = wrong[0] if wrong else "its answer has no name in it"
+        sent = ", ".join(visible(str(claim)) for claim in sorted(user_info, key=str)[:50])
+        self.log.error("The identity provider gives no name: %s; its claims: %s", why, sent)
+        raise web.HTTPError(
+            403,
+            f"The identity provider does not say who you are: {why}. Ask the person who runs "
+            "the hub.",
+        )
+
     async def authenticate(self, handler: Any, data: Any = None, **kwargs: Any) -> Any:
         """Log a person in, with their teams."""
-        model = await super().authenticate(handler, data, **kwargs)
+        try:
+            model = await super().authenticate(handler, data, **kwargs)
+        except ProviderUnreachableError as error:
+            raise web.HTTPError(
+                503, "The identity provider does not answer now. Log in again in a minute."
+            ) from error
         if not model:
             return model
         problem = account_problem(self.normalize_username(model["name"]))
@@ -241,21 +326,36 @@ class TeamsMixin(OAuthenticator):
                 f"The identity provider calls you {shorten(model['name'])}, which can be nobody's "
                 f"name on this hub: {problem}. Ask the person who runs the hub.",
             )
-        return self._with_teams(model)
+        return self._with_teams(model, await self.provider_groups(model["auth_state"]))
+
+    async def run_post_auth_hook(self, handler: Any, auth_model: dict[str, Any]) -> Any:
+        """Run the admin's hook, and store what the provider said of who is let in."""
+        said = dict(auth_model["auth_state"][AUTH_STATE_KEY])
+        model = await super().run_post_auth_hook(handler, auth_model)
+        if model:
+            user = handler.find_user(model["name"])
+            if user is None:
+                # As JupyterHub does next.
+                user = handler.user_from_username(model["name"])
+                await maybe_future(self.add_user(user))
+            AccountStore(user.db).confirm(user, said["name"], said["groups"], datetime.now(UTC))
+            self._queries.forget(user)
+        return model
 
     async def check_allowed(self, username: str, auth_model: dict[str, Any] | None) -> bool:
         """Let in who is in a team, and whom the admin's own settings let in."""
         if await super().check_allowed(username, auth_model):
             return True
-        collaboration = self.collaboration()
-        person = Person.of(username, (auth_model or {}).get("groups") or ())
-        if active_teams(collaboration, person, datetime.now(UTC)):
+        said = ((auth_model or {}).get("auth_state") or {}).get(AUTH_STATE_KEY) or {}
+        groups, now, collaboration = said.get("groups", ()), datetime.now(UTC), self.collaboration()
+        person = Person.of(username, teams_from_groups(collaboration, groups))
+        if active_teams(collaboration, person, now):
             return True
-        raise web.HTTPError(
-            403,
-            f"You are logged in as {username}, and are in no team of {collaboration.title} now. "
-            "Ask the person who runs your laboratory's group, then log in again.",
-        )
+        found = explain_no_team(collaboration, username, groups, now)
+        self.log.warning(tell_admin(found))
+        raise web.HTTPError(403, tell_person(found))
+
+    # -- confirming -----------------------------------------------------------------------
 
     async def refresh_user(self, user: Any, handler: Any = None, **kwargs: Any) -> Any:
         """Ask the provider again; who is in no team any more is logged out.
@@ -266,39 +366,142 @@ class TeamsMixin(OAuthenticator):
             The fresh auth model; `True` while the last answer still holds;
             `False` when the person must log in again.
         """
-        answer: Any = False
+        answer = await self._queries.ask(user, handler)
+        if answer.model is not None:
+            return dict(answer.model)
+        if answer.kind == "refused" or self._is_overdue(user):
+            return self._end(user)
+        return answer.kind == "unreachable"
+
+    async def confirm(self, user: User) -> None:
+        """Ask the provider about a user, and bring what JupyterHub knows of them up to date."""
+        answer = await self._queries.ask(user)
+        if answer.model is not None:
+            model = dict(answer.model)
+            self._mirror(user, model["groups"], model["admin"])
+            if self.reconcile_auth_state_hook:
+                before = await user.get_auth_state()
+                model["auth_state"] = await maybe_future(
+                    self.reconcile_auth_state_hook(self, model, before)
+                )
+            await user.save_auth_state(model["auth_state"])
+        elif answer.kind == "refused" or self._is_overdue(user):
+            self._end(user)
+
+    async def confirm_running(self, users: UserDict) -> None:
+        """Confirm everybody who has a server running, independently of each other."""
+        places = asyncio.Semaphore(_ROUND_AT_ONCE)
+
+        async def confirm(user: User) -> None:
+            async with places:
+                try:
+                    await self.confirm(user)
+                except Exception as error:  # noqa: BLE001 - nobody else's trouble
+                    # Never the text: providers' errors have carried whole tokens.
+                    self.log.error(
+                        "The membership of %s was not confirmed (%s)",
+                        user.name,
+                        type(error).__name__,
+                    )
+
+        await asyncio.gather(*(confirm(user) for user in users.values() if self._is_due(user)))
+
+    def _is_due(self, user: User) -> bool:
+        """Return `True` for a running user whom nobody has asked about in half an interval."""
+        if not user.active:
+            return False
+        record = AccountStore(user.db).find(user)
+        return record.is_older(timedelta(seconds=self.membership_interval / 2), datetime.now(UTC))
+
+    def _is_overdue(self, user: Any) -> bool:
+        record = AccountStore(user.db).find(user)
+        return record.is_older(timedelta(seconds=self.membership_grace), datetime.now(UTC))
+
+    async def _ask_provider(self, user: Any, handler: Any) -> ProviderAnswer:
+        """Ask about one user, in a bounded time, and store what the provider says."""
+        if self._is_blocked(user.name):
+            return ProviderAnswer("refused")
+        requests = ProviderRequests()
+        token = _requests.set(requests)
+        answer: Any = None
         try:
-            answer = await super().refresh_user(user, handler, **kwargs)
+            async with asyncio.timeout(self.confirm_timeout):
+                answer = await super().refresh_user(user, handler)
         except Exception as error:  # noqa: BLE001 - whatever it is, the grace period bounds it
+            requests.failed = True
             # Never the text: providers' errors have carried whole tokens.
             self.log.warning(
                 "The identity provider did not confirm %s (%s)", user.name, type(error).__name__
             )
-            return await self._unconfirmed(user, keep=True)
-        if not isinstance(answer, dict):
-            return answer or await self._unconfirmed(user, keep=False)
-        if not self._confirms(answer) and await self._is_overdue(user):
-            return self._end(user)
-        model = self._with_teams(answer, None if self._confirms(answer) else await self._seen(user))
+        finally:
+            _requests.reset(token)
+            if not isinstance(answer, dict) and requests.tokens:
+                await self._save_tokens(user, requests.tokens)
+        if isinstance(answer, dict):
+            return await self._accept(user, answer)
+        # An answer of `True` comes from a hook of the admin's that has asked nobody.
+        unknown = requests.failed or answer
+        return ProviderAnswer("unreachable" if unknown else "login-ended")
+
+    async def _accept(self, user: Any, model: dict[str, Any]) -> ProviderAnswer:
+        """Store the groups of an answer, if it is about this user and they may be here."""
+        store, now = AccountStore(user.db), datetime.now(UTC)
+        known = orm.User.find(user.db, user.name)
+        if known is None or known.id != user.id:
+            return ProviderAnswer("refused")  # deleted while the provider was asked
+        record = store.find(user)
+        expected = record.provider_name or user.name
+        if model["name"] != expected:
+            # Somebody else's tokens: an admin can write them into auth_state, and can rename.
+            self.log.warning(
+                "The login of %s is one of %s at the identity provider, and does not count",
+                user.name, shorten(str(model["name"])),
+            )  # fmt: skip
+            store.withdraw(user)
+            return ProviderAnswer("refused")
+        groups: Iterable[str] = record.groups
+        if self._confirms(model):
+            groups = await self.provider_groups(model["auth_state"])
+        elif record.is_older(timedelta(seconds=self.membership_grace), now):
+            return ProviderAnswer("refused")
+        model = self._with_teams({**model, "name": user.name}, groups, record.confirmed)
+        if await self._is_shut_out(user.name, model):
+            store.withdraw(user)
+            return ProviderAnswer("refused")
+        if self._confirms(model):
+            store.confirm(user, expected, groups, now)
         try:
             allowed = await self.check_allowed(user.name, model)
         except web.HTTPError:
             allowed = False
-        return model if allowed else self._end(user)
+        return ProviderAnswer("confirmed", model) if allowed else ProviderAnswer("refused")
+
+    async def _is_shut_out(self, name: str, model: dict[str, Any]) -> bool:
+        """Return `True` for somebody whom a setting shuts out, whatever their teams."""
+        try:
+            passes = await maybe_future(self.check_blocked_users(name, model))
+            await super().check_allowed(name, model)
+        except web.HTTPError:
+            return True
+        return not passes
 
     def _confirms(self, model: dict[str, Any]) -> bool:
         return self.refresh_is_fresh and not self.userdata_from_id_token
 
-    def _with_teams(self, model: dict[str, Any], seen: datetime | None = None) -> dict[str, Any]:
+    def _with_teams(
+        self, model: dict[str, Any], groups: Iterable[str], seen: datetime | None = None
+    ) -> dict[str, Any]:
         now = datetime.now(UTC)
         collaboration = self.collaboration()
-        person = Person.of(model["name"], model.get("groups") or ())
+        person = Person.of(model["name"], teams_from_groups(collaboration, groups))
         # A group is there for others to use too, and they do not know when it ends.
         active = active_teams(collaboration, person, now)
         model["groups"] = sorted(active)
         # Said outright: of an admin of whom nothing is said, JupyterHub makes a lasting one.
         model["admin"] = bool(model.get("admin")) or is_hub_admin(collaboration, person, now)
         model["auth_state"][AUTH_STATE_KEY] = {
+            "name": model["name"],
+            "groups": sorted(groups),
             "confirmed": format_time(seen or now),
             "teams": sorted(active),
             "prefixes": describe_teams(collaboration, active, now),
@@ -307,30 +510,49 @@ class TeamsMixin(OAuthenticator):
             write_group_properties(self.parent.db, collaboration, now)
         return model
 
-    async def _seen(self, user: Any) -> datetime | None:
-        """When the provider last confirmed the person's groups."""
-        state = ((await user.get_auth_state()) or {}).get(AUTH_STATE_KEY) or {}
-        return parse_time(state["confirmed"]) if "confirmed" in state else None
+    # -- the requests of a refresh --------------------------------------------------------
 
-    async def _is_overdue(self, user: Any) -> bool:
-        seen = await self._seen(user)
-        return seen is None or datetime.now(UTC) - seen > timedelta(seconds=self.membership_grace)
+    async def fetch(
+        self, req: Any, label: str = "fetching", parse_json: bool = True, **kwargs: Any
+    ) -> Any:
+        """Fetch as the base class does; an answer that did not come is an error of its own."""
+        try:
+            return await super().fetch(req, label, parse_json, **kwargs)
+        except Exception as error:
+            if not is_unreachable(error):
+                raise
+            requests = _requests.get()
+            if requests is not None:
+                requests.failed = True
+            # The base class takes every error with a status below 500 for the end of a login.
+            raise ProviderUnreachableError("the identity provider could not be asked") from error
 
-    async def _unconfirmed(self, user: Any, *, keep: bool) -> bool:
-        """Whether the last answer still holds; where it does not, the person is in no team."""
-        if await self._is_overdue(user):
-            return self._end(user)
-        return keep
+    async def get_token_info(self, handler: Any, params: dict[str, Any]) -> Any:
+        """Ask the token endpoint, and remember what it gave."""
+        tokens = await super().get_token_info(handler, params)
+        requests = _requests.get()
+        if requests is not None:
+            requests.tokens = tokens
+        return tokens
+
+    async def _save_tokens(self, user: Any, tokens: dict[str, Any]) -> None:
+        """Store new tokens of a refresh that failed later: the old ones may be good no more."""
+        state = await user.get_auth_state() or {}
+        tokens = {"refresh_token": state.get("refresh_token"), **tokens}
+        new = {name: tokens[name] for name in ("access_token", "refresh_token")}
+        await user.save_auth_state({**state, **new, "token_response": tokens})
+
+    # -- what JupyterHub knows ------------------------------------------------------------
 
     def _end(self, user: Any) -> bool:
         self.log.warning("%s counts as in no team until the next login", user.name)
-        self._keep(user, [], user.name in self.admin_users)
+        self._mirror(user, [], user.name in self.admin_users)
         return False
 
-    def _keep(self, user: Any, groups: list[str], admin: bool | None) -> None:
-        """Put into the hub's database what is known of a person now."""
+    def _mirror(self, user: Any, groups: list[str], admin: bool) -> None:
+        """Put into the hub's database what other tools know of a person."""
         user.sync_groups(groups)
-        if admin is not None and admin != user.admin:
+        if admin != user.admin:
             user.admin = admin
             roles.assign_default_roles(user.db, entity=user.orm_user)
         user.db.commit()

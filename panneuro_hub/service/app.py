@@ -32,6 +32,7 @@ from panneuro_hub.service.announcements import Announcements
 from panneuro_hub.service.clusters import Clusters
 from panneuro_hub.service.dashboards import Dashboards
 from panneuro_hub.service.database import Database
+from panneuro_hub.service.expiry_watch import ExpiryWatch
 from panneuro_hub.service.gateway import (
     ClusterHandler,
     ClustersHandler,
@@ -61,6 +62,7 @@ from panneuro_hub.version_store import VERSIONS, add_version, newest_version
 
 _log = logging.getLogger("panneuro.service")
 _SWEEP_SECONDS = 600
+_FIRST_LOOK_SECONDS = 5
 # All workers of a cluster ask at the same moment; beyond it the kernel drops who knocks, and
 # they try again a second later at the earliest.
 _BACKLOG = 4096
@@ -136,6 +138,7 @@ def make_app(
     calls: StoreCalls | None = None,
     logins: Logins | None = None,
     notebooks: Notebooks | None = None,
+    expiries: ExpiryWatch | None = None,
 ) -> web.Application:
     """The Tornado application, under the hub's prefix for it.
 
@@ -149,6 +152,8 @@ def make_app(
         Logins of people's own machines; without it there are none.
     notebooks : Notebooks, optional
         What reads projects for pages; without it there are no pages of data.
+    expiries : ExpiryWatch, optional
+        What compares `expires` with the hub's accounts, for health.
     """
     given = {"issuer": issuer}
     asked = {"clusters": Clusters(issuer), "gateways": Gateways(hub.api_url, gateways)}
@@ -162,7 +167,7 @@ def make_app(
             (rf"{prefix}/api/clusters/requester", RequesterHandler, asked),
             (rf"{prefix}/api/clusters/([^/]+)", ClusterHandler, asked),
             (rf"{prefix}/api/collaboration", CollaborationHandler, asked),
-            (rf"{prefix}/health", HealthHandler, given),
+            (rf"{prefix}/health", HealthHandler, {**given, "expiries": expiries}),
             (rf"{prefix}/?", PageHandler, given),
             (rf"{prefix}/oauth_callback", CallbackHandler),
             *monitoring.routes(prefix, issuer, calls or StoreCalls()),
@@ -206,13 +211,14 @@ async def serve(hub: Hub, settings: Settings) -> None:
         vending = Vending(calls.makers(), settings.reuse_for)
         stack.push_async_callback(vending.close)
         members = Members(hub.api_url, hub.token)
-        stack.push_async_callback(members.close)
         issuer = Issuer(current, members, register, vending, ledger, Refusals())
         stack.enter_context(sweeping(register))
+        expiries = ExpiryWatch(current, members)
+        stack.enter_context(looking(expiries))
         viewing = Viewing(issuer)
         stack.push_async_callback(viewing.close)
         notebooks = Notebooks(Shelves(issuer, viewing))
-        app = make_app(issuer, hub, settings.gateways, calls, Logins(database), notebooks)
+        app = make_app(issuer, hub, settings.gateways, calls, Logins(database), notebooks, expiries)
         await stack.enter_async_context(listening(app, hub))
         _log.info("Serving %s at %s%s", current.collaboration.name, hub.listen, hub.prefix)
         await told_to_stop()
@@ -275,6 +281,25 @@ def sweeping(register: Register) -> Iterator[None]:
         yield
     finally:
         every.stop()
+
+
+@contextmanager
+def looking(expiries: ExpiryWatch) -> Iterator[None]:
+    """Compare `expires` with the hub's accounts, soon and then now and then."""
+    every = PeriodicCallback(expiries.look, _SWEEP_SECONDS * 1000)
+    every.start()
+    # The hub that starts this service answers no question before all is there.
+    first = asyncio.get_running_loop().call_later(
+        _FIRST_LOOK_SECONDS, lambda: tasks.add(asyncio.create_task(expiries.look()))
+    )
+    tasks: set[asyncio.Task[None]] = set()
+    try:
+        yield
+    finally:
+        first.cancel()
+        every.stop()
+        for task in tasks:
+            task.cancel()
 
 
 async def told_to_stop() -> None:

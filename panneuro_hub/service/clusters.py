@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from panneuro_hub.access import Access, Person, cluster_choice, decide
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.errors import AccessDenied, ServiceUnavailable
 from panneuro_hub.service.issue import Issuer, Session
+from panneuro_hub.service.membership import person_of
 from panneuro_hub.service.register import Registered
 from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.clusters import Requester, Running, Stop
@@ -79,10 +81,11 @@ class Clusters:
                 "this token belongs to no running session. In a session, restart your server; "
                 "elsewhere, use a token from the hub's token page that may start servers"
             )
-        teams = tuple(sorted(member.person.teams))
+        person = person_of(self.issuer.current.collaboration, member)
+        teams = tuple(sorted(person.teams))
         if session is None:
-            return Requester(member.person.name, teams)
-        return Requester(member.person.name, teams, session.project, session.image)
+            return Requester(member.name, teams)
+        return Requester(member.name, teams, session.project, session.image)
 
     async def begin(self, gateway: str, wish: Wish) -> Ticket:
         """Register a cluster; the ticket names its session.
@@ -102,16 +105,16 @@ class Clusters:
         """
         member = await self.issuer.members.known(wish.user)
         collaboration = self.issuer.current.collaboration
-        access = _decide(collaboration, member.person, wish.project)
+        access = _decide(collaboration, person_of(collaboration, member), wish.project)
         try:
             choice = cluster_choice(collaboration, access, wish.profile, wish.image)
         except AccessDenied as denied:
             known = wish.project if wish.project in collaboration.projects else ""
-            await self.issuer.refused(member.person.name, Session("", known, "cluster"), denied)
+            await self.issuer.refused(member.name, Session("", known, "cluster"), denied)
             raise
         _, ticket = await self.issuer.register.begin(
             "cluster",
-            member.person.name,
+            member.name,
             choice.project,
             choice.profile,
             choice.image,
@@ -133,10 +136,11 @@ class Clusters:
         """
         report = await self.issuer.register.report(gateway, clusters)
         stops = [Stop(session, "its session has ended") for session in report.ended]
-        persons: dict[str, Person | None] = {}
+        names = list({session.person for session in report.running})
+        # All at once: the hub may take seconds for each whose provider is slow.
+        found = await asyncio.gather(*map(self._person, names))
+        persons = dict(zip(names, found, strict=True))
         for session in report.running:
-            if session.person not in persons:
-                persons[session.person] = await self._person(session.person)
             person = persons[session.person]
             if person is not None and (reason := self._why_stop(person, session)):
                 stops.append(Stop(session.id, reason))
@@ -159,7 +163,9 @@ class Clusters:
         except ServiceUnavailable as error:
             _log.warning("The clusters of %r go on without a look at their access: %s", name, error)
             return None
-        return Person.of(name, ()) if member is None else member.person
+        if member is None:
+            return Person.of(name, ())
+        return person_of(self.issuer.current.collaboration, member)
 
     def _why_stop(self, person: Person, session: Registered) -> str | None:
         access = _decide(self.issuer.current.collaboration, person, session.project)

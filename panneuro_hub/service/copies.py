@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from panneuro_hub.catalog.published import Published
-from panneuro_hub.service.membership import Member, RunningSession
 from panneuro_hub.wire.copies import copy_query
+from panneuro_hub.wire.member import Member, RunningSession
 
 _NAME_LENGTH = 24
 
@@ -105,7 +105,7 @@ def _lab(member: Member, name: str, hub: str, query: str) -> str:
 
 
 def _path(member: Member, name: str) -> str:
-    person = quote(member.person.name, safe="@~")
+    person = quote(member.name, safe="@~")
     return f"{person}/{quote(name, safe='')}" if name else person
 
 

@@ -25,6 +25,7 @@ from panneuro_hub.errors import (
 )
 from panneuro_hub.service.announcements import Announcements
 from panneuro_hub.service.dashboards import NoDashboard
+from panneuro_hub.service.expiry_watch import ExpiryWatch
 from panneuro_hub.service.issue import Issuer
 from panneuro_hub.service.logins import NoLogin, TooMany
 from panneuro_hub.service.page import NO_ANNOUNCEMENT, Around, render_access, render_problem
@@ -248,9 +249,15 @@ class PageHandler(OwnAccessHandler, WebHandler):
 class HealthHandler(IssuerHandler, ApiHandler):
     """``GET /health``: for probes; says when the collaboration file on disk is broken."""
 
+    def initialize(self, issuer: Issuer, expiries: ExpiryWatch | None = None) -> None:
+        """Take what the application was made with."""
+        super().initialize(issuer)
+        self.expiries = expiries
+
     def get(self) -> None:
         """Answer 200 as long as the service can work."""
-        self.finish(health(self.issuer.current.look()))
+        warnings = self.expiries.warnings if self.expiries else []
+        self.finish({**health(self.issuer.current.look()), "warnings": warnings})
 
 
 class CallbackHandler(HubOAuthCallbackHandler):

@@ -14,10 +14,11 @@ from panneuro_hub.current import Current
 from panneuro_hub.errors import AccessDenied, PanNeuroError, TicketRefused
 from panneuro_hub.service.kept import remember
 from panneuro_hub.service.ledger import Entry, Ledger
-from panneuro_hub.service.membership import Member, Members
+from panneuro_hub.service.membership import Members, person_of
 from panneuro_hub.service.register import Register
 from panneuro_hub.vending import Request, Vending
 from panneuro_hub.wire import Credential, SessionView, Ticket
+from panneuro_hub.wire.member import Member
 
 # The same refusal of the same session is one row in so many seconds: who asks in a
 # loop must not fill the ledger.
@@ -87,8 +88,6 @@ class Issuer:
         except (TicketRefused, AccessDenied) as refusal:
             await self.refused(person, session, refusal)
             raise
-        if ticket.kind == "register":
-            self.members.is_active(person)
         return await self.issue(collaboration, access, session)
 
     async def issue(
@@ -143,7 +142,9 @@ class Issuer:
         """
         member = await self.members.known(name)
         collaboration = self.current.collaboration
-        return collaboration, decide_all(collaboration, member.person, datetime.now(UTC))
+        return collaboration, decide_all(
+            collaboration, person_of(collaboration, member), datetime.now(UTC)
+        )
 
     async def refused(self, person: str, session: Session, refusal: PanNeuroError) -> None:
         """Record a refusal, unless the same one was recorded a moment ago.
@@ -185,7 +186,8 @@ class Issuer:
     def _access(self, member: Member, session: Session) -> tuple[Collaboration, Access]:
         # Read once for each answer: the file may change between a decision and its store.
         collaboration = self.current.collaboration
-        access = decide(collaboration, member.person, session.project, datetime.now(UTC))
+        person = person_of(collaboration, member)
+        access = decide(collaboration, person, session.project, datetime.now(UTC))
         return collaboration, access
 
 

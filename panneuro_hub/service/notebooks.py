@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from panneuro_hub.access import Person, Recipients, recipients
+from panneuro_hub.access import Recipients, recipients
 from panneuro_hub.access.places import location_of
 from panneuro_hub.catalog import Malformed
 from panneuro_hub.catalog import notebooks as catalog
@@ -21,6 +21,7 @@ from panneuro_hub.catalog.published import LAST_NUMBER, Published
 from panneuro_hub.catalog.words import has_words
 from panneuro_hub.errors import ServiceUnavailable
 from panneuro_hub.service.kept import remember
+from panneuro_hub.service.membership import person_of
 from panneuro_hub.service.rendering import Renderer, Unrenderable
 from panneuro_hub.service.shelves import Finds, Looker, Shelves, shortened
 from panneuro_hub.service.viewing import NothingHere, Recent, Turns
@@ -248,20 +249,16 @@ class Notebooks:
     async def _reach(self, looker: Looker, published: Published) -> Reach:
         uses = list(dict.fromkeys(one.partition("/")[0] for one in published.datasets))[:_USES]
         issuer, now = self.shelves.issuer, datetime.now(UTC)
-        teams = list(looker.collaboration.teams)
         try:
-            members = await asyncio.gather(*map(issuer.members.of_team, teams))
+            members = await issuer.members.everybody()
         except ServiceUnavailable as problem:
             return Reach(None, str(problem))
-        names = sorted(frozenset[str]().union(*members))
-        people = [
-            Person.of(name, (team for team, its in zip(teams, members, strict=True) if name in its))
-            for name in names[:_PEOPLE]
-        ]
+        everybody = (person_of(looker.collaboration, one) for one in members)
+        people = [person for person in everybody if person.teams]
         found = await asyncio.to_thread(
-            recipients, looker.collaboration, people, published.project, uses, now
+            recipients, looker.collaboration, people[:_PEOPLE], published.project, uses, now
         )
-        return Reach(found, more=max(0, len(names) - _PEOPLE))
+        return Reach(found, more=max(0, len(people) - _PEOPLE))
 
 
 class Pages:

@@ -13,9 +13,6 @@ from panneuro_hub.wire.ticket import Ticket
 STATE_KEY = "panneuro"
 """Where a session stands in the state of its server."""
 
-MORE_KEY = "more_servers"
-"""Beside what a session says of itself: whether its person may have more servers than one."""
-
 
 @dataclass(frozen=True)
 class Session:

@@ -210,6 +210,10 @@ class Hub:
         child.wait_ready(says("JupyterHub is now running"), PATIENCE)
         child.wait_ready(answers(f"{self.service_url}/health"), PATIENCE)
 
+    def add_config(self, lines: str) -> None:
+        """Add lines to the config file, for the next start."""
+        self._config.write_text(f"{self._config.read_text()}\n{lines}\n")
+
     def stop(self) -> None:
         """Stop the hub itself, as an operator does."""
         assert self.child is not None

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from tornado import web
@@ -14,28 +15,41 @@ from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 
 from panneuro_hub.wire import Ticket
-from panneuro_hub.wire.state import Session
+from panneuro_hub.wire.api_token import api_token_digest
+from panneuro_hub.wire.member import (
+    MEMBERS_PATH,
+    ListedMember,
+    Member,
+    RunningSession,
+    list_to_json,
+)
 
 TOKEN = "token-of-the-service"
+# The provider's group that makes each team of the example collaboration.
+GROUPS = {
+    "navigation-lab": "u19-circuits:navigation",
+    "categorization-lab": "u19-circuits:categorization",
+    "human-lab": "u19-circuits:human",
+    "theory-lab": "u19-circuits:theory",
+    "data-science-core": "u19-circuits:data-science",
+    "administrative-core": "u19-circuits:admin",
+    "human-subjects-trained": "u19-circuits:irb-trained",
+}
 
 
 def user(
-    ticket: Ticket, *groups: str, project: str = "nhp-navigation", api_token: str = "server-token"
-) -> dict[str, Any]:
-    """A person with a running server, as the hub tells of them."""
-    session = Session("s1", project, "small", "neuro", ticket.digest)
-    state = session.with_api_token(api_token).to_state()
-    return {
-        "kind": "user",
-        "name": ticket.user,
-        "groups": list(groups or ("navigation-lab",)),
-        "servers": {ticket.name: {"state": {"panneuro": state}, "stopped": False}},
-    }
+    ticket: Ticket, *teams: str, project: str = "nhp-navigation", api_token: str = "server-token"
+) -> Member:
+    """A person with a running server, as the hub describes them."""
+    digest = api_token_digest(api_token)
+    session = RunningSession("s1", project, ticket.name, ticket.digest, "neuro", digest)
+    return member(ticket.user, *(teams or ("navigation-lab",)), sessions=(session,))
 
 
-def member(name: str, *groups: str) -> dict[str, Any]:
-    """A person without a server."""
-    return {"kind": "user", "name": name, "groups": list(groups), "servers": {}}
+def member(name: str, *teams: str, sessions: tuple[RunningSession, ...] = ()) -> Member:
+    """A person of some teams."""
+    groups = frozenset(GROUPS[team] for team in teams)
+    return Member(name, f"account-of-{name}", groups, datetime.now(UTC), sessions)
 
 
 @dataclass
@@ -45,7 +59,7 @@ class SmallHub:
     Parameters
     ----------
     users : dict
-        By name, as the hub tells of them.
+        By name, as the hub describes them.
     owners : dict
         Whose a token is, as ``GET /user`` says it.
     """
@@ -55,7 +69,6 @@ class SmallHub:
     status: int = 200
     asked: int = 0
     names: list[str] = field(default_factory=list)
-    active: list[tuple[str, str]] = field(default_factory=list)
     announcement: str | None = None
     url: str = ""
     # Questions about these names wait until the test lets them.
@@ -75,10 +88,9 @@ class SmallHub:
         given = {"hub": self}
         return web.Application(
             [
-                (r"/users/(.+)/activity", _Activity, given),
                 (r"/users/(.+)/announcement", _Announcement, given),
-                (r"/users/(.+)", _User, given),
-                (r"/groups/(.+)", _Group, given),
+                (MEMBERS_PATH, _Everybody, given),
+                (rf"{MEMBERS_PATH}/(.+)", _Member, given),
                 (r"/user", _Self, given),
             ],
             log_function=lambda _: None,
@@ -98,7 +110,7 @@ class _Handler(web.RequestHandler):
         return self.request.headers["Authorization"].removeprefix("token ")
 
 
-class _User(_Handler):
+class _Member(_Handler):
     async def get(self, name: str) -> None:
         self.hub.asked += 1
         self.hub.names.append(name)
@@ -107,24 +119,17 @@ class _User(_Handler):
         await self.hub.hold(name)
         if name not in self.hub.users:
             raise web.HTTPError(404)
-        self.finish(json.dumps(self.hub.users[name]))
+        known = self.hub.users[name]
+        self.finish(json.dumps(known.to_json() if isinstance(known, Member) else known))
 
 
-class _Group(_Handler):
-    async def get(self, name: str) -> None:
+class _Everybody(_Handler):
+    async def get(self) -> None:
         if self.token != TOKEN:
             raise web.HTTPError(403)
-        await self.hub.hold(f"group {name}")
-        users = [one["name"] for one in self.hub.users.values() if name in one["groups"]]
-        self.finish({"kind": "group", "name": name, "users": users})
-
-
-class _Activity(_Handler):
-    async def post(self, name: str) -> None:
-        if self.token != TOKEN:
-            raise web.HTTPError(403)
-        await self.hub.hold("activity")
-        self.hub.active.append((name, json.loads(self.request.body)["last_activity"]))
+        await self.hub.hold("everybody")
+        listed = [ListedMember(one.name, one.groups) for one in self.hub.users.values()]
+        self.finish(list_to_json(listed))
 
 
 class _Announcement(_Handler):

@@ -74,5 +74,4 @@ async def small_service(
         members = Members(hub.url, TOKEN, keep=keep)
         issuer = Issuer(Current(collaboration), members, register, vending, ledger, Refusals())
         yield SmallService(issuer, maker, hub, ledger, register, database)
-        await members.close()
         await vending.close()

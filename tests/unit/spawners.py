@@ -26,11 +26,6 @@ def config_of(example_file: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     return c
 
 
-class Group:
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-
 class OrmSpawner:
     server = None
     name = ""
@@ -40,7 +35,6 @@ class OrmSpawner:
 class User:
     id = "1"
     url = "/user/ada/"
-    groups = [Group("navigation-lab"), Group("theory-lab")]
     escaped_name = "ada"
     created = datetime(2026, 11, 1, 9, 30, tzinfo=UTC)
 
@@ -65,6 +59,13 @@ class Hub:
         self.base_url = f"{base_url}hub/"
 
 
+class Teams:
+    """Says that everybody is in two teams' groups."""
+
+    def trusted_groups(self, user: Any) -> frozenset[str]:
+        return frozenset({"u19-circuits:navigation", "u19-circuits:theory"})
+
+
 def new_spawner(config: Config, hub: Hub | None = None, **kwargs: Any) -> PanNeuroSpawner:
     """Ada's, with nothing decided yet."""
     spawner = PanNeuroSpawner(
@@ -72,6 +73,7 @@ def new_spawner(config: Config, hub: Hub | None = None, **kwargs: Any) -> PanNeu
         _mock=True,
         user=User(),
         hub=hub or Hub(),
+        authenticator=Teams(),
         orm_spawner=OrmSpawner(),
         **kwargs,
     )

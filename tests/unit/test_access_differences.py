@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from panneuro_hub.access import Access, Difference, Person, decide, differences, judge
-from panneuro_hub.collaboration import Collaboration
+from panneuro_hub.collaboration import Collaboration, load
 
 BUCKET = "s3://learning-circuits/"
 Edit = Callable[[dict[str, Any]], object]
@@ -208,6 +209,32 @@ def test_memberships(compare) -> None:
         ("membership", "membership of bo ends"): (None, "2027-01-01"),
     }
     assert found(compare(edit), "theory-lab") == {("membership", "hub admin"): (None, "yes")}
+
+
+@pytest.mark.parametrize("team", ["navigation-lab", "human-subjects-trained", "theory-lab"])
+def test_a_team_that_is_renamed_keeps_what_it_has(
+    example: Collaboration, example_file: Path, tmp_path: Path, now: datetime, team: str
+) -> None:
+    """Wherever the file names it: in projects, requires, embargoes and profiles."""
+    renamed = tmp_path / "renamed.yaml"
+    renamed.write_text(example_file.read_text().replace(team, "another-name"))
+    (only,) = differences(example, load(renamed), now)
+    assert (only.who, only.kind, only.before, only.after) == (
+        ("another-name",),
+        "membership",
+        team,
+        "another-name",
+    )
+
+
+def test_teams_of_other_groups_are_other_teams(compare) -> None:
+    def edit(document: dict) -> None:
+        document["teams"]["nav-lab"] = document["teams"].pop("navigation-lab")
+        document["teams"]["nav-lab"]["groups"] = ["u19-circuits:navigation"]
+        teams = document["projects"]["nhp-navigation"]["teams"]
+        teams["nav-lab"] = teams.pop("navigation-lab")
+
+    assert ("level", "nhp-navigation") in found(compare(edit), "nav-lab", project="nhp-navigation")
 
 
 def test_a_team_that_goes(compare) -> None:

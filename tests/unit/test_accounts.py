@@ -34,6 +34,8 @@ def test_unusual_names_are_names(name: str) -> None:
         (" ada", "space"),
         ("ada\n", "space"),
         ("ada/admin", "'/'"),
+        ("..", "folder"),
+        ("%2e", "folder"),
         ("x" * 256, "256 characters, and 255 are the most"),
         ("a\0da", "control character in it (U+0000)"),
         ("line\nbreak", "U+000A"),

@@ -18,9 +18,9 @@ from benchmarks.figures import difference_of_medians, percentile, ratio_of_media
 from benchmarks.hubs import OURS, STOCK
 from benchmarks.kube import Usage
 from benchmarks.machine import cpu_seconds
-from benchmarks.stand_ins import ticket, user_model
-from panneuro_hub.service.membership import read_member
+from benchmarks.stand_ins import member_document, ticket
 from panneuro_hub.wire import Ticket
+from panneuro_hub.wire.member import Member
 
 seconds = st.floats(min_value=0.01, max_value=100)
 pairs = st.lists(st.tuples(seconds, seconds), min_size=1, max_size=30)
@@ -123,7 +123,7 @@ def test_who_asks_for_what() -> None:
 
 
 def test_the_stand_in_knows_its_people_as_a_hub_does() -> None:
-    (session,) = read_member(user_model("somebody")).sessions
+    (session,) = Member.from_json(member_document("somebody")).sessions
     assert Ticket.decode(ticket("somebody").encode()).matches(session.ticket)
 
 

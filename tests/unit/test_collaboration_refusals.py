@@ -568,7 +568,8 @@ CASES = {
         "{rotating.student@uni.example: 2027-01-31}",
         "{rotating: 2027-01-31, Rotating: 2028-01-31}",
         "teams.navigation-lab.expires.Rotating",
-        "'Rotating' and 'rotating' differ in capitals only; keep the one that the hub shows",
+        "'Rotating' and 'rotating' differ in capitals or Unicode form only; keep the one that the "
+        "hub shows",
     ),
     "no profile left": Case(
         "profiles: [small, large]",

@@ -51,10 +51,8 @@ def test_the_service_s_role_may_change_nothing(example_file: Path) -> None:
     c = Config()
     configure(c, example_file)
     [role] = [role for role in c.JupyterHub.load_roles if role["name"] == "panneuro-service"]
-    assert [scope for scope in role["scopes"] if not scope.startswith("read:")] == [
-        "admin:server_state",  # JupyterHub has no scope that only reads a server's state
-        "users:activity",  # and this says when somebody was at work, and nothing else
-    ]
+    assert role["scopes"] == ["custom:panneuro:members:read", "read:users:name"]
+    assert set(c.JupyterHub.custom_scopes) == {"custom:panneuro:members:read"}
 
 
 def test_the_platform_s_keys_go_to_the_service_alone(example_file: Path) -> None:

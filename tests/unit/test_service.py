@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from small_hub import TOKEN, SmallHub, small_hub, user
+from small_hub import TOKEN, SmallHub, member, small_hub, user
 from small_service import SECRET, SmallService
 
 from panneuro_hub.collaboration import Collaboration
@@ -21,7 +21,7 @@ from panneuro_hub.errors import AccessDenied, ServiceUnavailable, TicketRefused,
 from panneuro_hub.service.database import Database
 from panneuro_hub.service.issue import Issuer, Refusals
 from panneuro_hub.service.ledger import Entry, Ledger
-from panneuro_hub.service.membership import Members, read_member
+from panneuro_hub.service.membership import Members
 from panneuro_hub.wire import Ticket
 
 pytest_plugins = ["service_fixtures"]
@@ -84,26 +84,16 @@ def test_a_ledger_that_cannot_be_opened_names_it_without_its_password() -> None:
 # --- who is in which team
 
 
-def test_only_running_sessions_count() -> None:
-    document = user(TICKET)
-    document["servers"] |= {
-        "stopped": {"state": document["servers"][""]["state"], "stopped": True},
-        "another spawner's": {"state": {"pid": 1}, "stopped": False},
-        "hidden": {"stopped": False},
-    }
-    assert [session.server for session in read_member(document).sessions] == [""]
-
-
 async def test_a_member_is_kept_for_a_while_only(hub: SmallHub) -> None:
     now = 0.0
     members = Members(hub.url, TOKEN, keep=30, clock=lambda: now)
     await asyncio.gather(*(members.member("ada") for _ in range(20)))
     assert hub.asked == 1
-    hub.users["ada"]["groups"] = ["theory-lab"]
+    hub.users["ada"] = user(TICKET, "theory-lab")
     now = 29.0
-    assert (await members.member("ada")).person.teams == {"navigation-lab"}  # type: ignore[union-attr]
+    assert (await members.known("ada")).groups == {"u19-circuits:navigation"}
     now = 31.0
-    assert (await members.member("ada")).person.teams == {"theory-lab"}  # type: ignore[union-attr]
+    assert (await members.known("ada")).groups == {"u19-circuits:theory"}
     assert hub.asked == 2
 
 
@@ -121,7 +111,7 @@ async def test_a_new_session_is_looked_for_before_it_is_refused(hub: SmallHub) -
 
 async def test_a_session_that_began_a_moment_ago_is_found(hub: SmallHub) -> None:
     members = Members(hub.url, TOKEN)
-    hub.users["ada"]["servers"] = {}
+    hub.users["ada"] = member("ada", "navigation-lab")
     await members.member("ada")  # by the page of their access, say
     hub.users["ada"] = user(TICKET)
     assert (await members.session(TICKET))[1].id == "s1"
@@ -186,7 +176,7 @@ async def test_nothing_is_issued_without_a_row(
 
 async def test_who_has_lost_access_is_refused_at_once(service: SmallService) -> None:
     await service.issuer.credential(TICKET.encode())
-    service.hub.users["ada"]["groups"] = ["categorization-lab"]
+    service.hub.users["ada"] = user(TICKET, "categorization-lab")
     for _ in range(3):
         with pytest.raises(AccessDenied, match="you are not in"):
             await service.issuer.credential(TICKET.encode())
@@ -197,7 +187,7 @@ async def test_who_has_lost_access_is_refused_at_once(service: SmallService) -> 
 
 async def test_other_grants_are_another_credential(service: SmallService) -> None:
     first = await service.issuer.credential(TICKET.encode())
-    service.hub.users["ada"]["groups"] = ["theory-lab"]
+    service.hub.users["ada"] = user(TICKET, "theory-lab")
     second = await service.issuer.credential(TICKET.encode())
     assert first.access_key_id != second.access_key_id
 

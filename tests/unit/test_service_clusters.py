@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -161,46 +160,6 @@ async def test_a_thousand_agents_are_one_question_and_one_key(
 
 
 # --- what the hub is told
-
-
-async def test_who_has_only_a_cluster_is_at_work_and_nobody_waits_for_it(
-    service: SmallService,
-) -> None:
-    hub = service.hub
-    hub.slow = frozenset({"activity"})
-    _, ticket = await begin(service)
-    for _ in range(3):
-        await service.issuer.credential(ticket.encode())
-    await until(lambda: hub.waiting)
-    assert hub.active == [], "keys were there before the hub took note"
-    hub.may_answer.set()
-    await until(lambda: hub.active)
-    assert [name for name, _ in hub.active] == ["ada"]
-    assert datetime.fromisoformat(hub.active[0][1]) <= datetime.now(UTC)
-
-
-async def test_a_server_s_session_speaks_for_itself(service: SmallService) -> None:
-    ticket = Ticket.new("ada", "")
-    service.hub.users["ada"] = user(ticket)
-    await service.issuer.credential(ticket.encode())
-    await service.issuer.members.close()
-    assert service.hub.active == []
-    assert not service.issuer.members._posting
-
-
-async def test_a_hub_that_takes_no_note_is_no_trouble(
-    service: SmallService, caplog: pytest.LogCaptureFixture
-) -> None:
-    times = [0.0, 299.0, 301.0]
-    members = service.issuer.members
-    members._clock = lambda: times[0]
-    service.hub.status = 403
-    while times:
-        members.is_active("a\nb")
-        await asyncio.gather(*members._posting)
-        times.pop(0)
-    told = [record.getMessage() for record in caplog.records if "take note" in record.message]
-    assert told == [r"The hub did not take note that 'a\nb' is at work (HTTP 403)"] * 2
 
 
 # --- made-up tickets

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -16,17 +16,15 @@ from small_service import small_service
 from small_shelves import CREATED, SmallStore, environment
 from small_site import Site, body, hub_of, small_site
 
-from panneuro_hub.access import Person
 from panneuro_hub.catalog.published import Published
 from panneuro_hub.hub.choice import read_next
 from panneuro_hub.names import NAME
 from panneuro_hub.service.copies import Ways, ways_to
-from panneuro_hub.service.membership import Member, RunningSession, read_member
 from panneuro_hub.service.notebooks import Notebooks
 from panneuro_hub.service.shelves import Shelves
 from panneuro_hub.service.viewing import Viewing
 from panneuro_hub.wire.copies import copy_query, read_copy
-from panneuro_hub.wire.state import MORE_KEY, Session
+from panneuro_hub.wire.member import Member, RunningSession
 
 PROJECT = "nhp-navigation"
 TUNING = Published(
@@ -36,7 +34,7 @@ TUNING = Published(
 
 
 def member(*sessions: RunningSession, more: bool = False, name: str = "ada") -> Member:
-    return Member(Person.of(name, ["navigation-lab"]), sessions, more)
+    return Member(name, "account", sessions=sessions, may_have_more=more)
 
 
 def server(project: str, name: str = "", image: str | None = "neuro") -> RunningSession:
@@ -162,19 +160,6 @@ def test_what_is_no_copy_ticks_nothing(address: str) -> None:
     assert read_next(address) == {}
 
 
-def test_the_hub_says_whether_there_may_be_more_servers() -> None:
-    state = Session("s1", PROJECT, "small", "neuro", "digest").to_state()
-
-    def known(**more: Any) -> Member:
-        servers = {"": {"state": {"panneuro": {**state, **more}}, "stopped": False}}
-        return read_member({"name": "ada", "groups": [], "servers": servers})
-
-    assert known().may_have_more is False
-    assert known(**{MORE_KEY: True}).may_have_more is True
-    assert known(**{MORE_KEY: "yes"}).may_have_more is False
-    assert known().sessions == (RunningSession("s1", PROJECT, "", "digest", "neuro"),)
-
-
 # --- the page
 
 
@@ -196,10 +181,10 @@ async def site(hub: SmallHub, tmp_path: Path, example_file: Path) -> AsyncIterat
         await viewing.close()
 
 
-def runs(hub: SmallHub, project: str, image: str, **more: bool) -> None:
+def runs(hub: SmallHub, project: str, image: str, *, more: bool = False) -> None:
     """Let ada have a default server."""
-    state = Session("s1", project, "small", image, "digest").to_state()
-    hub.users["ada"]["servers"] = {"": {"state": {"panneuro": {**state, **more}}}}
+    sessions = (RunningSession("s1", project, "", "digest", image),)
+    hub.users["ada"] = replace(hub.users["ada"], sessions=sessions, may_have_more=more)
 
 
 async def test_the_page_leads_on(site: Site, hub: SmallHub) -> None:
@@ -226,7 +211,7 @@ async def test_the_page_says_what_there_is_to_choose(site: Site, hub: SmallHub) 
     assert "one server at a time" in text
     assert 'href="/base/hub/home"' in text
     assert "spawn" not in text
-    runs(hub, "shared-stimuli", "neuro", **{MORE_KEY: True})
+    runs(hub, "shared-stimuli", "neuro", more=True)
     text = body(await site.get_as("ada", "/copies/nhp-navigation/tuning"))
     assert 'href="/base/hub/spawn/ada/nhp-navigation?next=' in text
     assert "one server at a time" not in text

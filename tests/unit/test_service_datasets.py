@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from obstore.exceptions import GenericError
-from small_hub import SmallHub
+from small_hub import SmallHub, member
 from small_service import SECRET, SmallService
 from small_shelves import CREATED, SmallStore
 from small_site import Site, body, hub_of, read, small_site
@@ -136,7 +136,7 @@ async def test_what_was_listed_a_moment_ago_is_nobodys_whose_access_has_ended(
     made = service.maker.made
     assert len(await names(site, "ada", "?project=nhp-navigation")) == 3
     assert service.maker.made == made
-    service.hub.users["ada"]["groups"] = []
+    service.hub.users["ada"] = member("ada")
     assert (await site.get_as("ada", "/api/datasets?project=nhp-navigation")).code == 403
     assert await names(site, "ada") == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,18 +58,21 @@ async def test_a_token_of_no_session_gets_nothing(service: SmallService) -> None
 async def test_a_session_from_before_its_token_was_kept_gets_nothing(
     service: SmallService,
 ) -> None:
-    servers = service.hub.users["ada"]["servers"]
-    del servers[""]["state"]["panneuro"]["api_token"]
+    ada = service.hub.users["ada"]
+    (session,) = ada.sessions
+    service.hub.users["ada"] = replace(ada, sessions=(replace(session, api_token=""),))
     for token in ("server-token", ""):
         with pytest.raises(AccessDenied, match="restart your server"):
             await Clusters(service.issuer).requester(lookup("ada", token))
-    assert not Session.from_state(servers[""]["state"]["panneuro"]).api_token
+    before = Session("s1", "nhp-navigation", "small", None).to_state()
+    del before["api_token"]
+    assert not Session.from_state(before).api_token
 
 
 async def test_each_of_several_servers_has_its_own_project(service: SmallService) -> None:
-    servers = service.hub.users["ada"]["servers"]
+    ada = service.hub.users["ada"]
     more = user(Ticket.new("ada", "more"), project="shared-stimuli", api_token="token-of-more")
-    servers.update(more["servers"])
+    service.hub.users["ada"] = replace(ada, sessions=ada.sessions + more.sessions)
     clusters = Clusters(service.issuer)
     assert await clusters.requester(lookup("ada", "server-token")) == NAVIGATION
     assert (await clusters.requester(lookup("ada", "token-of-more"))).project == "shared-stimuli"

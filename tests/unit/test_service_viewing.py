@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from obstore.exceptions import GenericError, PermissionDeniedError
-from small_hub import SmallHub
+from small_hub import SmallHub, member
 from small_service import SECRET, SmallService
 from small_shelves import SmallStore
 from small_site import hub_of
@@ -112,7 +112,7 @@ async def test_it_ends_with_access_though_keys_are_kept(
     service: SmallService, viewing: Viewing, hub: SmallHub
 ) -> None:
     await viewing.read(*(await access_of(service, "ada")), lambda store: None)
-    hub.users["ada"]["groups"] = []
+    hub.users["ada"] = member("ada")
     with pytest.raises(AccessDenied):
         await viewing.read(*(await access_of(service, "ada")), lambda store: None)
 

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from jupyterhub import orm
+from jupyterhub import orm, roles
+from jupyterhub.crypto import CryptKeeper
 from jupyterhub.user import User as HubUser
 from jupyterhub.user import UserDict
 from oauthenticator.oauth2 import OAuthenticator
 from tornado import web
 from traitlets.config import Config
 
+from panneuro_hub.access.renames import with_team_names
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.hub import authenticators
-from panneuro_hub.hub.teams import TeamsMixin, at_work, whole_groups, write_group_properties
+from panneuro_hub.hub.account_store import AccountStore
+from panneuro_hub.hub.group_mirror import write_group_properties
+from panneuro_hub.hub.teams import TeamsMixin, whole_groups
 from panneuro_hub.wire.credential import format_time
+
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
 
 @pytest.fixture
@@ -122,7 +131,7 @@ async def test_globus_puts_no_tokens_into_servers(config: Config) -> None:
         environment: dict[str, str] = {}
 
     globus = authenticators.PanNeuroGlobusOAuthenticator(config=config)
-    await globus.pre_spawn_start(User(MINUTE), Spawner)
+    await globus.pre_spawn_start(None, Spawner)
     assert Spawner.environment == {}
 
 
@@ -151,52 +160,90 @@ class Provider(OAuthenticator):
     async def refresh_user(self, user: Any, handler: Any = None, **kwargs: Any) -> Any:
         if isinstance(self.answer, Exception):
             raise self.answer
-        return self.answer
+        return deepcopy(self.answer)
+
+    async def authenticate(self, handler: Any, data: Any = None, **kwargs: Any) -> Any:
+        return deepcopy(self.answer)
 
 
 class Teams(TeamsMixin, Provider):
     pass
 
 
-class Db:
-    def commit(self) -> None:
-        pass
+def model(*groups: str, name: str = "ada") -> dict[str, Any]:
+    """An authentication model as the base class makes it, of the provider's groups."""
+    said = {"oauth_user": {"groups": [f"u19-circuits:{group}" for group in groups]}}
+    return {"name": name, "admin": None, "auth_state": said, "groups": []}
 
 
-class User:
-    name = "ada"
-    admin = False
-    orm_user = None
+class Accounts:
+    """A hub's database with the people who have logged in, and their authenticator.
 
-    def __init__(self, confirmed: timedelta | None) -> None:
-        self.groups: list[str] = ["navigation-lab"]
-        self.state: dict[str, Any] = {}
-        self.db = Db()
-        if confirmed is not None:
-            self.state["panneuro"] = {"confirmed": format_time(datetime.now(UTC) - confirmed)}
+    It stands for the request's handler, too, which finds and makes users.
+    """
 
-    async def get_auth_state(self) -> dict[str, Any]:
-        return self.state
+    def __init__(self, teams: TeamsMixin) -> None:
+        self.teams = teams
+        self.db = orm.new_session_factory("sqlite://")()
+        for role in roles.get_default_roles():
+            roles.create_role(self.db, role)
+        self.users = UserDict(lambda: self.db, {"authenticator": teams})
+        self.store = AccountStore(self.db)
+        self.store.create()
 
-    async def save_auth_state(self, state: dict[str, Any]) -> None:
-        self.state = state
+    def find_user(self, name: str) -> HubUser | None:
+        found = orm.User.find(self.db, name)
+        return None if found is None else self.users[found]
 
-    def sync_groups(self, groups: list[str]) -> None:
-        self.groups = groups
+    def user_from_username(self, name: str) -> HubUser:
+        self.db.add(orm.User(name=name))
+        self.db.commit()
+        found = self.find_user(name)
+        assert found is not None
+        return found
+
+    async def log_in(self, *groups: str, name: str = "ada", ago: timedelta = MINUTE) -> HubUser:
+        """Let the provider say some groups of a person who logs in."""
+        self.teams.answer = model(*groups, name=name)  # type: ignore[attr-defined]
+        said = await self.teams.authenticate(self)
+        said = await self.teams.run_post_auth_hook(self, said)
+        user = self.find_user(name)
+        assert user is not None
+        self.store.confirm(user, name, self.store.find(user).groups, datetime.now(UTC) - ago)
+        user.sync_groups(said["groups"])
+        await user.save_auth_state(said["auth_state"])
+        return user
 
 
-def model(*groups: str) -> dict[str, Any]:
-    return {"name": "ada", "admin": None, "auth_state": {}, "groups": list(groups)}
+def groups_of(user: HubUser) -> list[str]:
+    """JupyterHub's groups of a user."""
+    return sorted(group.name for group in user.groups)
 
 
-MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+@pytest.fixture
+def teams(config: Config) -> Teams:
+    config.OAuthenticator.auth_state_groups_key = "oauth_user.groups"
+    return Teams(config=config)
 
 
-async def test_a_confirmed_membership_goes_on(config: Config) -> None:
-    teams = Teams(config=config)
-    teams.answer = model("navigation-lab")
-    refreshed = await teams.refresh_user(User(DAY))
+@pytest.fixture
+def accounts(teams: Teams) -> Iterator[Accounts]:
+    CryptKeeper.clear_instance()
+    CryptKeeper.instance(keys=[b"k" * 32])
+    made = Accounts(teams)
+    yield made
+    made.db.close()
+    made.db.get_bind().dispose()
+    CryptKeeper.instance().executor.shutdown()
+    CryptKeeper.clear_instance()
+
+
+async def test_a_confirmed_membership_goes_on(teams: Teams, accounts: Accounts) -> None:
+    user = await accounts.log_in("navigation", ago=DAY)
+    assert teams.trusted_groups(user) == frozenset(), "the grace is over"
+    refreshed = await teams.refresh_user(user)
     assert refreshed["groups"] == ["navigation-lab"]
+    assert teams.trusted_groups(user) == {"u19-circuits:navigation"}
     assert refreshed["auth_state"]["panneuro"]["prefixes"][0] == {
         "team": "navigation-lab",
         "uri": "s3://learning-circuits/nhp-navigation/",
@@ -206,65 +253,115 @@ async def test_a_confirmed_membership_goes_on(config: Config) -> None:
     }
 
 
-async def test_who_is_in_no_team_any_more_is_logged_out(config: Config) -> None:
-    teams = Teams(config=config)
+async def test_who_is_in_no_team_any_more_is_logged_out(teams: Teams, accounts: Accounts) -> None:
+    user = await accounts.log_in("navigation")
     teams.answer = model()
-    user = User(MINUTE)
     assert await teams.refresh_user(user) is False
-    assert user.groups == []
+    assert groups_of(user) == []
+    assert teams.trusted_groups(user) == frozenset()
 
 
-async def test_who_makes_no_request_is_asked_about_too(config: Config) -> None:
-    teams = Teams(config=config)
-    teams.answer = model("theory-lab")
-    running, gone = User(MINUTE), User(MINUTE)
-    await teams.confirm([running])
-    assert running.groups == ["theory-lab"]
-    assert running.state["panneuro"]["teams"] == ["theory-lab"]
-    teams.answer = model()
-    await teams.confirm([gone])
-    assert gone.groups == []
+async def test_what_others_write_gives_no_rights(teams: Teams, accounts: Accounts) -> None:
+    user = await accounts.log_in("navigation")
+    user.sync_groups(["human-lab"])
+    await user.save_auth_state({"panneuro": {"groups": ["u19-circuits:human"]}})
+    assert (await teams.describe_member(user)).groups == {"u19-circuits:navigation"}
 
 
-def test_who_has_a_server_or_was_active_lately_is_at_work(
-    monkeypatch: pytest.MonkeyPatch,
+async def test_the_tokens_of_another_confirm_nothing(teams: Teams, accounts: Accounts) -> None:
+    user = await accounts.log_in("navigation")
+    teams.answer = model("human", name="grace")
+    assert await teams.refresh_user(user) is False
+    assert teams.trusted_groups(user) == frozenset()
+
+
+async def test_an_account_is_one_person_s_and_ends_with_it(
+    teams: Teams, accounts: Accounts
 ) -> None:
-    """In a real database of the hub, whoever of them its process has at hand."""
-    monkeypatch.setattr(HubUser, "active", property(lambda user: user.name == "running"))
-    session = orm.new_session_factory("sqlite://")()
-    now = datetime.now(UTC)
-    times = {"lately": 59 * MINUTE, "long-ago": 61 * MINUTE, "never": None, "running": DAY}
-    for name, ago in times.items():
-        last = (now - ago).replace(tzinfo=None) if ago else None
-        session.add(orm.User(name=name, last_activity=last))
-    session.commit()
-    users = UserDict(lambda: session, {})
-    try:
-        assert [user.name for user in at_work(users, now - 60 * MINUTE)] == ["lately"]
-        assert users["running"].active
-        names = [user.name for user in at_work(users, now - 60 * MINUTE)]
-        assert names == ["running", "lately"], "each of them once"
-        assert [user.name for user in at_work(users, now - 2 * DAY)] == [
-            "running",
-            "lately",
-            "long-ago",
-        ]
-    finally:
-        session.close()
-        session.get_bind().dispose()
+    user = await accounts.log_in("navigation")
+    first = (await teams.describe_member(user)).account
+    assert (await teams.describe_member(await accounts.log_in("navigation"))).account == first
+    accounts.users.delete(user)
+    again = await accounts.log_in("navigation")
+    assert again.id == user.id, "the database gives the number again"
+    second = (await teams.describe_member(again)).account
+    again.orm_user.name = "grace"
+    accounts.db.commit()
+    renamed = accounts.store.find(again)
+    assert len({first, second, renamed.account}) == 3
+    assert renamed.groups == frozenset()
+
+
+async def test_who_the_service_needs_is_confirmed_then_and_there(
+    teams: Teams, accounts: Accounts
+) -> None:
+    user = await accounts.log_in("navigation", ago=MINUTE)
+    teams.answer = model("theory")
+    assert (await teams.describe_member(user)).groups == {"u19-circuits:navigation"}
+    accounts.store.confirm(user, "ada", ["u19-circuits:navigation"], datetime.now(UTC) - 6 * MINUTE)
+    told = await teams.describe_member(user)
+    assert told.groups == {"u19-circuits:theory"}
+    assert groups_of(user) == ["theory-lab"]
+    assert (await user.get_auth_state())["panneuro"]["teams"] == ["theory-lab"]
+
+
+async def test_the_groups_of_the_hub_follow_the_file(
+    teams: Teams, accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = await accounts.log_in("navigation")
+    names = {"navigation-lab": "nav-lab"}
+    renamed = with_team_names(teams.collaboration(), names)
+    monkeypatch.setattr(Teams, "collaboration", lambda self: renamed)
+    await teams.describe_member(user)
+    assert groups_of(user) == ["nav-lab"]
+
+
+async def test_one_person_s_trouble_is_nobody_else_s(
+    teams: Teams, accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three people with servers, one hangs and one breaks; the third is confirmed."""
+    monkeypatch.setattr(HubUser, "active", property(lambda user: True))
+    teams.confirm_timeout = 1
+    names = ("hangs", "breaks", "is-out")
+    people = {name: await accounts.log_in("navigation", name=name, ago=DAY / 48) for name in names}
+
+    async def refresh(self: Provider, user: Any, handler: Any = None) -> Any:
+        if user.name == "hangs":
+            await asyncio.Event().wait()
+        if user.name == "breaks":
+            return model("navigation", name="breaks") | {"auth_state": None}
+        return model(name=user.name)
+
+    monkeypatch.setattr(Provider, "refresh_user", refresh)
+    await teams.confirm_running(accounts.users)
+    assert groups_of(people["is-out"]) == []
+    assert groups_of(people["hangs"]) == groups_of(people["breaks"]) == ["navigation-lab"]
+    accounts.store.confirm(people["hangs"], "hangs", ["g"], datetime.now(UTC) - DAY)
+    assert teams.trusted_groups(people["hangs"]) == frozenset(), "the grace is over"
+
+
+async def test_many_ask_once(
+    teams: Teams, accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = await accounts.log_in("navigation")
+    asked = []
+
+    async def refresh(self: Provider, user: Any, handler: Any = None) -> Any:
+        asked.append(user.name)
+        await asyncio.sleep(0)
+        raise OSError
+
+    monkeypatch.setattr(Provider, "refresh_user", refresh)
+    assert await asyncio.gather(*(teams.refresh_user(user) for _ in range(5))) == [True] * 5
+    assert await teams.refresh_user(user) is True
+    assert asked == ["ada"], "and not again at once where it failed"
 
 
 async def test_a_hub_admin_is_one_no_longer_than_the_team_says(
-    config: Config, monkeypatch: pytest.MonkeyPatch
+    teams: Teams, accounts: Accounts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given: list[User] = []
-    monkeypatch.setattr(
-        "jupyterhub.roles.assign_default_roles", lambda db, entity: given.append(entity)
-    )
-    teams = Teams(config=config)
-    pat = User(MINUTE)
-    teams.answer = model("administrative-core")
-    await teams.confirm([pat])
+    pat = await accounts.log_in("admin")
+    await teams.confirm(pat)
     assert pat.admin
     unflagged = teams.collaboration()
     core = unflagged.teams["administrative-core"].model_copy(update={"hub_admin": False})
@@ -272,84 +369,89 @@ async def test_a_hub_admin_is_one_no_longer_than_the_team_says(
         update={"teams": {**unflagged.teams, "administrative-core": core}}
     )
     monkeypatch.setattr(Teams, "collaboration", lambda self: changed)
-    teams.answer = model("administrative-core")
-    await teams.confirm([pat])
+    await teams.confirm(pat)
     assert not pat.admin
-    assert len(given) == 2
+    assert [role.name for role in pat.roles] == ["user"]
 
 
-async def test_who_the_admin_lets_in_stays(config: Config) -> None:
-    config.Authenticator.allowed_users = {"ada"}
-    teams = Teams(config=config)
-    teams.answer = model()
-    assert (await teams.refresh_user(User(MINUTE)))["groups"] == []
+async def test_who_the_admin_lets_in_stays(teams: Teams, accounts: Accounts) -> None:
+    teams.allowed_users = {"ada"}
+    assert (await teams.refresh_user(await accounts.log_in()))["groups"] == []
 
 
 @pytest.mark.parametrize(
-    "fault", [OSError("down"), web.HTTPError(500, "token eyJhbGciOi.secret"), ValueError("x")]
+    "fault", [OSError("down"), web.HTTPError(500, "token eyJhbGciOi.secret"), ValueError("x"), True]
 )
 async def test_a_provider_that_is_down_leaves_a_bounded_grace(
-    config: Config, fault: Exception, caplog: pytest.LogCaptureFixture
+    teams: Teams, accounts: Accounts, fault: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    teams = Teams(config=config, membership_grace=3600)
+    """And so does a hook of the admin's that asks nobody and says that all is well."""
+    recent = await accounts.log_in("navigation", name="recent")
+    old = await accounts.log_in("navigation", name="old", ago=DAY)
+    never = accounts.user_from_username("never")
     teams.answer = fault
-    recent, old, never = User(MINUTE), User(DAY), User(None)
     assert await teams.refresh_user(recent) is True
-    assert recent.groups == ["navigation-lab"]
+    assert groups_of(recent) == ["navigation-lab"]
     for user in (old, never):
         assert await teams.refresh_user(user) is False
-        assert user.groups == []
+        assert groups_of(user) == []
+        assert teams.trusted_groups(user) == frozenset()
     assert "eyJ" not in caplog.text
 
 
-async def test_a_login_that_has_ended_holds_the_groups_for_the_grace_only(config: Config) -> None:
-    teams = Teams(config=config)
-    teams.answer = False
-    recent, old = User(MINUTE), User(DAY)
-    assert await teams.refresh_user(recent) is False
-    assert recent.groups == ["navigation-lab"]
-    assert await teams.refresh_user(old) is False
-    assert old.groups == []
-
-
-async def test_a_refresh_that_asks_nobody_confirms_nothing(config: Config) -> None:
-    class Decoding(Teams):
-        refresh_is_fresh = False
-
-    teams = Decoding(config=config)
-    teams.answer = model("navigation-lab")
-    seen = (await teams.refresh_user(User(MINUTE)))["auth_state"]["panneuro"]["confirmed"]
-    assert seen < format_time(datetime.now(UTC) - timedelta(seconds=50))
-    user = User(DAY)
-    assert await teams.refresh_user(user) is False
-    assert user.groups == []
-
-
-@pytest.mark.parametrize(
-    ("groups", "admin"), [(["administrative-core"], True), (["navigation-lab"], False)]
-)
-async def test_hub_admins_are_those_of_the_flagged_teams(
-    config: Config, groups: list[str], admin: bool
+async def test_a_login_that_has_ended_holds_the_groups_for_the_grace_only(
+    teams: Teams, accounts: Accounts
 ) -> None:
-    teams = Teams(config=config)
-    assert teams._with_teams(model(*groups))["admin"] is admin
+    recent = await accounts.log_in("navigation", name="recent")
+    old = await accounts.log_in("navigation", name="old", ago=DAY)
+    teams.answer = False
+    assert await teams.refresh_user(recent) is False
+    assert groups_of(recent) == ["navigation-lab"]
+    assert await teams.refresh_user(old) is False
+    assert groups_of(old) == []
 
 
-async def test_an_ended_membership_is_no_group(config: Config) -> None:
-    ended = model("navigation-lab", "theory-lab") | {"name": "Rotating.Student@uni.example"}
-    teams = Teams(config=config)
-    collaboration = teams.collaboration()
-    day = collaboration.teams["navigation-lab"].expires["rotating.student@uni.example"]
-    assert teams._with_teams(dict(ended), None)["groups"] == (
+async def test_a_refresh_that_asks_nobody_confirms_nothing(
+    teams: Teams, accounts: Accounts
+) -> None:
+    """It only decodes what the login brought, and an admin can write that."""
+    teams.refresh_is_fresh = False
+    user = await accounts.log_in("navigation")
+    teams.answer = model("navigation", "human")
+    refreshed = await teams.refresh_user(user)
+    assert refreshed["groups"] == ["navigation-lab"]
+    seen = refreshed["auth_state"]["panneuro"]["confirmed"]
+    assert seen < format_time(datetime.now(UTC) - timedelta(seconds=50))
+    accounts.store.confirm(user, "ada", ["u19-circuits:navigation"], datetime.now(UTC) - DAY)
+    assert await teams.refresh_user(user) is False
+    assert groups_of(user) == []
+
+
+@pytest.mark.parametrize(("group", "admin"), [("admin", True), ("navigation", False)])
+async def test_hub_admins_are_those_of_the_flagged_teams(
+    teams: Teams, accounts: Accounts, group: str, admin: bool
+) -> None:
+    user = await accounts.log_in(group)
+    assert (await teams.refresh_user(user))["admin"] is admin
+
+
+async def test_an_ended_membership_is_no_group(teams: Teams) -> None:
+    name = "Rotating.Student@uni.example"
+    teams.answer = model("navigation", "theory", name=name)
+    day = teams.collaboration().teams["navigation-lab"].expires[name.lower()]
+    assert (await teams.authenticate(None))["groups"] == (
         ["theory-lab"] if day <= datetime.now(UTC).date() else ["navigation-lab", "theory-lab"]
     )
 
 
-async def test_nobody_gets_in_without_a_team(config: Config) -> None:
-    teams = Teams(config=config)
-    assert await teams.check_allowed("ada", model("navigation-lab"))
+async def test_nobody_gets_in_without_a_team(teams: Teams) -> None:
+    teams.answer = model("navigation")
+    assert await teams.check_allowed("ada", await teams.authenticate(None))
+    teams.answer = model("no-such-team", name="zoe")
+    said = await teams.authenticate(None)
     with pytest.raises(web.HTTPError) as refused:
-        await teams.check_allowed("zoe", model("no-such-team"))
+        # JupyterHub's groups may say what they like.
+        await teams.check_allowed("zoe", {**said, "groups": ["navigation-lab"]})
     assert refused.value.status_code == 403
     assert "in no team of Circuit mechanisms" in (refused.value.log_message or "")
 

@@ -1,0 +1,126 @@
+"""Why somebody who has logged in is in no team: for them, and for the hub's admin; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from panneuro_hub.access import Person, teams_from_groups
+from panneuro_hub.access.membership import membership_of
+from panneuro_hub.access.wording import visible
+from panneuro_hub.collaboration import Collaboration
+from panneuro_hub.names import fold
+
+_MOST_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class NearGroup:
+    """A group that the provider sent, and one of a team's that only looks the same.
+
+    Parameters
+    ----------
+    sent, written : str
+    team : str
+        In whose groups it is `written`.
+    """
+
+    sent: str
+    written: str
+    team: str
+
+
+@dataclass(frozen=True)
+class NoTeam:
+    """Why a person is in no team.
+
+    Parameters
+    ----------
+    name : str
+    title : str
+        The collaboration's.
+    groups : tuple of str
+        What the provider sent, whole.
+    ended : mapping of str to date
+        Teams that the groups make, where the collaboration has ended the membership.
+    near : tuple of NearGroup
+    """
+
+    name: str
+    title: str
+    groups: tuple[str, ...]
+    ended: Mapping[str, date]
+    near: tuple[NearGroup, ...]
+
+
+def explain_no_team(
+    collaboration: Collaboration, name: str, groups: Collection[str], now: datetime
+) -> NoTeam:
+    """Return why the provider's groups make a person a member of no team.
+
+    Raises
+    ------
+    ValueError
+        If `now` is naive.
+    """
+    teams = teams_from_groups(collaboration, groups)
+    ended = membership_of(collaboration, Person.of(name, teams), now).ended
+    written = [
+        (group, team)
+        for team, described in collaboration.teams.items()
+        for group in described.groups
+    ]
+    return NoTeam(
+        name=name,
+        title=collaboration.title,
+        groups=tuple(sorted(groups)),
+        ended={team: ended[team] for team in sorted(teams) if team in ended},
+        near=tuple(
+            NearGroup(sent, group, team)
+            for sent in sorted(groups)
+            for group, team in written
+            if sent != group and fold(sent) == fold(group)
+        ),
+    )
+
+
+def tell_person(found: NoTeam) -> str:
+    """Return the sentences for the person."""
+    if found.ended:
+        ends = "; ".join(
+            f"your membership of {team} ended on {day.isoformat()}"
+            for team, day in found.ended.items()
+        )
+        why = f"In the hub's own file, {ends}."
+    elif found.groups:
+        why = (
+            f"The identity provider says that you are in {_listed(found)}; none makes a team here."
+        )
+    else:
+        why = "The identity provider says that you are in no group."
+    return (
+        f"You are logged in as {found.name}, and are in no team of {found.title} now. {why} "
+        "Ask the person who runs your laboratory's group, then log in again."
+    )
+
+
+def tell_admin(found: NoTeam) -> str:
+    """Return the line of the log."""
+    sent = f"sent {_listed(found)}" if found.groups else "sent no groups"
+    near = "".join(
+        f"; {visible(one.sent)} is {visible(one.written)} in groups of the team {one.team}, and "
+        "groups are compared as they are written"
+        for one in found.near[:_MOST_SHOWN]
+    )
+    ended = "".join(
+        f"; the membership of {team} ended on {day.isoformat()} (expires)"
+        for team, day in found.ended.items()
+    )
+    return f"{visible(found.name)} is in no team: the identity provider {sent}{near}{ended}"
+
+
+def _listed(found: NoTeam) -> str:
+    shown = ", ".join(visible(group) for group in found.groups[:_MOST_SHOWN])
+    more = len(found.groups) - _MOST_SHOWN
+    return f"the groups {shown}" + (f" and {more} more" if more > 0 else "")
