@@ -74,7 +74,8 @@ class PanNeuroGlobusOAuthenticator(TeamsMixin, GlobusOAuthenticator):
         return scopes if _GLOBUS_GROUPS in scopes else [*scopes, _GLOBUS_GROUPS]
 
     async def pre_spawn_start(self, user: Any, spawner: Any) -> None:
-        """Pass over what the base class does here: it puts a person's tokens into the pod."""
+        """Confirm the person alone: the base class puts their tokens into the pod."""
+        await self.confirm_start(user, spawner)
 
 
 class PanNeuroGoogleOAuthenticator(TeamsMixin, GoogleOAuthenticator):

@@ -170,6 +170,11 @@ class TeamsMixin(OAuthenticator):
         ]
 
     async def pre_spawn_start(self, user: Any, spawner: Any) -> None:
+        """Confirm a person who starts a server, and do what the base class does then."""
+        await self.confirm_start(user, spawner)
+        await maybe_future(super().pre_spawn_start(user, spawner))
+
+    async def confirm_start(self, user: Any, spawner: Any) -> None:
         """Ask the provider about a person who starts a server, and refuse where it says no.
 
         JupyterHub's own setting for this, ``refresh_pre_spawn``, asks before the start
@@ -188,7 +193,6 @@ class TeamsMixin(OAuthenticator):
             )
         if isinstance(answer, dict):
             await spawner.handler.auth_to_user(answer, user)
-        await maybe_future(super().pre_spawn_start(user, spawner))
 
     def collaboration(self) -> Collaboration:
         """The collaboration as it is now."""

@@ -126,13 +126,22 @@ async def test_google_groups_keep_their_own_domain(
     assert await google.provider_groups(state) == {"human@students.uni.example"}
 
 
-async def test_globus_puts_no_tokens_into_servers(config: Config) -> None:
+async def test_globus_puts_no_tokens_into_servers(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Spawner:
         environment: dict[str, str] = {}
 
+    confirmed = []
+
+    async def confirm(self: TeamsMixin, user: Any, spawner: Any) -> None:
+        confirmed.append(user)
+
+    monkeypatch.setattr(TeamsMixin, "confirm_start", confirm)
     globus = authenticators.PanNeuroGlobusOAuthenticator(config=config)
-    await globus.pre_spawn_start(None, Spawner)
+    await globus.pre_spawn_start("ada", Spawner)
     assert Spawner.environment == {}
+    assert confirmed == ["ada"]
 
 
 def test_memberships_that_nobody_would_read_again_are_refused(config: Config) -> None:
