@@ -23,7 +23,7 @@ async def test_every_setting_is_named_with_what_to_do(make_hub: Callable[..., Hu
     _, _, reasons = hub.log.partition("the hub does not start:")
     for words in (
         "c.JupyterHub.services has no service panneuro",
-        "c.JupyterHub.load_roles does not give the service the scopes read:users:name",
+        "c.JupyterHub.load_roles does not give the service the scopes custom:panneuro:",
         "add to the list after configure(c)",
         "c.Authenticator.auth_refresh_strict is False: a person whom the identity provider",
     ):

@@ -132,6 +132,6 @@ def test_what_cannot_work_is_found(
 def test_a_sentence_names_what_is_missing(c: Config) -> None:
     _narrow_our_role(c)
     conflict = found(c)["service-role"]
-    assert "admin:server_state" in conflict.missing
-    assert "admin:server_state" in str(conflict)
+    assert "custom:panneuro:members:read" in conflict.missing
+    assert "custom:panneuro:members:read" in str(conflict)
     assert "read:users:name" not in conflict.missing
