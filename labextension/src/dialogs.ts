@@ -58,6 +58,7 @@ export async function share(api: Api, path: string): Promise<Shared | null> {
 
 /** If the page's address asks for it, open a copy of a shared notebook. */
 export async function openCopyAsked(api: Api, documents: IDocumentManager, asked: string) {
+  const elsewhere = await projectElsewhere(api, asked);
   const answer = await showDialog({
     title: 'Open a copy?',
     body: new Widget({
@@ -66,6 +67,7 @@ export async function openCopyAsked(api: Api, documents: IDocumentManager, asked
         'panneuro-Told',
         element('p', '', 'A copy of this shared notebook is put among your files:'),
         element('p', 'panneuro-name', asked),
+        ...(elsewhere ? [element('p', 'panneuro-Elsewhere', elsewhere)] : []),
         element(
           'p',
           '',
@@ -84,6 +86,20 @@ export async function openCopyAsked(api: Api, documents: IDocumentManager, asked
     documents.openOrReveal(path);
   } catch (problem) {
     await tell('There is no copy', inWords(problem));
+  }
+}
+
+/** A sentence where the notebook belongs to another project than this server's. */
+async function projectElsewhere(api: Api, asked: string): Promise<string | null> {
+  const project = asked.split('/')[0];
+  try {
+    const session = await api.session();
+    return session.project === project
+      ? null
+      : `It belongs to the project ${project}, and this server works in ${session.project}: data and ` +
+          `packages that it needs may be missing. To open it there, start a server in ${project}.`;
+  } catch {
+    return null; // opening the copy says what is wrong
   }
 }
 

@@ -111,6 +111,8 @@ async def open_copy(page: Page, address: str, name: str, notebook: str) -> None:
     dialog = page.locator(".jp-Dialog")
     await expect(dialog).to_contain_text(notebook, timeout=MS)
     assert "panneuro-copy" not in page.url
+    elsewhere = dialog.get_by_text(f"this server works in {PROJECT}")
+    await expect(elsewhere).to_have_count(0 if notebook.startswith(f"{PROJECT}/") else 1)
     await dialog.get_by_role("button", name="Open a copy").click()
 
 
