@@ -30,7 +30,7 @@ from panneuro_hub.hub.form import render_form
 from panneuro_hub.hub.server_token import escape_scopes
 from panneuro_hub.hub.session import decisions
 from panneuro_hub.hub.start_refusal import refusal
-from panneuro_hub.hub.trusted_groups import groups_of
+from panneuro_hub.hub.trusted_groups import account_of, groups_of
 from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.addresses import GATEWAY, SERVICE, service_url
 from panneuro_hub.wire.keys import FOREIGN_KEYS
@@ -139,7 +139,7 @@ class SessionMixin(Spawner):
     @property
     def account(self) -> str:
         """What identifies the account, and no later one of the same name."""
-        return f"{self.user.id}-{self.user.created:%Y%m%dT%H%M%S%f}"
+        return account_of(self.authenticator, self.user)
 
     def person(self, collaboration: Collaboration) -> Person:
         """Return whose server this is, with the teams that the provider's groups make now."""

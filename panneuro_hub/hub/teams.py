@@ -215,6 +215,10 @@ class TeamsMixin(OAuthenticator):
 
     # -- what counts ----------------------------------------------------------------------
 
+    def account_of(self, user: Any) -> str:
+        """Return what identifies the account, and no later one of the same name."""
+        return AccountStore(user.db).find(user).account
+
     def trusted_groups(self, user: Any) -> frozenset[str]:
         """Return the provider's groups that count for a user now; decide by nothing else."""
         if self._is_blocked(user.name):

@@ -1,4 +1,4 @@
-"""Where the hub's parts find the groups that count, whoever stores them."""
+"""Where the hub's parts find what the authenticator stores of an account."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ class TrustedGroups(Protocol):
         """Return the provider's groups that count for a user now."""
         ...
 
+    def account_of(self, user: Any) -> str:
+        """Return what identifies the account, and no later one of the same name."""
+        ...
+
 
 def groups_of(authenticator: Any, user: Any) -> frozenset[str]:
     """Return the groups that count for a user; none where the authenticator knows of none.
@@ -22,3 +26,11 @@ def groups_of(authenticator: Any, user: Any) -> frozenset[str]:
     if not isinstance(authenticator, TrustedGroups):
         return frozenset()
     return authenticator.trusted_groups(user)
+
+
+def account_of(authenticator: Any, user: Any) -> str:
+    """Return what identifies the account of a user; ``""`` where the authenticator cannot say.
+
+    Such a user is in no team, so that nothing starts for them.
+    """
+    return authenticator.account_of(user) if isinstance(authenticator, TrustedGroups) else ""

@@ -291,7 +291,9 @@ async def test_each_project_has_a_home_of_its_own(config: Config) -> None:
     assert "pvc_name" not in spawner.get_state()
 
 
-async def test_an_earlier_home_stays_the_account_s(config: Config) -> None:
+async def test_an_earlier_home_stays_the_account_s(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config.KubeSpawner.volumes = [
         {"name": "home", "persistentVolumeClaim": {"claimName": "{pvc_name}"}}
     ]
@@ -306,5 +308,7 @@ async def test_an_earlier_home_stays_the_account_s(config: Config) -> None:
     assert claim_of(pod) == "claim-ada"
     assert "panneuro-shared" not in {one["name"] for one in pod["spec"]["volumes"]}
     # A later account of the same name has no such state, and so gets another one.
-    later = claim_of(await manifest(new_spawner(config)))
-    assert later.startswith("home-")
+    first = claim_of(await manifest(new_spawner(config)))
+    assert first.startswith("home-")
+    monkeypatch.setattr("spawners.Teams.account", "f" * 32)
+    assert first != claim_of(await manifest(new_spawner(config)))
