@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from platformdirs import user_config_path
 
@@ -167,7 +167,7 @@ def log_in(service: str, show: Callable[[str, str], None], wait: threading.Event
     ----------
     service : str
     show : callable
-        Told the page to open, and the code that it must show.
+        Told the page to open, and the code to type there.
     wait : threading.Event
         Waited for between two questions; set to stop.
 
@@ -185,7 +185,7 @@ def log_in(service: str, show: Callable[[str, str], None], wait: threading.Event
         code, interval = str(begun["device_code"]), max(float(begun["interval"]), 0.1)
         shown = printable(str(begun["user_code"]))
         # At the address that the person gave, whatever the service takes for its own.
-        show(f"{service}/login?code={quote(shown)}", shown)
+        show(f"{service}/login", shown)
     except (KeyError, TypeError, ValueError) as malformed:
         raise ServiceUnavailable("what answers there is not the service of a hub") from malformed
     while not wait.wait(interval):

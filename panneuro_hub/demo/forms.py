@@ -87,6 +87,14 @@ def forms(page: str) -> list[Form]:
     return reader.forms
 
 
+def links(page: str) -> list[str]:
+    """All addresses that an HTML page links to, as written in it."""
+    reader = _Links()
+    reader.feed(page)
+    reader.close()
+    return reader.found
+
+
 def form_for(page: str, choices: Mapping[str, str]) -> Form:
     """The first form of a page in which all of `choices` can be made.
 
@@ -112,6 +120,17 @@ def text_of(page: str) -> str:
     reader.feed(page)
     reader.close()
     return " ".join(" ".join(reader.pieces).split())
+
+
+class _Links(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        address = dict(attrs).get("href")
+        if tag == "a" and address:
+            self.found.append(address)
 
 
 class _Text(HTMLParser):

@@ -108,4 +108,6 @@ def settings(provider_url: str, hub_url: str) -> dict[str, Any]:
         "auth_state_groups_key": f"oauth_user.{GROUPS_CLAIM}",
         "manage_groups": True,
         "enable_auth_state": True,
+        # It asks always, and its ID token does not say when.
+        "reauthentication_params": {"prompt": "login"},
     }

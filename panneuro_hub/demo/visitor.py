@@ -15,14 +15,18 @@ import aiohttp
 from yarl import URL
 
 from panneuro_hub.demo.errors import DemoError
-from panneuro_hub.demo.forms import Form, form_for, text_of
+from panneuro_hub.demo.forms import Form, form_for, links, text_of
 
 _XSRF = "_xsrf"
 _NOWHERE = URL()
 _SHOWN = 400  # characters of a page that an error shows
-# What browsers say of a request; JupyterHub's protection from forged requests reads it.
-_NAVIGATE = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "same-origin"}
-_FETCH = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}
+# What browsers say of a request; the protection from forged requests reads it.
+_NAVIGATE = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+_FETCH = {
+    "Sec-Fetch-Mode": "cors",
+    "Sec-Fetch-Dest": "empty",
+    "Sec-Fetch-Site": "same-origin",
+}
 
 
 class _CookieJar(aiohttp.CookieJar):
@@ -107,7 +111,9 @@ class Visitor:
             If the form does not have or offer a choice.
         """
         target = page.url.join(URL(form.action, encoded=True)) if form.action else page.url
-        return await self._page("POST", target, form.filled(choices))
+        # What follows from a page of the identity provider comes from another origin to the hub.
+        site = "same-origin" if page.url.origin() == self._hub.origin() else "same-site"
+        return await self._page("POST", target, form.filled(choices), site)
 
     async def call(
         self, method: str, path: str, body: Any = None, accept: tuple[int, ...] = ()
@@ -156,8 +162,11 @@ class Visitor:
     def _at(self, path: str | URL) -> URL:
         return path if isinstance(path, URL) else self.url(path)
 
-    async def _page(self, method: str, target: URL, data: Mapping[str, str] | None = None) -> Page:
-        async with self._session.request(method, target, data=data, headers=_NAVIGATE) as answer:
+    async def _page(
+        self, method: str, target: URL, data: Mapping[str, str] | None = None, site: str = "none"
+    ) -> Page:
+        headers = {**_NAVIGATE, "Sec-Fetch-Site": site}
+        async with self._session.request(method, target, data=data, headers=headers) as answer:
             return Page(answer.url, answer.status, await answer.text())
 
     # -- the visit ----------------------------------------------------------------------
@@ -265,6 +274,44 @@ class Visitor:
         # The hub has no event for a server that is gone.
         while (await self.call("GET", path)).get("servers"):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
+
+    async def decide_login(self, address: str, code: str, do: str = "allow") -> Page:
+        """Type the code of `panneuro login` on its page, log in again, and decide.
+
+        Parameters
+        ----------
+        address : str
+            The page that `panneuro login` names.
+        code : str
+        do : {"allow", "deny"}
+
+        Returns
+        -------
+        Page
+            What the page says then.
+
+        Raises
+        ------
+        DemoError
+            If a step is refused, with what was said.
+        """
+        page = (await self.open(URL(address))).require_ok("open the page of logins")
+        typed = {"code": code, "do": "code"}
+        asked = (await self.send(page, form_for(page.body, typed), typed)).require_ok("type a code")
+        again = next(
+            (link for link in links(asked.body) if "/panneuro/reauthenticate?" in link), None
+        )
+        if again is None:
+            raise DemoError(f"the page asks for no fresh login: {asked.text[:_SHOWN]}")
+        provider = (await self.open(asked.url.join(URL(again, encoded=True)))).require_ok(
+            "log in again"
+        )
+        who = {"sub": self.name}
+        back = (await self.send(provider, form_for(provider.body, who), who)).require_ok(
+            "come back from the provider"
+        )
+        decided = {"do": do}
+        return (await self.send(back, form_for(back.body, decided), decided)).require_ok(do)
 
     async def log_out(self) -> None:
         """Log out of the hub."""

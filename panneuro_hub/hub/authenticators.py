@@ -38,6 +38,11 @@ class PanNeuroGitHubOAuthenticator(TeamsMixin, GitHubOAuthenticator):
     def _scope_default(self) -> list[str]:
         return ["read:org"]
 
+    @default("reauthentication_params")
+    def _reauthentication_default(self) -> dict[str, str]:
+        # GitHub has no way to ask for the password again; this asks for a click there.
+        return {"prompt": "select_account"}
+
     async def provider_groups(self, auth_state: Mapping[str, Any]) -> set[str]:
         """Every GitHub team of the person, as ``organisation:team-slug``."""
         return {
@@ -60,6 +65,10 @@ class PanNeuroCILogonOAuthenticator(TeamsMixin, CILogonOAuthenticator):
         claim = settings.get("username_derivation", {}).get("username_claim")
         return (claim,) if isinstance(claim, str) else ()
 
+    @default("reauthentication_params")
+    def _reauthentication_default(self) -> dict[str, str]:
+        return {"prompt": "login"}
+
 
 class PanNeuroGlobusOAuthenticator(TeamsMixin, GlobusOAuthenticator):
     """Globus; a group is its UUID."""
@@ -73,6 +82,10 @@ class PanNeuroGlobusOAuthenticator(TeamsMixin, GlobusOAuthenticator):
         scopes = list(super()._scope_default())
         return scopes if _GLOBUS_GROUPS in scopes else [*scopes, _GLOBUS_GROUPS]
 
+    @default("reauthentication_params")
+    def _reauthentication_default(self) -> dict[str, str]:
+        return {"prompt": "login"}
+
     async def pre_spawn_start(self, user: Any, spawner: Any) -> None:
         """Confirm the person alone: the base class puts their tokens into the pod."""
         await self.confirm_start(user, spawner)
@@ -80,6 +93,11 @@ class PanNeuroGlobusOAuthenticator(TeamsMixin, GlobusOAuthenticator):
 
 class PanNeuroGoogleOAuthenticator(TeamsMixin, GoogleOAuthenticator):
     """Google Workspace; a group is its whole address, ``group@domain``."""
+
+    @default("reauthentication_params")
+    def _reauthentication_default(self) -> dict[str, str]:
+        # Google knows no prompt=login; this asks for a click there.
+        return {"prompt": "select_account"}
 
     async def update_auth_model(self, auth_model: dict[str, Any]) -> dict[str, Any]:
         """Fetch the groups always: the base class does so only for its own settings."""
@@ -114,3 +132,8 @@ class PanNeuroAzureAdOAuthenticator(TeamsMixin, AzureAdOAuthenticator):
     """
 
     refresh_is_fresh = False
+
+    @default("reauthentication_params")
+    def _reauthentication_default(self) -> dict[str, str]:
+        # Entra says auth_time only where its admin has asked for that claim.
+        return {"prompt": "login"}

@@ -18,7 +18,6 @@ from typing import Any
 from jupyterhub import orm, roles
 from jupyterhub.user import User, UserDict
 from jupyterhub.utils import maybe_future
-from oauthenticator.oauth2 import OAuthenticator
 from tornado import web
 from tornado.httpclient import AsyncHTTPClient
 from tornado.ioloop import PeriodicCallback
@@ -47,7 +46,9 @@ from panneuro_hub.hub.provider_answers import (
     ProviderUnreachableError,
     is_unreachable,
 )
+from panneuro_hub.hub.reauthentication import ReauthenticationMixin
 from panneuro_hub.hub.refused_edits import refusing_routes
+from panneuro_hub.hub.request_guard import guarded_handlers
 from panneuro_hub.hub.start_refusal import refusal
 from panneuro_hub.hub.start_requests import start_routes
 from panneuro_hub.names import fold
@@ -78,7 +79,7 @@ def whole_groups(claim: Any) -> set[str]:
     return {group for group in claim if isinstance(group, str)}
 
 
-class TeamsMixin(OAuthenticator):
+class TeamsMixin(ReauthenticationMixin):
     """Makes an OAuthenticator class team-aware."""
 
     collaboration_file = Unicode(
@@ -161,13 +162,14 @@ class TeamsMixin(OAuthenticator):
         )
         self._round.start()
         self._following = begin_hub(app, self.collaboration_file)
-        return [
+        first = [
             *hub_routes(self.collaboration_file),
             *start_routes(),
             *member_routes(),
             *refusing_routes(),
             *super().get_handlers(app),
         ]
+        return guarded_handlers(app, first)
 
     async def pre_spawn_start(self, user: Any, spawner: Any) -> None:
         """Confirm a person who starts a server, and do what the base class does then."""

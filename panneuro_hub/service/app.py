@@ -179,6 +179,8 @@ def make_app(
         # The same in every replica, and as secret as the token that it is made of.
         cookie_secret=hashlib.sha256(f"panneuro cookies {hub.token}".encode()).digest(),
         announcements=Announcements(hub.api_url, hub.token),
+        # A script may give its page any address of its origin, and reads that address's cookies.
+        xsrf_cookie_kwargs={"httponly": True},
         log_function=log_request,
     )
 
@@ -186,7 +188,7 @@ def make_app(
 def log_request(handler: web.RequestHandler) -> None:
     """Tell the log of a request, but not of each probe and each part of a dashboard.
 
-    The query may hold a login's code.
+    The query may hold what a browser brings from the hub for us alone.
     """
     status = handler.get_status()
     request = handler.request

@@ -124,6 +124,7 @@ class DashboardPageHandler(PersonHandler, WebHandler):
 
     policy = _POLICY
     problem = _TITLE
+    takes_frames = True
 
     def initialize(self, doors: Doors) -> None:
         """Take what the application was made with."""

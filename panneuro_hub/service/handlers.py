@@ -31,6 +31,7 @@ from panneuro_hub.service.logins import NoLogin, TooMany
 from panneuro_hub.service.page import NO_ANNOUNCEMENT, Around, render_access, render_problem
 from panneuro_hub.service.rendering import Unrenderable
 from panneuro_hub.service.viewing import NothingHere
+from panneuro_hub.wire.browser_requests import OPENER_POLICY, SCRIPT_REFUSED, is_page_view
 
 _SCHEME = "panneuro-ticket "
 _RETRY_SECONDS = 5.0
@@ -89,6 +90,8 @@ class Handler(web.RequestHandler):
         """Keep answers out of caches and frames, and scripts out of them."""
         self.set_header("Cache-Control", "no-store")
         self.set_header("Content-Security-Policy", self.policy)
+        # The page that opened this one has no hold on it: it may be of a person's server.
+        self.set_header("Cross-Origin-Opener-Policy", OPENER_POLICY)
         self.set_header("X-Content-Type-Options", "nosniff")
 
     def refuse(self, error: PanNeuroError) -> None:
@@ -140,19 +143,34 @@ class IssuerHandler(Handler):
 class PersonHandler(HubOAuthenticated, Handler):
     """What people ask, logged in at the hub or with a token of theirs."""
 
+    takes_frames = False
+    """Whether it answers a browser that asks for a frame of a page."""
+    takes_images = False
+    """Whether it answers a browser that asks for a picture on a page."""
+
     async def prepare(self) -> None:
         """Ask the hub who it is, without letting everybody else wait meanwhile."""
         async with hub_in_words():
             # `current_user` finds the answer of this.
             await self.hub_auth.get_user(self, sync=False)
+        if self.current_user and not getattr(self, "_token_authenticated", False):
+            self._refuse_scripts()
         if isinstance(self, WebHandler) and self.current_user:
             announcements: Announcements = self.settings["announcements"]
             self.announcement = await announcements.announcement(str(self.current_user["name"]))
 
+    def _refuse_scripts(self) -> None:
+        """Refuse a script that uses the cookie of the person in whose browser it runs."""
+        headers = self.request.headers
+        is_image = self.takes_images and headers.get("Sec-Fetch-Dest") == "image"
+        if not is_image and not is_page_view(headers, frames=self.takes_frames):
+            raise web.HTTPError(403, SCRIPT_REFUSED)
+
     @property
     def around(self) -> Around:
-        """The paths of what is around."""
-        return Around(self.hub_auth.hub_prefix, self.hub_auth.base_url, self.announcement)
+        """The addresses of what is around; with separate domains, the hub is on another."""
+        hub = f"{self.hub_auth.hub_host}{self.hub_auth.hub_prefix}"
+        return Around(hub, self.hub_auth.base_url, self.announcement)
 
     def person(self) -> str:
         """The name of who asks.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 from jupyterhub.utils import get_browser_protocol
 from tornado import web
@@ -22,13 +22,19 @@ from panneuro_hub.service.handlers import (
 )
 from panneuro_hub.service.issue import Issuer, Session
 from panneuro_hub.service.logins import Login, Logins, NoLogin, TooMany
-from panneuro_hub.service.page import render_login, render_problem
+from panneuro_hub.service.page import LoginView, render_login, render_problem
+from panneuro_hub.wire.browser_requests import is_vouched_form, is_vouched_return
 from panneuro_hub.wire.credential import format_time
+from panneuro_hub.wire.reauthentication import PATH, Reauthentication
 
 _SCHEME = "panneuro-login "
 _LONGEST_BODY = 4096  # bytes
 UPLOAD_LASTS = timedelta(hours=24)
 """A session that a login began ends after so long; who is still at work begins another."""
+
+
+PROOF_LASTS = timedelta(minutes=2)
+"""How long the hub's word for a fresh login is good; the browser brings it at once."""
 
 
 class LoginHandler(Handler):
@@ -90,7 +96,8 @@ class LoginsHandler(LoginApi):
             {
                 "device_code": asked.device_code,
                 "user_code": asked.user_code,
-                "url": f"{origin}{page}?code={quote(asked.user_code)}",
+                # Without the code: a person types it, and no page brings it along.
+                "url": f"{origin}{page}",
                 "interval": asked.interval,
                 "expires_in": asked.expires_in,
             }
@@ -180,8 +187,8 @@ class UploadHandler(LoginApi):
         self.set_status(204)
 
 
-class LoginPage(PersonHandler, LoginHandler, WebHandler):
-    """``/login``: who asks for a login, to allow or to deny, and the logins that there are."""
+class LoginsPage(PersonHandler, LoginHandler, WebHandler):
+    """What both pages of logins have in common."""
 
     policy = (
         "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'"
@@ -201,53 +208,104 @@ class LoginPage(PersonHandler, LoginHandler, WebHandler):
             raise AccessDenied("open this page in a browser; it takes no tokens")
         return super().person()
 
+    @property
+    def page(self) -> str:
+        """The path of the page where codes are typed."""
+        return f"{self.hub_auth.base_url}login"
+
+    async def show(self, person: str, problem: str | None = None, **step: Any) -> None:
+        """Finish with the page, at one step of a login or at none."""
+        self.finish(
+            render_login(
+                LoginView(
+                    person=person,
+                    logins=await self.logins.of(person),
+                    xsrf=self.xsrf_token.decode("ascii"),
+                    page=self.page,
+                    problem=problem,
+                    **step,
+                ),
+                self.around,
+            )
+        )
+
+
+class LoginPage(LoginsPage):
+    """``/login``: type a computer's code, decide about it, and end logins."""
+
     @web.authenticated
     @in_words
     async def get(self) -> None:
-        """Show the request with the code in the address, if there is one, and all logins."""
-        person, code = self.person(), self.get_query_argument("code", "")
-        waiting, problem = None, None
-        if code:
-            try:
-                waiting = await self.logins.look_up(person, code)
-            except (AccessDenied, TooMany) as error:
-                self.set_status(429 if isinstance(error, TooMany) else 404)
-                problem = str(error)
-        self.finish(
-            render_login(
-                person=person,
-                waiting=waiting,
-                problem=problem,
-                logins=await self.logins.of(person),
-                xsrf=self.xsrf_token.decode("ascii"),
-                page=self.request.path,
-                around=self.around,
-            )
-        )
+        """Show where to type a code, and all logins."""
+        await self.show(self.person())
 
     @web.authenticated
     @in_words
     async def post(self) -> None:
-        """Allow or deny a request, or end a login; the form's own token must come with it."""
-        # A form of another site cannot know it; the hub's cookie alone is not enough.
+        """Take a code, allow or deny a request, or end a login."""
+        # A form of another site does not know the token. A script of a server's page may, so
+        # the browser must say that this is a form, and what decides needs a key as well.
         self.check_xsrf_cookie()
+        if not is_vouched_form(self.request.headers):
+            raise AccessDenied(
+                "your browser does not say that this comes from the form on this page; use the "
+                "hub's https:// address and a browser of 2023 or newer"
+            )
         person, what = self.person(), self.get_body_argument("do", "")
         if what in ("allow", "deny"):
-            await self.logins.decide(
-                person, self.get_body_argument("code", ""), allow=what == "allow"
-            )
-            title = "Allowed" if what == "allow" else "Denied"
-            said = (
-                "The computer that asked is logged in now; you can close this page."
-                if what == "allow"
-                else "The computer that asked gets nothing."
-            )
-            self.finish(render_problem(title, said, self.request.path))
+            await self._decide(person, allow=what == "allow")
         elif what == "end":
             await self.logins.end(person, self.get_body_argument("login", ""))
-            self.redirect(self.request.path)
+            self.redirect(self.page)
+        elif what == "code":
+            await self._take_code(person)
         else:
             raise InvalidChoice("the form said nothing that can be done; open the page again")
+
+    async def _take_code(self, person: str) -> None:
+        try:
+            begun = await self.logins.request_confirmation(
+                person, self.get_body_argument("code", "")
+            )
+        except (AccessDenied, TooMany) as error:
+            self.set_status(429 if isinstance(error, TooMany) else 404)
+            await self.show(person, str(error))
+            return
+        # A link, since browsers follow no redirect from a form to the provider.
+        again = f"{self.around.hub}{PATH}?{urlencode({'request': begun.key})}"
+        await self.show(person, waiting=begun.waiting, again=again)
+
+    async def _decide(self, person: str, *, allow: bool) -> None:
+        await self.logins.decide(person, self.get_body_argument("key", ""), allow=allow)
+        title, said = (
+            ("Allowed", "The computer that asked is logged in now; you can close this page.")
+            if allow
+            else ("Denied", "The computer that asked gets nothing.")
+        )
+        self.finish(render_problem(title, said, self.page))
+
+
+class ConfirmPage(LoginsPage):
+    """``/login/confirm``: decide about a computer, after a fresh login at the provider."""
+
+    @web.authenticated
+    @in_words
+    async def get(self) -> None:
+        """Show what is to be decided, with the key that decides; just once."""
+        # The key is for this tab. A script could not read it in a tab that the provider led
+        # here, and so it is shown in no other.
+        if not is_vouched_return(self.request.headers):
+            raise AccessDenied("this page opens only from a login at the identity provider")
+        proof = Reauthentication.read(self.get_query_argument("proof", ""), self.hub_auth.api_token)
+        person = self.person()
+        if proof.user != person:
+            raise AccessDenied(
+                f"you logged in again as somebody else; log out, and log in as {person}"
+            )
+        if datetime.now(UTC) - proof.at > PROOF_LASTS:
+            raise AccessDenied("the login at the identity provider was too long ago; begin again")
+        confirmed = await self.logins.confirm(person, proof.request)
+        await self.show(person, waiting=confirmed.waiting, key=confirmed.key)
 
 
 def routes(prefix: str, issuer: Issuer, logins: Logins) -> list[Any]:
@@ -259,4 +317,5 @@ def routes(prefix: str, issuer: Issuer, logins: Logins) -> list[Any]:
         (rf"{prefix}/api/uploads", UploadsHandler, given),
         (rf"{prefix}/api/uploads/([0-9a-f]{{1,64}})", UploadHandler, given),
         (rf"{prefix}/login", LoginPage, given),
+        (rf"{prefix}/login/confirm", ConfirmPage, given),
     ]

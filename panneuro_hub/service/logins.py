@@ -1,9 +1,9 @@
 """Logins of people's own machines: asked for there, allowed in a browser, kept as a digest.
 
-A machine asks for a login and shows a short code; its person looks the code up on the
-service's page, logged in at the hub, and allows it; the machine, which has been asking
-with a long secret of its own, gets the token, once. A login begins sessions in its
-person's projects, and can do nothing else.
+A machine asks for a login and shows a short code; its person types the code on the
+service's page, logged in at the hub, logs in at the identity provider once more, and then
+allows it; the machine, which has been asking with a long secret of its own, gets the token,
+once. A login begins sessions in its person's projects, and can do nothing else.
 
 Source: RFC 8628, "OAuth 2.0 Device Authorization Grant", whose flow and advice this follows.
 """
@@ -15,7 +15,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -38,6 +38,9 @@ from panneuro_hub.service.kept import remember
 
 ASKED_FOR = timedelta(minutes=10)
 """How long a code is good for."""
+
+CONFIRM_WITHIN = timedelta(minutes=10)
+"""How long a person has from the typed code to the decision."""
 
 LASTS = timedelta(days=30)
 """How long a login is."""
@@ -71,6 +74,16 @@ DEVICES = Table(
     Column("expires", DateTime, nullable=False, index=True),
     Column("state", String(16), nullable=False),
     Column("person", String(255)),
+)
+CONFIRMATIONS = Table(
+    "panneuro_login_confirmations",
+    metadata,
+    # A digest: first of the request's name, then of the key in the form that decides.
+    Column("id", String(64), primary_key=True),
+    Column("person", String(255), nullable=False),
+    Column("device", String(64), nullable=False),
+    Column("expires", DateTime, nullable=False, index=True),
+    Column("state", String(16), nullable=False),
 )
 LOGINS = Table(
     "panneuro_logins",
@@ -124,6 +137,22 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class Confirmation:
+    """A step on the way from a typed code to a login.
+
+    Parameters
+    ----------
+    waiting : Waiting
+        What is to be decided.
+    key : str
+        What the next step must bring; secret.
+    """
+
+    waiting: Waiting
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Login:
     """A login, without its token.
 
@@ -173,7 +202,7 @@ class Logins:
         self._monotonic = monotonic
         self._polled: OrderedDict[str, float] = OrderedDict()
         self._wrong: OrderedDict[str, list[float]] = OrderedDict()
-        database.create(DEVICES, LOGINS)
+        database.create(DEVICES, CONFIRMATIONS, LOGINS)
 
     async def ask(self, host: str) -> Asked:
         """Begin: a machine wants a login.
@@ -213,8 +242,8 @@ class Logins:
             raise TooMany("too many logins are being waited for; try again in some minutes", 60)
         return Asked(device, code, int(ASKED_FOR.total_seconds()), INTERVAL)
 
-    async def look_up(self, person: str, code: str) -> Waiting:
-        """The request with this code, for somebody who is logged in at the hub.
+    async def request_confirmation(self, person: str, code: str) -> Confirmation:
+        """Take a typed code; the key names the request for a fresh login at the provider.
 
         Raises
         ------
@@ -223,20 +252,53 @@ class Logins:
         AccessDenied
             If there is none, or it is over.
         ServiceUnavailable
-            If it could not be read.
+            If it could not be written.
         """
         found = await self._find(person, code)
-        return Waiting(found["code"], found["host"], aware(found["began"]))
+        key, now = secrets.token_urlsafe(32), self._clock()
+        row = {
+            "id": _digest(key),
+            "person": person,
+            "device": found["device"],
+            "expires": naive(now + CONFIRM_WITHIN),
+            "state": "requested",
+        }
 
-    async def decide(self, person: str, code: str, *, allow: bool) -> None:
-        """Allow a request, or deny it; either is final.
+        def work(connection: Connection) -> None:
+            table = CONFIRMATIONS.c
+            connection.execute(delete(CONFIRMATIONS).where(table.expires <= naive(now)))
+            connection.execute(insert(CONFIRMATIONS), row)
+
+        await self._database.run(work)
+        return Confirmation(_waiting(found), key)
+
+    async def confirm(self, person: str, key: str) -> Confirmation:
+        """Take note that the person has logged in again; the new key decides, and is given once.
 
         Raises
         ------
-        TooMany, AccessDenied, ServiceUnavailable
-            As for `look_up`.
+        AccessDenied
+            If there is no such request of this person, or it has been confirmed before.
+        ServiceUnavailable
+            If it could not be written.
         """
-        found = await self._find(person, code)
+        deciding = secrets.token_urlsafe(32)
+        found = await self._step(
+            person, key, "requested", {"id": _digest(deciding), "state": "confirmed"}
+        )
+        return Confirmation(_waiting(found), deciding)
+
+    async def decide(self, person: str, key: str, *, allow: bool) -> None:
+        """Allow a request that was confirmed, or deny it; either is final.
+
+        Raises
+        ------
+        AccessDenied
+            If there is no such request of this person, or it is over.
+        ServiceUnavailable
+            If it could not be written.
+        """
+        found = await self._step(person, key, "confirmed", {"state": "decided"})
         state: State = "allowed" if allow else "denied"
 
         def work(connection: Connection) -> int:
@@ -357,6 +419,31 @@ class Logins:
 
         await self._database.run(work)
 
+    async def _step(
+        self, person: str, key: str, state: str, values: Mapping[str, str]
+    ) -> Mapping[Any, Any]:
+        """Take one step of a confirmation, once; return the request that it is about."""
+        table, now = CONFIRMATIONS.c, naive(self._clock())
+        mine = (
+            table.id == _digest(key),
+            table.person == person,
+            table.state == state,
+            table.expires > now,
+        )
+
+        def work(connection: Connection) -> Mapping[Any, Any] | None:
+            device = connection.execute(select(table.device).where(*mine)).scalar()
+            changed = connection.execute(update(CONFIRMATIONS).where(*mine).values(**values))
+            if device is None or changed.rowcount != 1:
+                return None
+            asked = (DEVICES.c.device == device, DEVICES.c.expires > now)
+            return connection.execute(select(DEVICES).where(*asked)).mappings().first()
+
+        found = await self._database.run(work)
+        if found is None or found["state"] != "waiting":
+            raise AccessDenied("this was confirmed before, or is over; type the code once more")
+        return dict(found)
+
     async def _find(self, person: str, code: str) -> Mapping[Any, Any]:
         now = self._monotonic()
         wrong = [at for at in self._wrong.get(person, ()) if now - at < _WRONG_SECONDS]
@@ -430,6 +517,10 @@ def _begin(connection: Connection, token: str, person: str, host: str, now: date
     ).scalars()
     connection.execute(delete(LOGINS).where(LOGINS.c.id.in_(list(older))))
     return login
+
+
+def _waiting(row: Mapping[Any, Any]) -> Waiting:
+    return Waiting(row["code"], row["host"], aware(row["began"]))
 
 
 def _login(row: Mapping[Any, Any]) -> Login:

@@ -72,6 +72,7 @@ class NotebookPage(NotebookShelfPage):
     """``GET /notebooks/PROJECT/NAME``: one of them, with its history and what it uses."""
 
     problem = "This notebook cannot be shown"
+    takes_frames = True
 
     @web.authenticated
     @in_words
@@ -114,6 +115,7 @@ class RenderedHandler(NotebookShelfPage):
     """
 
     problem = "This notebook cannot be shown"
+    takes_frames = True
 
     @web.authenticated
     @in_words
@@ -141,6 +143,8 @@ class RenderedHandler(NotebookShelfPage):
 
 class PictureHandler(NotebookHandler, ApiHandler):
     """``GET /previews/PROJECT/NAME``: a picture out of a notebook, always a PNG."""
+
+    takes_images = True
 
     @in_words
     async def get(self, project: str, name: str) -> None:

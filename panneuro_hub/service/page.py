@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -126,38 +126,41 @@ def render_ways(ways: Ways, published: Published, around: Around) -> str:
     return _render("copy.html", around, ways=ways, published=published)
 
 
-def render_login(
-    person: str,
-    waiting: Waiting | None,
-    problem: str | None,
-    logins: Sequence[Login],
-    xsrf: str,
-    page: str,
-    around: Around,
-) -> str:
-    """Make the HTML of the page: who asks for a login, and which there are.
+@dataclass(frozen=True)
+class LoginView:
+    """What the page of logins shows.
 
     Parameters
     ----------
-    waiting : Waiting or None
-        The request that is to be decided.
-    problem : str or None
-        Why there is none.
+    person : str
+    logins : sequence of Login
     xsrf : str
         What a form must bring back.
     page : str
-        Path of this page.
+        Path of the page.
+    problem : str or None
+        Why a typed code leads nowhere.
+    waiting : Waiting or None
+        The computer that a typed code belongs to.
+    again : str or None
+        Where the person logs in again, for that computer.
+    key : str or None
+        What decides about it, after that.
     """
-    return _render(
-        "login.html",
-        around,
-        person=person,
-        waiting=waiting,
-        problem=problem,
-        logins=logins,
-        xsrf=xsrf,
-        page=page,
-    )
+
+    person: str
+    logins: Sequence[Login]
+    xsrf: str
+    page: str
+    problem: str | None = None
+    waiting: Waiting | None = None
+    again: str | None = None
+    key: str | None = field(default=None, repr=False)
+
+
+def render_login(view: LoginView, around: Around) -> str:
+    """Make the HTML of the page: type a code, decide about a computer, and end logins."""
+    return _render("login.html", around, view=view)
 
 
 def render_problem(

@@ -21,13 +21,13 @@ _json = click.option("--json", "wants_json", is_flag=True, help="Print JSON.")
 def login(hub: str, no_browser: bool, wants_json: bool) -> None:
     """Log in at HUB, https://…, through a browser here or anywhere.
 
-    The page asks whether it was you, and shows a code, which must be the one printed
-    here. The login ends after 30 days, or with panneuro logout.
+    Type the code printed here on the page. It asks you to log in again, and then whether to
+    allow this computer. The login ends after 30 days, or with panneuro logout.
     """
     from panneuro_hub.client import account
 
     def show(url: str, code: str) -> None:
-        click.echo(f"Open {printable(url)}\nand allow the code {printable(code)}", err=True)
+        click.echo(f"Open {printable(url)}\nand type the code {printable(code)} there", err=True)
         if not no_browser:
             webbrowser.open(url)
 
