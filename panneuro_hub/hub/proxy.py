@@ -42,8 +42,25 @@ def rule(routespec: str) -> str:
     return f"Host({json.dumps(host)}) && {rules}" if host else rules
 
 
+# With these two headers a server could reach beyond its own pages where it shares the hub's
+# origin: keep hold of a window with a page of the hub, and run a service worker for it.
+_TAMED = "panneuro-servers"
+_TAMING = {
+    "headers": {
+        "customResponseHeaders": {
+            "Cross-Origin-Opener-Policy": "unsafe-none",
+            "Service-Worker-Allowed": "",
+        }
+    }
+}
+
+
 class PanNeuroTraefikProxy(TraefikFileProviderProxy):
-    """Traefik with a file of rules, in which no name is more than a name."""
+    """Traefik with a file of rules, in which no name is more than a name.
+
+    Where people's servers share the hub's origin, it takes from their answers what reaches
+    beyond their own pages.
+    """
 
     def _dynamic_config_for_route(
         self, routespec: str, target: str, data: dict[str, Any]
@@ -53,4 +70,8 @@ class PanNeuroTraefikProxy(TraefikFileProviderProxy):
         rules, routes = super()._dynamic_config_for_route(routespec, target, data)
         for router in rules["http"]["routers"].values():
             router["rule"] = rule(routespec)
+            if "user" in data and not self.host_routing:
+                router["middlewares"] = [_TAMED]
+                # The same for all, and left there when a route goes.
+                rules["http"]["middlewares"] = {_TAMED: _TAMING}
         return rules, routes

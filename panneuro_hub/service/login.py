@@ -282,7 +282,7 @@ class LoginPage(LoginsPage):
             if allow
             else ("Denied", "The computer that asked gets nothing.")
         )
-        self.finish(render_problem(title, said, self.page))
+        self.finish(render_problem(title, said, around=self.around))
 
 
 class ConfirmPage(LoginsPage):
