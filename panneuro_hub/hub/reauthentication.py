@@ -107,7 +107,7 @@ class _CallbackMixin:
     def get_next_url(self, user: Any = None) -> str:
         """Return the service's page with the proof, or wherever the person was going."""
         if not self._request or user is None:
-            return super().get_next_url(user)  # type: ignore[no-any-return, misc]
+            return super().get_next_url(user)  # type: ignore[misc]
         service = self.settings["services"][SERVICE]
         made = Reauthentication(user.name, self._request, datetime.now(UTC))
         query = urlencode({"request": made.request, "proof": made.prove(service.api_token)})
@@ -156,5 +156,5 @@ def _auth_time(auth_state: Mapping[str, Any]) -> datetime | None:
         claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
         at = claims.get("auth_time")
         return None if at is None else datetime.fromtimestamp(int(at), UTC)
-    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, OSError) as malformed:
-        raise AccessDenied(_NOT_FRESH) from malformed
+    except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError) as error:
+        raise AccessDenied(_NOT_FRESH) from error

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 OPENER_POLICY = "same-origin"
-"""Value of ``Cross-Origin-Opener-Policy``: pages of servers, which have none, get no window of ours."""
+"""Of ``Cross-Origin-Opener-Policy``: a page that has none keeps no hold on a window of ours."""
 
 SCRIPT_REFUSED = (
     "this page is for people: open it in a browser's tab of its own. A page of a server, a "

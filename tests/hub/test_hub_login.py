@@ -9,12 +9,14 @@ import re
 import stat
 import sys
 from asyncio.subprocess import PIPE, Process
+from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from hubs import Hub
 from people import ask, logged_in
+
+from panneuro_hub.demo.forms import Field, form_for
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -59,14 +61,8 @@ async def test_a_login_uploads_and_ends(hub: Hub, tmp_path: Path) -> None:
     async with logged_in(hub, "ada") as ada:
         process = await start(tmp_path, "login", hub.url, "--no-browser")
         address, code = await asked_for(process)
-        page = await ada.visitor.open(f"{urlsplit(address).path}?{urlsplit(address).query}")
-        assert code in page.text
-        done = await ada.visitor._page(
-            "POST",
-            page.url.with_query(None),
-            {"_xsrf": xsrf(page.body), "code": code, "do": "allow"},
-        )
-        assert done.status == 200, done.text
+        assert code not in address
+        assert "is logged in now" in (await ada.visitor.decide_login(address, code)).text
         output, _ = await asyncio.wait_for(process.communicate(), 60)
         assert process.returncode == 0
         assert output.decode().startswith("You are ada at ")
@@ -107,37 +103,35 @@ async def test_a_login_uploads_and_ends(hub: Hub, tmp_path: Path) -> None:
         assert begun.status == 401
 
 
-def xsrf(body: str) -> str:
-    found = re.search(r'name="_xsrf" value="([^"]+)"', body)
-    assert found
-    return found[1]
-
-
 async def test_a_forged_form_allows_nothing(hub: Hub) -> None:
     asked = (await ask("POST", f"{hub.service_url}/api/login", {"host": "<b>evil"})).json
     async with logged_in(hub, "ada") as ada:
-        path = f"{SERVICE}/login"
-        page = await ada.visitor.open(f"{path}?code={asked['user_code']}")
-        assert "&lt;b&gt;evil" in page.body
-        for token in ({}, {"_xsrf": "made-up"}):
-            forged = await ada.visitor._page(
-                "POST",
-                page.url.with_query(None),
-                {"code": asked["user_code"], "do": "allow", **token},
-            )
-            assert forged.status == 403
+        visitor = ada.visitor
+        page = await visitor.open(f"{SERVICE}/login?code={asked['user_code']}")
+        assert asked["user_code"] not in page.body
+        typed = {"code": asked["user_code"], "do": "code"}
+        form = form_for(page.body, typed)
+        # A form that says nothing of a fresh login, with the page's own token or another.
+        for fields in (
+            {"do": "allow", "code": asked["user_code"]},
+            {"do": "allow", "code": asked["user_code"], "key": "made-up"},
+            {"do": "code", "code": asked["user_code"], "_xsrf": "made-up"},
+        ):
+            forged = replace(form, fields={}, action=form.action)
+            forged.fields.update(form.fields)
+            for name, value in fields.items():
+                forged.fields[name] = Field("text", value)
+            assert (await visitor.send(page, forged, {})).status == 403, fields
+        shown = await visitor.send(page, form, typed)
+        assert "&lt;b&gt;evil" in shown.body
         by_token = await ask("GET", f"{hub.service_url}/login", authorization=f"token {ada.token}")
         assert by_token.status == 403
         waiting = await ask(
             "POST", f"{hub.service_url}/api/login/token", {"device_code": asked["device_code"]}
         )
         assert waiting.status == 202
-        denied = await ada.visitor._page(
-            "POST",
-            page.url.with_query(None),
-            {"_xsrf": xsrf(page.body), "code": asked["user_code"], "do": "deny"},
-        )
-        assert denied.status == 200
+        denied = await visitor.decide_login(f"{hub.url}{SERVICE}/login", asked["user_code"], "deny")
+        assert "gets nothing" in denied.text
     await asyncio.sleep(5)  # a machine may ask so often only
     refused = await ask(
         "POST", f"{hub.service_url}/api/login/token", {"device_code": asked["device_code"]}

@@ -34,7 +34,8 @@ _FRAME = """path => new Promise(done => {
   const frame = document.createElement("iframe");
   frame.onload = () => {
     let text = "";
-    try { text = frame.contentDocument.documentElement.outerHTML } catch (error) { text = "" + error }
+    try { text = frame.contentDocument.documentElement.outerHTML }
+    catch (error) { text = "" + error }
     frame.remove();
     done(text);
   };

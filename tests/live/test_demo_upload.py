@@ -27,7 +27,6 @@ from test_demo import PATIENCE, PROJECT, demo
 from transfers import MIB, same
 from wire_faults import Wire
 
-from panneuro_hub.demo.forms import form_for
 from panneuro_hub.demo.recordings import nitime_data
 from panneuro_hub.demo.stack import BUCKET
 from panneuro_hub.demo.visitor import Visitor, visit
@@ -69,15 +68,12 @@ class Machine(Terminal):
 
 
 async def _allow(process: Process, person: Visitor) -> None:
-    """Open the page that `panneuro login` names, compare the code, and allow it."""
+    """Open the page that `panneuro login` names, type the code, log in again, and allow it."""
     assert process.stderr is not None
     lines = [(await process.stderr.readline()).decode() for _ in range(2)]
     found = re.search(r"(http\S+)\n.*([A-Z]{4}-[A-Z]{4})", "".join(lines))
     assert found, lines
-    page = await person.open(found[1])
-    assert found[2] in page.text
-    allow = {"do": "allow"}
-    (await person.send(page, form_for(page.body, allow), allow)).require_ok("allow the login")
+    await person.decide_login(found[1], found[2])
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from panneuro_hub.service import logins as module
 from panneuro_hub.service.database import Database
 from panneuro_hub.service.logins import (
     ASKED_FOR,
+    CONFIRM_WITHIN,
     INTERVAL,
     LASTS,
     Logins,
@@ -52,9 +53,16 @@ def logins(tmp_path: Path, time: Time) -> Iterator[Logins]:
         yield Logins(database, time.now, time.steady)
 
 
+async def decide(logins: Logins, person: str, code: str, *, allow: bool = True) -> None:
+    """What a person does in a browser, from the typed code on."""
+    begun = await logins.request_confirmation(person, code)
+    confirmed = await logins.confirm(person, begun.key)
+    await logins.decide(person, confirmed.key, allow=allow)
+
+
 async def logged_in(logins: Logins, time: Time, person: str = "ada", host: str = "rig-3") -> str:
     asked = await logins.ask(host)
-    await logins.decide(person, asked.user_code, allow=True)
+    await decide(logins, person, asked.user_code)
     made = await logins.take(asked.device_code)
     assert made is not None
     return made[0]
@@ -64,9 +72,10 @@ async def test_from_the_question_to_the_token(logins: Logins, time: Time) -> Non
     asked = await logins.ask("rig-3")
     assert normal_code(asked.user_code) == asked.user_code
     assert await logins.take(asked.device_code) is None
-    waiting = await logins.look_up("ada", asked.user_code.lower().replace("-", " "))
+    begun = await logins.request_confirmation("ada", asked.user_code.lower().replace("-", " "))
+    waiting = begun.waiting
     assert (waiting.host, waiting.user_code, waiting.began) == ("rig-3", asked.user_code, BEGAN)
-    await logins.decide("ada", asked.user_code, allow=True)
+    await decide(logins, "ada", asked.user_code)
     time.passed += timedelta(seconds=INTERVAL)
     made = await logins.take(asked.device_code)
     assert made is not None
@@ -78,7 +87,7 @@ async def test_from_the_question_to_the_token(logins: Logins, time: Time) -> Non
 
 async def test_a_token_is_given_once(logins: Logins, time: Time) -> None:
     asked = await logins.ask("rig-3")
-    await logins.decide("ada", asked.user_code, allow=True)
+    await decide(logins, "ada", asked.user_code)
     assert await logins.take(asked.device_code) is not None
     time.passed += timedelta(seconds=INTERVAL)
     with pytest.raises(AccessDenied, match="this code is over"):
@@ -88,20 +97,47 @@ async def test_a_token_is_given_once(logins: Logins, time: Time) -> None:
 
 async def test_a_decision_is_final(logins: Logins, time: Time) -> None:
     asked = await logins.ask("rig-3")
-    await logins.decide("ada", asked.user_code, allow=False)
+    await decide(logins, "ada", asked.user_code, allow=False)
     with pytest.raises(AccessDenied):
-        await logins.decide("eve", asked.user_code, allow=True)
+        await decide(logins, "eve", asked.user_code)
     with pytest.raises(AccessDenied, match="denied in the browser"):
         await logins.take(asked.device_code)
     assert await logins.of("ada") == await logins.of("eve") == []
 
 
+async def test_each_step_is_taken_once_and_by_the_same_person(logins: Logins, time: Time) -> None:
+    asked = await logins.ask("rig-3")
+    begun = await logins.request_confirmation("ada", asked.user_code)
+    with pytest.raises(AccessDenied):
+        await logins.decide("ada", begun.key, allow=True)  # without a fresh login
+    with pytest.raises(AccessDenied):
+        await logins.confirm("eve", begun.key)
+    confirmed = await logins.confirm("ada", begun.key)
+    with pytest.raises(AccessDenied):
+        await logins.confirm("ada", begun.key)
+    for person, key in (("eve", confirmed.key), ("ada", begun.key), ("ada", "made-up")):
+        with pytest.raises(AccessDenied):
+            await logins.decide(person, key, allow=True)
+    await logins.decide("ada", confirmed.key, allow=True)
+    with pytest.raises(AccessDenied):
+        await logins.decide("ada", confirmed.key, allow=True)
+    assert confirmed.key not in repr(confirmed)
+
+
+async def test_a_confirmation_ends(logins: Logins, time: Time) -> None:
+    asked = await logins.ask("rig-3")
+    begun = await logins.request_confirmation("ada", asked.user_code)
+    time.passed += CONFIRM_WITHIN
+    with pytest.raises(AccessDenied, match="type the code once more"):
+        await logins.confirm("ada", begun.key)
+
+
 async def test_codes_end(logins: Logins, time: Time) -> None:
     asked, late = await logins.ask("rig-3"), await logins.ask("rig-4")
-    await logins.decide("ada", late.user_code, allow=True)
+    await decide(logins, "ada", late.user_code)
     time.passed += ASKED_FOR
     with pytest.raises(AccessDenied, match="no login waiting"):
-        await logins.decide("ada", asked.user_code, allow=True)
+        await decide(logins, "ada", asked.user_code)
     for one in (asked, late):
         with pytest.raises(AccessDenied, match="this code is over"):
             await logins.take(one.device_code)
@@ -131,15 +167,15 @@ async def test_codes_cannot_be_guessed(logins: Logins, time: Time) -> None:
     asked = await logins.ask("rig-3")
     for number in range(10):
         with pytest.raises(AccessDenied):
-            await logins.look_up("eve", "BBBB-BBB" + "BCDFGHJKLM"[number])
+            await logins.request_confirmation("eve", "BBBB-BBB" + "BCDFGHJKLM"[number])
     with pytest.raises(TooMany):
-        await logins.look_up("eve", asked.user_code)  # not even with the right one
+        await logins.request_confirmation("eve", asked.user_code)  # not even with the right one
     with pytest.raises(TooMany):
-        await logins.decide("eve", asked.user_code, allow=True)
-    await logins.look_up("ada", asked.user_code)
+        await decide(logins, "eve", asked.user_code)
+    await logins.request_confirmation("ada", asked.user_code)
     time.passed += timedelta(seconds=599)
     with pytest.raises(TooMany):
-        await logins.look_up("eve", asked.user_code)
+        await logins.request_confirmation("eve", asked.user_code)
 
 
 async def test_a_machine_that_hurries_is_told(logins: Logins, time: Time) -> None:
