@@ -33,6 +33,7 @@ from panneuro_hub.access.wording import shorten, visible
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.errors import AccessDenied, PanNeuroError
 from panneuro_hub.hub import live
+from panneuro_hub.hub.account_end import AccountEndMixin
 from panneuro_hub.hub.account_store import AccountStore
 from panneuro_hub.hub.accounts import account_problem
 from panneuro_hub.hub.beginning import begin_hub, hub_routes
@@ -79,7 +80,7 @@ def whole_groups(claim: Any) -> set[str]:
     return {group for group in claim if isinstance(group, str)}
 
 
-class TeamsMixin(ReauthenticationMixin):
+class TeamsMixin(AccountEndMixin, ReauthenticationMixin):
     """Makes an OAuthenticator class team-aware."""
 
     collaboration_file = Unicode(

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 import click
+from jupyterhub.services.auth import HubOAuth
 from tornado import web
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import PeriodicCallback
@@ -51,7 +52,7 @@ from panneuro_hub.service.handlers import (
 from panneuro_hub.service.issue import Issuer, Refusals
 from panneuro_hub.service.ledger import Ledger
 from panneuro_hub.service.logins import Logins
-from panneuro_hub.service.membership import Members
+from panneuro_hub.service.membership import KEEP_SECONDS, Members
 from panneuro_hub.service.metrics import StoreCalls
 from panneuro_hub.service.notebooks import Notebooks
 from panneuro_hub.service.register import Register
@@ -179,6 +180,7 @@ def make_app(
         # The same in every replica, and as secret as the token that it is made of.
         cookie_secret=hashlib.sha256(f"panneuro cookies {hub.token}".encode()).digest(),
         announcements=Announcements(hub.api_url, hub.token),
+        hub_token=hub.token,
         # A script may give its page any address of its origin, and reads that address's cookies.
         xsrf_cookie_kwargs={"httponly": True},
         log_function=log_request,
@@ -205,6 +207,8 @@ def log_request(handler: web.RequestHandler) -> None:
 
 async def serve(hub: Hub, settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
+    # A browser's login ends with the account, at the next look.
+    HubOAuth.instance(cache_max_age=int(KEEP_SECONDS))
     async with AsyncExitStack() as stack:
         database = stack.enter_context(closing(Database(settings.ledger_url)))
         ledger, register = Ledger(database), Register(database)

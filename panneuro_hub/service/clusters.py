@@ -16,6 +16,7 @@ from panneuro_hub.service.membership import person_of
 from panneuro_hub.service.register import Registered
 from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.clusters import Requester, Running, Stop
+from panneuro_hub.wire.member import Member
 
 _log = logging.getLogger("panneuro.service")
 
@@ -118,6 +119,7 @@ class Clusters:
             choice.project,
             choice.profile,
             choice.image,
+            account=member.account,
             gateway=gateway,
             price_per_hour=collaboration.dask.worker_profiles[choice.profile].price_per_hour,
         )
@@ -138,11 +140,11 @@ class Clusters:
         stops = [Stop(session, "its session has ended") for session in report.ended]
         names = list({session.person for session in report.running})
         # All at once: the hub may take seconds for each whose provider is slow.
-        found = await asyncio.gather(*map(self._person, names))
-        persons = dict(zip(names, found, strict=True))
+        found = await asyncio.gather(*map(self._member, names))
+        members = dict(zip(names, found, strict=True))
         for session in report.running:
-            person = persons[session.person]
-            if person is not None and (reason := self._why_stop(person, session)):
+            member = members[session.person]
+            if member is not None and (reason := self._why_stop(member, session)):
                 stops.append(Stop(session.id, reason))
         return stops
 
@@ -156,19 +158,21 @@ class Clusters:
         """
         await self.issuer.register.end(session, gateway)
 
-    async def _person(self, name: str) -> Person | None:
-        """The person as the hub knows them, in no team if it does not; `None` if it is silent."""
+    async def _member(self, name: str) -> Member | None:
+        """The person as the hub knows them, of no account if it does not; `None` if it is silent."""
         try:
             member = await self.issuer.members.member(name)
         except ServiceUnavailable as error:
             _log.warning("The clusters of %r go on without a look at their access: %s", name, error)
             return None
-        if member is None:
-            return Person.of(name, ())
-        return person_of(self.issuer.current.collaboration, member)
+        return Member(name, "") if member is None else member
 
-    def _why_stop(self, person: Person, session: Registered) -> str | None:
-        access = _decide(self.issuer.current.collaboration, person, session.project)
+    def _why_stop(self, member: Member, session: Registered) -> str | None:
+        if session.account != member.account:
+            return f"the account of {session.person} that began it has ended"
+        collaboration = self.issuer.current.collaboration
+        person = person_of(collaboration, member)
+        access = _decide(collaboration, person, session.project)
         if access.level is not None:
             return None
         return f"{person.name} has no access to {session.project} any more: {access.reason}"

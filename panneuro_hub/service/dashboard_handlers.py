@@ -78,11 +78,11 @@ class DoorHandler(Handler):
         if self._method not in _LOOKING:
             raise AccessDenied("dashboards are to be looked at: they take GET and HEAD alone")
         cookies = "; ".join(self.request.headers.get_list("Cookie"))
-        person = self.passes.holder(cookies, dashboard)
-        if person is None:
+        holder = self.passes.holder(cookies, dashboard)
+        if holder is None:
             self._ask_who(dashboard)
             return
-        await self.doors.dashboards.require(person, dashboard)
+        await self.doors.dashboards.require(holder, dashboard)
         self.set_header(CLUSTER_HEADER, dashboard.cluster)
         self.set_status(204)
 
@@ -134,14 +134,14 @@ class DashboardPageHandler(PersonHandler, WebHandler):
     @in_words
     async def get(self, name: str) -> None:
         """Decide, set the cookie and go on to the dashboard."""
-        person = self.person()
+        holder = await self.doors.dashboards.issuer.owner(self.person())
         dashboard = await self.doors.dashboards.named(name)
-        await self.doors.dashboards.require(person, dashboard)
+        await self.doors.dashboards.require(holder, dashboard)
         asked = self.get_query_argument("next", None, strip=False)
         on = way_on(asked, dashboard, self.doors.services)
         self.set_cookie(
             COOKIE,
-            Passes(self.settings["cookie_secret"]).issue(person, dashboard),
+            Passes(self.settings["cookie_secret"]).issue(holder, dashboard),
             path=dashboard.root(self.doors.services),
             max_age=int(GOOD_FOR.total_seconds()),
             httponly=True,

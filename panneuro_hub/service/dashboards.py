@@ -1,7 +1,7 @@
 """Who sees a Dask cluster's dashboard: people of its project, judged at every request.
 
 The gate in front of the dashboards asks about each request with its path and cookies. The
-cookie says who somebody is, at one dashboard: it is made after a login at the hub, is
+cookie says whose account it is, at one dashboard: it is made after a login at the hub, is
 sent to that dashboard's path alone, and is worth nothing at another. That the person is
 of the cluster's project is decided afresh each time.
 
@@ -25,6 +25,7 @@ from tornado.web import create_signed_value, decode_signed_value
 from panneuro_hub.errors import AccessDenied, InvalidChoice, PanNeuroError
 from panneuro_hub.service.issue import Issuer
 from panneuro_hub.service.kept import Kept
+from panneuro_hub.service.owners import Owner
 from panneuro_hub.service.register import Registered
 from panneuro_hub.wire.dashboards import COOKIE
 
@@ -136,7 +137,7 @@ def way_on(asked: str | None, dashboard: Dashboard, services: str) -> str:
 
 @dataclass(frozen=True)
 class Passes:
-    """Makes and reads what the cookie holds: person, dashboard and time, signed.
+    """Makes and reads what the cookie holds: person, account, dashboard and time, signed.
 
     Parameters
     ----------
@@ -149,14 +150,14 @@ class Passes:
     secret: bytes
     clock: Callable[[], float] | None = None
 
-    def issue(self, person: str, dashboard: Dashboard) -> str:
+    def issue(self, holder: Owner, dashboard: Dashboard) -> str:
         """The cookie's text."""
-        held = json.dumps([person, dashboard.gateway, dashboard.cluster])
+        held = json.dumps([holder.name, holder.account, dashboard.gateway, dashboard.cluster])
         return create_signed_value(
             self.secret, COOKIE, held, version=_VERSION, clock=self.clock
         ).decode()
 
-    def holder(self, cookies: str, dashboard: Dashboard) -> str | None:
+    def holder(self, cookies: str, dashboard: Dashboard) -> Owner | None:
         """Whom the header ``Cookie`` shows to be at `dashboard`; `None` for nobody.
 
         Whatever shares a browser's host may put cookies of the same name beside ours;
@@ -172,9 +173,10 @@ class Passes:
                 min_version=_VERSION,
             )
             if held is not None:
-                person, gateway, cluster = json.loads(held)
-                if Dashboard(gateway, cluster) == dashboard:
-                    return str(person)
+                fields = json.loads(held)
+                # Cookies of older versions do not say whose account it was.
+                if len(fields) == 4 and Dashboard(*fields[2:]) == dashboard:
+                    return Owner(str(fields[0]), str(fields[1]))
         return None
 
 
@@ -188,7 +190,7 @@ class Dashboards:
     """
 
     def __init__(self, issuer: Issuer) -> None:
-        self._issuer = issuer
+        self.issuer = issuer
         self._running: Kept[Registered] = Kept(issuer.register.by_name, _KEEP_SECONDS)
 
     async def named(self, cluster: str) -> Dashboard:
@@ -203,7 +205,7 @@ class Dashboards:
         """
         return Dashboard((await self._cluster(cluster)).gateway, cluster)
 
-    async def require(self, person: str, dashboard: Dashboard) -> None:
+    async def require(self, holder: Owner, dashboard: Dashboard) -> None:
         """Make sure that a person may see a dashboard now.
 
         Raises
@@ -211,14 +213,16 @@ class Dashboards:
         NoDashboard
             If its cluster does not run.
         AccessDenied
-            If the person is not of its project; the text says why.
+            If the account has ended, or is not of its project; the text says why.
         ServiceUnavailable
             If the hub or the database does not answer.
         """
         session = await self._cluster(dashboard.cluster)
         if session.gateway != dashboard.gateway:
             raise _no_cluster(dashboard.cluster)
-        _, accesses = await self._issuer.accesses(person)
+        if await self.issuer.owner(holder.name) != holder:
+            raise AccessDenied("your account at the hub has ended; log in again")
+        _, accesses = await self.issuer.accesses(holder.name)
         access = accesses.get(session.project)
         if access is None or access.level is None:
             reason = access.reason if access else "the collaboration has no such project any more"

@@ -10,8 +10,19 @@ from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, MetaData, Table, create_engine, event, make_url
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    MetaData,
+    Table,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+)
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import CreateColumn
 
 from panneuro_hub.errors import ServiceUnavailable
 
@@ -49,7 +60,10 @@ class Database:
         self._thread.start()
 
     def create(self, *tables: Table) -> None:
-        """Make the tables that are missing; for a start, since it blocks.
+        """Make the tables and columns that are missing; for a start, since it blocks.
+
+        A column that an older version does not have is added empty, so that older replicas
+        can go on writing rows during an upgrade.
 
         Raises
         ------
@@ -59,6 +73,8 @@ class Database:
 
         def make(connection: Connection) -> None:
             metadata.create_all(connection, tables=tables)
+            for table in tables:
+                _add_columns(connection, table)
 
         try:
             try:
@@ -117,6 +133,19 @@ class Database:
         while (job := self._jobs.get()) is not None:
             job()
             del job  # with what it was made of; the next one may be long in coming
+
+
+def _add_columns(connection: Connection, table: Table) -> None:
+    """Add the columns that the table of an older version lacks, and their indexes."""
+    there = {column["name"] for column in inspect(connection).get_columns(table.name)}
+    for column in table.columns:
+        if column.name not in there:
+            definition = CreateColumn(column).compile(dialect=connection.dialect)
+            name = connection.dialect.identifier_preparer.format_table(table)
+            connection.exec_driver_sql(f"ALTER TABLE {name} ADD COLUMN {definition}")
+    for index in table.indexes:
+        if not {column.name for column in index.columns} <= there:
+            index.create(connection, checkfirst=True)
 
 
 def make_engine(url: str) -> Engine:

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from panneuro_hub.access import Access, decide, decide_all, session_view
+from panneuro_hub.access import Access, decide, decide_all, is_hub_admin, session_view
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.current import Current
 from panneuro_hub.errors import AccessDenied, PanNeuroError, TicketRefused
 from panneuro_hub.service.kept import remember
 from panneuro_hub.service.ledger import Entry, Ledger
 from panneuro_hub.service.membership import Members, person_of
+from panneuro_hub.service.owners import Owner
 from panneuro_hub.service.register import Register
 from panneuro_hub.vending import Request, Vending
 from panneuro_hub.wire import Credential, SessionView, Ticket
@@ -146,6 +147,31 @@ class Issuer:
             collaboration, person_of(collaboration, member), datetime.now(UTC)
         )
 
+    async def owner(self, name: str) -> Owner:
+        """Return a person's account as it is now.
+
+        Raises
+        ------
+        AccessDenied
+            If the hub does not know the person.
+        ServiceUnavailable
+            If the hub does not answer.
+        """
+        return Owner(name, (await self.members.known(name)).account)
+
+    async def is_admin(self, name: str) -> bool:
+        """Return whether a person is a hub admin, as the collaboration has it now.
+
+        Raises
+        ------
+        AccessDenied
+            If the hub does not know the person.
+        ServiceUnavailable
+            If the hub does not answer.
+        """
+        member, collaboration = await self.members.known(name), self.current.collaboration
+        return is_hub_admin(collaboration, person_of(collaboration, member), datetime.now(UTC))
+
     async def refused(self, person: str, session: Session, refusal: PanNeuroError) -> None:
         """Record a refusal, unless the same one was recorded a moment ago.
 
@@ -172,6 +198,9 @@ class Issuer:
             member, server = await self.members.session(ticket)
             return member, Session(server.id, server.project)
         found = await self.register.find(ticket.name)
+        if found is not None and found.kind == "upload":
+            # It ends with its login, from the next request on, in whichever replica.
+            found = await self.register.find(ticket.name, fresh=True)
         if (
             found is None
             or found.person != ticket.user
@@ -180,6 +209,10 @@ class Issuer:
         ):
             raise TicketRefused("the session of this ticket has ended; begin a new one")
         member = await self.members.known(found.person)
+        if found.account != member.account:
+            # Another account of the same name, or a row that does not say whose it is.
+            await self.register.end(found.id, found.gateway)
+            raise TicketRefused("the account of this session has ended; begin a new session")
         what = f"{found.kind} {found.id[:8]}… of {found.project}"
         return member, Session(found.id, found.project, what)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -22,10 +23,21 @@ from panneuro_hub.service.handlers import (
 )
 from panneuro_hub.service.issue import Issuer, Session
 from panneuro_hub.service.logins import Login, Logins, NoLogin, TooMany
-from panneuro_hub.service.page import LoginView, render_login, render_problem
+from panneuro_hub.service.owners import Owner
+from panneuro_hub.service.page import (
+    LoginsView,
+    LoginView,
+    render_login,
+    render_logins,
+    render_problem,
+)
+from panneuro_hub.wire import account_end
+from panneuro_hub.wire.account_end import AccountEnd
 from panneuro_hub.wire.browser_requests import is_vouched_form, is_vouched_return
 from panneuro_hub.wire.credential import format_time
 from panneuro_hub.wire.reauthentication import PATH, Reauthentication
+
+_log = logging.getLogger("panneuro.service")
 
 _SCHEME = "panneuro-login "
 _LONGEST_BODY = 4096  # bytes
@@ -71,12 +83,19 @@ class LoginApi(LoginHandler, ApiHandler):
         Raises
         ------
         NoLogin
-            If there is none.
+            If there is none, or its account has ended.
+        AccessDenied
+            If the hub does not know the person any more.
         """
         headers = self.request.headers.get_list("Authorization")
         if len(headers) != 1 or not headers[0].startswith(_SCHEME):
             raise NoLogin("this needs a login of this service: panneuro login")
-        return await self.logins.holder(headers[0].removeprefix(_SCHEME))
+        login = await self.logins.holder(headers[0].removeprefix(_SCHEME))
+        if login.owner != await self.issuer.owner(login.person):
+            # Another account of the same name, or a row that does not say whose it is.
+            await self.logins.end(login.id)
+            raise NoLogin("the account of this login has ended; log in again")
+        return login
 
     def _is_short(self) -> bool:
         return len(self.request.body) <= _LONGEST_BODY
@@ -127,7 +146,7 @@ class LoginsHandler(LoginApi):
     async def delete(self) -> None:
         """End the login."""
         login = await self.login()
-        await self.logins.end(login.person, login.id)
+        await self.logins.end(login.id)
         self.set_status(204)
 
 
@@ -167,9 +186,23 @@ class UploadsHandler(LoginApi):
             refusal = AccessDenied(f"no access to {project}: {access.reason}")
             await self.issuer.refused(login.person, Session("", project, "upload"), refusal)
             raise refusal
-        session, ticket = await self.issuer.register.begin(
-            "upload", login.person, project, "", expires=datetime.now(UTC) + UPLOAD_LASTS
+        owner = await self.issuer.owner(login.person)
+        register = self.issuer.register
+        session, ticket = await register.begin(
+            "upload",
+            owner.name,
+            project,
+            "",
+            account=owner.account,
+            login=login.id,
+            expires=min(datetime.now(UTC) + UPLOAD_LASTS, login.ends),
         )
+        try:
+            await self.login()
+        except (NoLogin, AccessDenied):
+            # It was ended meanwhile, before there was a session to end with it.
+            await register.end(session.id)
+            raise
         view = session_view(collaboration, access, accesses)
         self.finish({"session": session.id, "ticket": ticket.encode(), "view": view.to_json()})
 
@@ -182,7 +215,7 @@ class UploadHandler(LoginApi):
         """End it, if it is one of this person's."""
         login = await self.login()
         found = await self.issuer.register.find(session_id)
-        if found is not None and found.kind == "upload" and found.person == login.person:
+        if found is not None and found.kind == "upload" and found.account == login.account:
             await self.issuer.register.end(session_id)
         self.set_status(204)
 
@@ -213,15 +246,43 @@ class LoginsPage(PersonHandler, LoginHandler, WebHandler):
         """The path of the page where codes are typed."""
         return f"{self.hub_auth.base_url}login"
 
-    async def show(self, person: str, problem: str | None = None, **step: Any) -> None:
+    def require_form(self) -> None:
+        """Make sure that a form of a page of ours was sent.
+
+        Raises
+        ------
+        AccessDenied, tornado.web.HTTPError
+            If it was not, or the browser does not say so.
+        """
+        # A form of another site does not know the token. A script of a server's page may, so
+        # the browser must say that this is a form, and what decides needs a key as well.
+        self.check_xsrf_cookie()
+        if not is_vouched_form(self.request.headers):
+            raise AccessDenied(
+                "your browser does not say that this comes from the form on this page; use the "
+                "hub's https:// address and a browser of 2023 or newer"
+            )
+
+    async def owner(self) -> Owner:
+        """The account of who looks.
+
+        Raises
+        ------
+        AccessDenied
+            As for `person`.
+        """
+        return await self.issuer.owner(self.person())
+
+    async def show(self, owner: Owner, problem: str | None = None, **step: Any) -> None:
         """Finish with the page, at one step of a login or at none."""
         self.finish(
             render_login(
                 LoginView(
-                    person=person,
-                    logins=await self.logins.of(person),
+                    person=owner.name,
+                    logins=await self.logins.of(owner),
                     xsrf=self.xsrf_token.decode("ascii"),
                     page=self.page,
+                    is_admin=await self.issuer.is_admin(owner.name),
                     problem=problem,
                     **step,
                 ),
@@ -237,46 +298,39 @@ class LoginPage(LoginsPage):
     @in_words
     async def get(self) -> None:
         """Show where to type a code, and all logins."""
-        await self.show(self.person())
+        await self.show(await self.owner())
 
     @web.authenticated
     @in_words
     async def post(self) -> None:
         """Take a code, allow or deny a request, or end a login."""
-        # A form of another site does not know the token. A script of a server's page may, so
-        # the browser must say that this is a form, and what decides needs a key as well.
-        self.check_xsrf_cookie()
-        if not is_vouched_form(self.request.headers):
-            raise AccessDenied(
-                "your browser does not say that this comes from the form on this page; use the "
-                "hub's https:// address and a browser of 2023 or newer"
-            )
-        person, what = self.person(), self.get_body_argument("do", "")
+        self.require_form()
+        owner, what = await self.owner(), self.get_body_argument("do", "")
         if what in ("allow", "deny"):
-            await self._decide(person, allow=what == "allow")
+            await self._decide(owner, allow=what == "allow")
         elif what == "end":
-            await self.logins.end(person, self.get_body_argument("login", ""))
+            await self.logins.end(self.get_body_argument("login", ""), owner)
             self.redirect(self.page)
         elif what == "code":
-            await self._take_code(person)
+            await self._take_code(owner)
         else:
             raise InvalidChoice("the form said nothing that can be done; open the page again")
 
-    async def _take_code(self, person: str) -> None:
+    async def _take_code(self, owner: Owner) -> None:
         try:
             begun = await self.logins.request_confirmation(
-                person, self.get_body_argument("code", "")
+                owner, self.get_body_argument("code", "")
             )
         except (AccessDenied, TooMany) as error:
             self.set_status(429 if isinstance(error, TooMany) else 404)
-            await self.show(person, str(error))
+            await self.show(owner, str(error))
             return
         # A link, since browsers follow no redirect from a form to the provider.
         again = f"{self.around.hub}{PATH}?{urlencode({'request': begun.key})}"
-        await self.show(person, waiting=begun.waiting, again=again)
+        await self.show(owner, waiting=begun.waiting, again=again)
 
-    async def _decide(self, person: str, *, allow: bool) -> None:
-        await self.logins.decide(person, self.get_body_argument("key", ""), allow=allow)
+    async def _decide(self, owner: Owner, *, allow: bool) -> None:
+        await self.logins.decide(owner, self.get_body_argument("key", ""), allow=allow)
         title, said = (
             ("Allowed", "The computer that asked is logged in now; you can close this page.")
             if allow
@@ -297,15 +351,129 @@ class ConfirmPage(LoginsPage):
         if not is_vouched_return(self.request.headers):
             raise AccessDenied("this page opens only from a login at the identity provider")
         proof = Reauthentication.read(self.get_query_argument("proof", ""), self.hub_auth.api_token)
-        person = self.person()
-        if proof.user != person:
+        owner = await self.owner()
+        if proof.user != owner.name:
             raise AccessDenied(
-                f"you logged in again as somebody else; log out, and log in as {person}"
+                f"you logged in again as somebody else; log out, and log in as {owner.name}"
             )
         if datetime.now(UTC) - proof.at > PROOF_LASTS:
             raise AccessDenied("the login at the identity provider was too long ago; begin again")
-        confirmed = await self.logins.confirm(person, proof.request)
-        await self.show(person, waiting=confirmed.waiting, key=confirmed.key)
+        confirmed = await self.logins.confirm(owner, proof.request)
+        await self.show(owner, waiting=confirmed.waiting, key=confirmed.key)
+
+
+class EveryLoginPage(LoginsPage):
+    """``/logins``: everybody's logins, for hub admins to see and to end."""
+
+    @web.authenticated
+    @in_words
+    async def get(self) -> None:
+        """Show all logins, or those of one name."""
+        name = await self._admin()
+        person = self.get_query_argument("person", "")
+        self.finish(
+            render_logins(
+                LoginsView(
+                    admin=name,
+                    person=person,
+                    logins=await self.logins.every(person),
+                    xsrf=self.xsrf_token.decode("ascii"),
+                    page=self.request.path,
+                ),
+                self.around,
+            )
+        )
+
+    @web.authenticated
+    @in_words
+    async def post(self) -> None:
+        """End one login of anybody."""
+        self.require_form()
+        admin, login = await self._admin(), self.get_body_argument("login", "")
+        if await self.logins.end(login):
+            _log.info("The login %s was ended by %r", login, admin)
+        self.redirect(self.request.path)
+
+    async def _admin(self) -> str:
+        return await require_admin(self.issuer, self.person())
+
+
+class EveryLoginApi(PersonHandler, LoginHandler, ApiHandler):
+    """``GET /api/logins``: one's own logins; for hub admins those of everybody."""
+
+    @in_words
+    async def get(self) -> None:
+        """List them; ``person`` chooses a name."""
+        name, asked = self.person(), self.get_query_argument("person", "")
+        if asked in ("", name) and not await self.issuer.is_admin(name):
+            logins = await self.logins.of(await self.issuer.owner(name))
+        else:
+            await require_admin(self.issuer, name)
+            logins = await self.logins.every(asked)
+        self.finish({"logins": [login_json(login) for login in logins]})
+
+
+class OneLoginApi(PersonHandler, LoginHandler, ApiHandler):
+    """``DELETE /api/logins/ID``: end a login of one's own; for hub admins anybody's."""
+
+    @in_words
+    async def delete(self, login_id: str) -> None:
+        """End it, and the sessions that it began; 404 where there is none."""
+        name = self.person()
+        is_admin = await self.issuer.is_admin(name)
+        if not await self.logins.end(login_id, None if is_admin else await self.issuer.owner(name)):
+            self.set_status(404)
+            self.say("there is no such login of yours; a hub admin may end anybody's")
+            return
+        _log.info("The login %s was ended by %r", login_id, name)
+        self.set_status(204)
+
+
+class AccountEndHandler(LoginApi):
+    """``POST /api/accounts/end``: the hub deletes an account."""
+
+    @in_words
+    async def post(self) -> None:
+        """End everything that is stored under the account."""
+        ended = AccountEnd.decode(
+            self.request.headers.get("Authorization", ""), self.application.settings["hub_token"]
+        )
+        owner = Owner(ended.name, ended.account)
+        logins = await self.logins.end_of_account(owner)
+        sessions = await self.issuer.register.end_of_account(owner.name, owner.account)
+        self.issuer.members.forget(owner.name)
+        _log.info(
+            "The account of %r has ended, and with it %d logins and %d sessions",
+            *(owner.name, logins, len(sessions)),
+        )
+        self.set_status(204)
+
+
+async def require_admin(issuer: Issuer, name: str) -> str:
+    """Return the name of a hub admin.
+
+    Raises
+    ------
+    AccessDenied
+        If it is not a hub admin's.
+    ServiceUnavailable
+        If the hub does not answer.
+    """
+    if not await issuer.is_admin(name):
+        raise AccessDenied("only a hub admin can see and end the logins of others")
+    return name
+
+
+def login_json(login: Login) -> dict[str, Any]:
+    """Return a login as JSON; its token is not known here."""
+    return {
+        "id": login.id,
+        "user": login.person,
+        "host": login.host,
+        "began": format_time(login.began),
+        "expires": format_time(login.ends),
+        "last_used": format_time(login.used) if login.used else None,
+    }
 
 
 def routes(prefix: str, issuer: Issuer, logins: Logins) -> list[Any]:
@@ -318,4 +486,8 @@ def routes(prefix: str, issuer: Issuer, logins: Logins) -> list[Any]:
         (rf"{prefix}/api/uploads/([0-9a-f]{{1,64}})", UploadHandler, given),
         (rf"{prefix}/login", LoginPage, given),
         (rf"{prefix}/login/confirm", ConfirmPage, given),
+        (rf"{prefix}/logins", EveryLoginPage, given),
+        (rf"{prefix}/api/logins", EveryLoginApi, given),
+        (rf"{prefix}/api/logins/([0-9a-f]{{1,64}})", OneLoginApi, given),
+        (rf"{prefix}{account_end.PATH}", AccountEndHandler, given),
     ]

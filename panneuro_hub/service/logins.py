@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     DateTime,
     String,
@@ -28,6 +29,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    or_,
     select,
     update,
 )
@@ -35,6 +37,8 @@ from sqlalchemy import (
 from panneuro_hub.errors import AccessDenied, PanNeuroError
 from panneuro_hub.service.database import Database, aware, metadata, naive, utc_now
 from panneuro_hub.service.kept import remember
+from panneuro_hub.service.owners import Owner
+from panneuro_hub.service.register import REGISTER, end_sessions_of
 
 ASKED_FOR = timedelta(minutes=10)
 """How long a code is good for."""
@@ -74,6 +78,7 @@ DEVICES = Table(
     Column("expires", DateTime, nullable=False, index=True),
     Column("state", String(16), nullable=False),
     Column("person", String(255)),
+    Column("account", String(64)),
 )
 CONFIRMATIONS = Table(
     "panneuro_login_confirmations",
@@ -81,6 +86,7 @@ CONFIRMATIONS = Table(
     # A digest: first of the request's name, then of the key in the form that decides.
     Column("id", String(64), primary_key=True),
     Column("person", String(255), nullable=False),
+    Column("account", String(64), nullable=False),
     Column("device", String(64), nullable=False),
     Column("expires", DateTime, nullable=False, index=True),
     Column("state", String(16), nullable=False),
@@ -91,6 +97,8 @@ LOGINS = Table(
     Column("id", String(32), primary_key=True),
     Column("token", String(64), nullable=False, unique=True),
     Column("person", String(255), nullable=False, index=True),
+    # Empty in rows of versions that did not know accounts: nobody is served by those.
+    Column("account", String(64)),
     Column("host", String(LONGEST_HOST), nullable=False),
     Column("began", DateTime, nullable=False),
     Column("ends", DateTime, nullable=False),
@@ -164,6 +172,8 @@ class Login:
         Whose it is, and what the machine called itself.
     began, ends : datetime
     used : datetime or None
+    account : str or None
+        The account that it belongs to; `None` in rows of older versions.
     """
 
     id: str
@@ -172,6 +182,12 @@ class Login:
     began: datetime
     ends: datetime
     used: datetime | None = None
+    account: str | None = None
+
+    @property
+    def owner(self) -> Owner | None:
+        """Whose it is; `None` where it does not say which account's."""
+        return None if self.account is None else Owner(self.person, self.account)
 
 
 class Logins:
@@ -202,7 +218,7 @@ class Logins:
         self._monotonic = monotonic
         self._polled: OrderedDict[str, float] = OrderedDict()
         self._wrong: OrderedDict[str, list[float]] = OrderedDict()
-        database.create(DEVICES, CONFIRMATIONS, LOGINS)
+        database.create(DEVICES, CONFIRMATIONS, LOGINS, REGISTER)
 
     async def ask(self, host: str) -> Asked:
         """Begin: a machine wants a login.
@@ -242,7 +258,7 @@ class Logins:
             raise TooMany("too many logins are being waited for; try again in some minutes", 60)
         return Asked(device, code, int(ASKED_FOR.total_seconds()), INTERVAL)
 
-    async def request_confirmation(self, person: str, code: str) -> Confirmation:
+    async def request_confirmation(self, owner: Owner, code: str) -> Confirmation:
         """Take a typed code; the key names the request for a fresh login at the provider.
 
         Raises
@@ -254,11 +270,12 @@ class Logins:
         ServiceUnavailable
             If it could not be written.
         """
-        found = await self._find(person, code)
+        found = await self._find(owner.name, code)
         key, now = secrets.token_urlsafe(32), self._clock()
         row = {
             "id": _digest(key),
-            "person": person,
+            "person": owner.name,
+            "account": owner.account,
             "device": found["device"],
             "expires": naive(now + CONFIRM_WITHIN),
             "state": "requested",
@@ -272,7 +289,7 @@ class Logins:
         await self._database.run(work)
         return Confirmation(_waiting(found), key)
 
-    async def confirm(self, person: str, key: str) -> Confirmation:
+    async def confirm(self, owner: Owner, key: str) -> Confirmation:
         """Take note that the person has logged in again; the new key decides, and is given once.
 
         Raises
@@ -284,11 +301,11 @@ class Logins:
         """
         deciding = secrets.token_urlsafe(32)
         found = await self._step(
-            person, key, "requested", {"id": _digest(deciding), "state": "confirmed"}
+            owner, key, "requested", {"id": _digest(deciding), "state": "confirmed"}
         )
         return Confirmation(_waiting(found), deciding)
 
-    async def decide(self, person: str, key: str, *, allow: bool) -> None:
+    async def decide(self, owner: Owner, key: str, *, allow: bool) -> None:
         """Allow a request that was confirmed, or deny it; either is final.
 
         Raises
@@ -298,14 +315,14 @@ class Logins:
         ServiceUnavailable
             If it could not be written.
         """
-        found = await self._step(person, key, "confirmed", {"state": "decided"})
+        found = await self._step(owner, key, "confirmed", {"state": "decided"})
         state: State = "allowed" if allow else "denied"
 
         def work(connection: Connection) -> int:
             changed = connection.execute(
                 update(DEVICES)
                 .where(DEVICES.c.device == found["device"], DEVICES.c.state == "waiting")
-                .values(state=state, person=person)
+                .values(state=state, person=owner.name, account=owner.account)
             )
             return int(changed.rowcount)
 
@@ -342,7 +359,10 @@ class Logins:
                 return row["state"], None
             # Once: the row that allows it is gone with the transaction that makes the login.
             connection.execute(delete(DEVICES).where(DEVICES.c.device == device))
-            return "allowed", _begin(connection, token, row["person"], row["host"], now)
+            if row["account"] is None:  # allowed by an older version
+                return "over", None
+            owner = Owner(row["person"], row["account"])
+            return "allowed", _begin(connection, token, owner, row["host"], now)
 
         state, login = await self._database.run(work)
         if login is not None:
@@ -387,46 +407,82 @@ class Logins:
             raise NoLogin("this login is not known here, or has ended; log in again")
         return login
 
-    async def of(self, person: str) -> list[Login]:
-        """A person's logins that have not ended, the newest first.
+    async def of(self, owner: Owner) -> list[Login]:
+        """An account's logins that have not ended, the newest first.
 
         Raises
         ------
         ServiceUnavailable
             If they could not be read.
         """
-        statement = (
-            select(LOGINS)
-            .where(LOGINS.c.person == person, LOGINS.c.ends > naive(self._clock()))
-            .order_by(LOGINS.c.began.desc())
-        )
-        return await self._database.run(
-            lambda connection: [_login(row) for row in connection.execute(statement).mappings()]
-        )
+        table = LOGINS.c
+        return await self._select(table.person == owner.name, table.account == owner.account)
 
-    async def end(self, person: str, login_id: str) -> None:
-        """End a login of a person, if it is one of theirs.
+    async def every(self, person: str = "") -> list[Login]:
+        """All logins that have not ended, of everybody or of one name; the newest first.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If they could not be read.
+        """
+        return await self._select(*([LOGINS.c.person == person] if person else []))
+
+    async def end(self, login_id: str, owner: Owner | None = None) -> bool:
+        """End a login, and the sessions that it began; return whether there was one.
+
+        Parameters
+        ----------
+        owner : Owner, optional
+            Whose it must be.
 
         Raises
         ------
         ServiceUnavailable
             If it could not be written.
         """
-        statement = delete(LOGINS).where(LOGINS.c.person == person, LOGINS.c.id == login_id)
+        table = LOGINS.c
+        theirs = (table.person == owner.name, table.account == owner.account) if owner else ()
+        return bool(await self._end(table.id == login_id, *theirs))
 
-        def work(connection: Connection) -> None:
-            connection.execute(statement)
+    async def end_of_account(self, owner: Owner) -> int:
+        """End all logins of an account, and those of its name that belong to none.
 
-        await self._database.run(work)
+        Returns
+        -------
+        int
+            How many there were.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If it could not be written.
+        """
+        table = LOGINS.c
+        theirs = or_(table.account == owner.account, table.account.is_(None))
+        return await self._end(table.person == owner.name, theirs)
+
+    async def _end(self, *where: ColumnElement[bool]) -> int:
+        now = self._clock()
+        return await self._database.run(lambda connection: _end_logins(connection, now, *where))
+
+    async def _select(self, *where: ColumnElement[bool]) -> list[Login]:
+        now = naive(self._clock())
+        statement = select(LOGINS).where(LOGINS.c.ends > now, *where)
+        ordered = statement.order_by(LOGINS.c.began.desc(), LOGINS.c.id)
+        return await self._database.run(
+            lambda connection: [_login(row) for row in connection.execute(ordered).mappings()]
+        )
 
     async def _step(
-        self, person: str, key: str, state: str, values: Mapping[str, str]
+        self, owner: Owner, key: str, state: str, values: Mapping[str, str]
     ) -> Mapping[Any, Any]:
         """Take one step of a confirmation, once; return the request that it is about."""
         table, now = CONFIRMATIONS.c, naive(self._clock())
         mine = (
             table.id == _digest(key),
-            table.person == person,
+            table.person == owner.name,
+            table.account == owner.account,
             table.state == state,
             table.expires > now,
         )
@@ -495,15 +551,16 @@ def _shown(host: str) -> str:
     return plain or "a computer without a name"
 
 
-def _begin(connection: Connection, token: str, person: str, host: str, now: datetime) -> Login:
-    connection.execute(delete(LOGINS).where(LOGINS.c.ends <= naive(now)))
-    login = Login(secrets.token_hex(8), person, host, now, now + LASTS)
+def _begin(connection: Connection, token: str, owner: Owner, host: str, now: datetime) -> Login:
+    _end_logins(connection, now, LOGINS.c.ends <= naive(now))
+    login = Login(secrets.token_hex(8), owner.name, host, now, now + LASTS, account=owner.account)
     connection.execute(
         insert(LOGINS),
         {
             "id": login.id,
             "token": _digest(token),
-            "person": person,
+            "person": login.person,
+            "account": login.account,
             "host": host,
             "began": naive(login.began),
             "ends": naive(login.ends),
@@ -511,12 +568,21 @@ def _begin(connection: Connection, token: str, person: str, host: str, now: date
     )
     older = connection.execute(
         select(LOGINS.c.id)
-        .where(LOGINS.c.person == person)
+        .where(LOGINS.c.person == owner.name)
         .order_by(LOGINS.c.began.desc())
         .offset(_MOST_LOGINS)
     ).scalars()
-    connection.execute(delete(LOGINS).where(LOGINS.c.id.in_(list(older))))
+    _end_logins(connection, now, LOGINS.c.id.in_(list(older)))
     return login
+
+
+def _end_logins(connection: Connection, now: datetime, *where: ColumnElement[bool]) -> int:
+    """Delete logins, and end the sessions that they began; nothing is left between the two."""
+    ids = list(connection.execute(select(LOGINS.c.id).where(*where)).scalars())
+    if ids:
+        connection.execute(delete(LOGINS).where(LOGINS.c.id.in_(ids)))
+        end_sessions_of(connection, ids, now)
+    return len(ids)
 
 
 def _waiting(row: Mapping[Any, Any]) -> Waiting:
@@ -531,4 +597,5 @@ def _login(row: Mapping[Any, Any]) -> Login:
         began=aware(row["began"]),
         ends=aware(row["ends"]),
         used=aware(row["used"]) if row["used"] else None,
+        account=row["account"],
     )

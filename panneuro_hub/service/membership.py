@@ -95,6 +95,10 @@ class Members:
             raise AccessDenied(f"the hub knows nobody called {name}")
         return member
 
+    def forget(self, name: str) -> None:
+        """Read a person from the hub again at the next look."""
+        self._members.forget(name)
+
     async def everybody(self) -> tuple[ListedMember, ...]:
         """Return everybody whom the hub knew up to a minute ago.
 

@@ -138,6 +138,8 @@ class LoginView:
         What a form must bring back.
     page : str
         Path of the page.
+    is_admin : bool
+        Whether the person may see the logins of others.
     problem : str or None
         Why a typed code leads nowhere.
     waiting : Waiting or None
@@ -152,6 +154,7 @@ class LoginView:
     logins: Sequence[Login]
     xsrf: str
     page: str
+    is_admin: bool
     problem: str | None = None
     waiting: Waiting | None = None
     again: str | None = None
@@ -161,6 +164,35 @@ class LoginView:
 def render_login(view: LoginView, around: Around) -> str:
     """Make the HTML of the page: type a code, decide about a computer, and end logins."""
     return _render("login.html", around, view=view)
+
+
+@dataclass(frozen=True)
+class LoginsView:
+    """What the page of everybody's logins shows.
+
+    Parameters
+    ----------
+    admin : str
+        Who looks.
+    person : str
+        The name that was looked for; ``""`` for everybody.
+    logins : sequence of Login
+    xsrf : str
+        What a form must bring back.
+    page : str
+        Path of the page.
+    """
+
+    admin: str
+    person: str
+    logins: Sequence[Login]
+    xsrf: str
+    page: str
+
+
+def render_logins(view: LoginsView, around: Around) -> str:
+    """Make the HTML of the page of everybody's logins."""
+    return _render("logins.html", around, view=view)
 
 
 def render_problem(

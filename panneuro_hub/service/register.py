@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -56,6 +56,9 @@ REGISTER = Table(
     Column("id", String(64), primary_key=True),
     Column("kind", String(16), nullable=False),
     Column("person", String(255), nullable=False, index=True),
+    # Empty in rows of versions that did not know accounts: nobody is served by those.
+    Column("account", String(64)),
+    Column("login", String(32), index=True),
     Column("project", String(63), nullable=False, index=True),
     Column("profile", String(63), nullable=False),
     Column("image", String(63)),
@@ -107,6 +110,10 @@ class Registered:
         Of one worker; in bytes.
     worker_seconds, core_seconds, cost_usd : float
         What has run, up to `reported`.
+    account : str or None
+        The account that it belongs to; `None` in rows of older versions.
+    login : str or None
+        The login that began it.
     """
 
     id: str
@@ -129,6 +136,8 @@ class Registered:
     worker_seconds: float = 0.0
     core_seconds: float = 0.0
     cost_usd: float = 0.0
+    account: str | None = None
+    login: str | None = None
 
     def runs(self, now: datetime) -> bool:
         """Whether it has not ended, nor expired, nor been forgotten by its gateway."""
@@ -211,6 +220,8 @@ class Register:
         profile: str,
         image: str | None = None,
         *,
+        account: str,
+        login: str | None = None,
         gateway: str = "",
         price_per_hour: float = 0.0,
         expires: datetime | None = None,
@@ -219,6 +230,10 @@ class Register:
 
         Parameters
         ----------
+        account : str
+            The person's account; the session ends with it.
+        login : str, optional
+            The login that begins it; the session ends with it.
         gateway : str
             Name of the service that will report it; such a session ends when it does not.
         expires : datetime, optional
@@ -243,19 +258,26 @@ class Register:
             ticket=ticket.digest,
             began=self._clock(),
             expires=expires,
+            account=account,
+            login=login,
         )
         await self._database.run(lambda connection: _insert(connection, session))
         return session, ticket
 
-    async def find(self, session_id: str) -> Registered | None:
+    async def find(self, session_id: str, *, fresh: bool = False) -> Registered | None:
         """The session called `session_id`, running or not, as it was some seconds ago at most.
+
+        Parameters
+        ----------
+        fresh : bool
+            Whether it must be as it is now, in whichever replica it ended.
 
         Raises
         ------
         ServiceUnavailable
             If it could not be read.
         """
-        return await self._sessions.get(session_id)
+        return await self._sessions.get(session_id, within=-1.0 if fresh else None)
 
     async def report(self, gateway: str, clusters: Iterable[Running]) -> Report:
         """Take in all that runs at a gateway; what it does not list has ended.
@@ -304,6 +326,28 @@ class Register:
 
         await self._database.run(work)
         self._forget([session_id])
+
+    async def end_of_account(self, name: str, account: str) -> tuple[str, ...]:
+        """End all sessions of an account, and those of its name that belong to none; gives ids.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If it could not be written.
+        """
+        table, now = REGISTER.c, self._clock()
+        theirs = or_(table.account == account, table.account.is_(None))
+        statement = select(REGISTER).where(table.person == name, theirs, table.ended.is_(None))
+
+        def work(connection: Connection) -> tuple[str, ...]:
+            ended = _locked(connection, statement)
+            for session in ended:
+                _end(connection, session, now)
+            return tuple(session.id for session in ended)
+
+        over = await self._database.run(work)
+        self._forget(over)
+        return over
 
     async def sweep(self) -> tuple[str, ...]:
         """End what has expired, and what gateways that are gone have left; gives their ids.
@@ -412,6 +456,13 @@ class Register:
                 _session(row) for row in connection.execute(statement).mappings().all()
             ]
         )
+
+
+def end_sessions_of(connection: Connection, logins: Sequence[str], now: datetime) -> None:
+    """End the sessions that some logins began, in the transaction that ends those."""
+    statement = select(REGISTER).where(REGISTER.c.login.in_(logins), REGISTER.c.ended.is_(None))
+    for session in _locked(connection, statement):
+        _end(connection, session, now)
 
 
 def _running_clusters() -> Select[Any]:

@@ -1,0 +1,52 @@
+"""The end of an account of the hub, as the hub tells the service of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from panneuro_hub.wire.hub_word import read_signed, sign
+
+PATH = "/api/accounts/end"
+"""Where the service is told, below its own prefix."""
+
+SCHEME = "panneuro-hub "
+"""Begins the header Authorization of such a request."""
+
+_KIND = "account-end"
+
+
+@dataclass(frozen=True)
+class AccountEnd:
+    """An account that the hub is about to delete.
+
+    Parameters
+    ----------
+    name : str
+    account : str
+        Its identifier, which no other account has.
+    """
+
+    name: str
+    account: str
+
+    def encode(self, token: str) -> str:
+        """Return the value of the header Authorization.
+
+        Parameters
+        ----------
+        token : str
+            The service's API token.
+        """
+        return SCHEME + sign(_KIND, [self.name, self.account], token)
+
+    @classmethod
+    def decode(cls, header: str, token: str) -> AccountEnd:
+        """Read what `encode` wrote.
+
+        Raises
+        ------
+        AccessDenied
+            If the hub did not write it.
+        """
+        name, account = read_signed(_KIND, header.removeprefix(SCHEME), token)
+        return cls(name, account)
