@@ -159,7 +159,7 @@ class Clusters:
         await self.issuer.register.end(session, gateway)
 
     async def _member(self, name: str) -> Member | None:
-        """The person as the hub knows them, of no account if it does not; `None` if it is silent."""
+        """The person as the hub knows them, without an account if not; `None` if it is silent."""
         try:
             member = await self.issuer.members.member(name)
         except ServiceUnavailable as error:

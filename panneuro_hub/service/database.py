@@ -51,6 +51,7 @@ class Database:
     """
 
     def __init__(self, url: str, wait: float = WAIT_SECONDS) -> None:
+        self.url = url
         self._engine = make_engine(url)
         self._wait = wait
         # One at a time: rows keep their order, and SQLite has no use for more.

@@ -41,9 +41,9 @@ def read_signed(kind: str, message: str, token: str) -> list[Any]:
         If the hub did not write it; the text does not repeat it.
     """
     text, _, signature = message.partition(".")
-    if len(message) <= _LONGEST and message.isascii():
-        if hmac.compare_digest(_signature(kind, text, token), signature):
-            return list(json.loads(base64.urlsafe_b64decode(text)))
+    is_text = len(message) <= _LONGEST and message.isascii()
+    if is_text and hmac.compare_digest(_signature(kind, text, token), signature):
+        return list(json.loads(base64.urlsafe_b64decode(text)))
     raise AccessDenied("this does not come from the hub; begin again")
 
 

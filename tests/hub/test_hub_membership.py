@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -223,11 +224,14 @@ async def test_who_is_in_no_team_reads_what_the_provider_sent(
 
 async def _begin_upload(hub: Hub, person: str) -> str:
     """The ticket of a session that a login of another machine has begun."""
+    with closing(sqlite3.connect(f"{hub.folder}/hub/jupyterhub.sqlite")) as accounts:
+        query = "select account from panneuro_accounts where name = ?"
+        (account,) = accounts.execute(query, (person,)).fetchone()
     url = f"sqlite:///{hub.folder}/hub/ledger.sqlite"
     with closing(Database(url)) as database:
         expires = datetime.now(UTC) + timedelta(hours=1)
         _, ticket = await Register(database).begin(
-            "upload", person, "nhp-navigation", "", expires=expires
+            "upload", person, "nhp-navigation", "", account=account, expires=expires
         )
     return ticket.encode()
 

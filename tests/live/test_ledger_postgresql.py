@@ -105,7 +105,9 @@ async def test_a_row_that_somebody_holds_is_not_waited_for_for_ever(
     replicas: list[Database],
 ) -> None:
     register = Register(replicas[0])
-    session, _ = await register.begin("cluster", "ada", "p", "standard", gateway="held")
+    session, _ = await register.begin(
+        "cluster", "ada", "p", "standard", account="a", gateway="held"
+    )
     with replicas[1]._engine.begin() as other:
         other.exec_driver_sql("set local idle_in_transaction_session_timeout = 0")
         other.exec_driver_sql("select * from panneuro_register for update")
@@ -118,7 +120,9 @@ async def test_a_row_that_somebody_holds_is_not_waited_for_for_ever(
 async def test_a_report_does_not_undo_an_end_that_came_between(replicas: list[Database]) -> None:
     """What was read before the end must not be written back over it."""
     register = Register(replicas[0])
-    session, _ = await register.begin("cluster", "ada", "p-end", "standard", gateway="between")
+    session, _ = await register.begin(
+        "cluster", "ada", "p-end", "standard", account="a", gateway="between"
+    )
     listed = [Running(session.id, "c", 1, 1.0, 1 << 30)]
     with replicas[1]._engine.connect() as other:
         ended = update(REGISTER).where(REGISTER.c.id == session.id)

@@ -17,6 +17,7 @@ from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 
 from panneuro_hub.service.app import Hub, make_app
+from panneuro_hub.service.logins import Logins
 from panneuro_hub.service.metrics import StoreCalls
 from panneuro_hub.service.notebooks import Notebooks
 from panneuro_hub.service.register import Registered
@@ -63,6 +64,7 @@ async def small_site(
     service: SmallService,
     calls: StoreCalls | None = None,
     notebooks: Notebooks | None = None,
+    logins: Logins | None = None,
 ) -> AsyncIterator[tuple[str, bytes]]:
     """Serve; gives the address and the secret of the cookies."""
     HubOAuth.clear_instance()
@@ -75,7 +77,7 @@ async def small_site(
         access_scopes=set(SCOPES),
     )
     hub = Hub(service.hub.url, TOKEN, f"{PREFIX}/", "http://127.0.0.1:0")
-    app = make_app(service.issuer, hub, [GATEWAY], calls, notebooks=notebooks)
+    app = make_app(service.issuer, hub, [GATEWAY], calls, logins, notebooks)
     server = HTTPServer(app)
     socket, port = bind_unused_port()
     server.add_socket(socket)
@@ -110,7 +112,14 @@ async def run(
     """A cluster that its gateway reports, beside those that run already."""
     register = service.register
     session, _ = await register.begin(
-        "cluster", person, project, "standard", "neuro", gateway=gateway, price_per_hour=0.07
+        "cluster",
+        person,
+        project,
+        "standard",
+        "neuro",
+        account=f"account-of-{person}",
+        gateway=gateway,
+        price_per_hour=0.07,
     )
     others = [
         Running(one.id, one.name, one.workers, one.cores, one.memory)

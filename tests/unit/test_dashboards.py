@@ -27,6 +27,7 @@ from panneuro_hub.service.dashboards import (
     dashboard_at,
     way_on,
 )
+from panneuro_hub.service.owners import Owner
 
 pytest_plugins = ["service_fixtures"]
 
@@ -167,11 +168,14 @@ def test_the_way_on() -> None:
 # --- the cookie
 
 
+ADA, EVE, ZOE = (Owner(name, f"account-of-{name}") for name in ("ada", "eve", "zoë å;="))
+
+
 def test_a_pass_is_good_for_its_dashboard_and_twelve_hours() -> None:
     clock = Clock(1_800_000_000.0)
     passes = Passes(b"secret", clock)
-    cookie = f'{COOKIE}="{passes.issue("zoë å;=", MINE)}"'
-    assert passes.holder(f"a=b; {cookie}; c=d", MINE) == "zoë å;="
+    cookie = f'{COOKIE}="{passes.issue(ZOE, MINE)}"'
+    assert passes.holder(f"a=b; {cookie}; c=d", MINE) == ZOE
     assert passes.holder(cookie, Dashboard(GATEWAY, THEIRS)) is None
     assert passes.holder(cookie, Dashboard("another", OURS)) is None
     assert Passes(b"another secret", clock).holder(cookie, MINE) is None
@@ -183,10 +187,10 @@ def test_a_pass_is_good_for_its_dashboard_and_twelve_hours() -> None:
 
 def test_a_forged_cookie_beside_it_takes_nothing_away() -> None:
     passes = Passes(b"secret")
-    cookie = f"{COOKIE}={passes.issue('ada', MINE)}"
-    for forged in (f"{COOKIE}=x", f"{COOKIE}={Passes(b'x').issue('eve', MINE)}", f"{COOKIE}=", ";"):
-        assert passes.holder(f"{cookie}; {forged}", MINE) == "ada"
-        assert passes.holder(f"{forged}; {cookie}", MINE) == "ada"
+    cookie = f"{COOKIE}={passes.issue(ADA, MINE)}"
+    for forged in (f"{COOKIE}=x", f"{COOKIE}={Passes(b'x').issue(EVE, MINE)}", f"{COOKIE}=", ";"):
+        assert passes.holder(f"{cookie}; {forged}", MINE) == ADA
+        assert passes.holder(f"{forged}; {cookie}", MINE) == ADA
         assert passes.holder(forged, MINE) is None
 
 
@@ -198,7 +202,7 @@ def test_no_text_is_a_pass(text: str) -> None:
 
 def test_a_changed_pass_is_none() -> None:
     passes = Passes(b"secret")
-    cookie = passes.issue("ada", MINE)
+    cookie = passes.issue(ADA, MINE)
     for place in range(len(cookie)):
         changed = cookie[:place] + ("0" if cookie[place] != "0" else "1") + cookie[place + 1 :]
         assert passes.holder(f'{COOKIE}="{changed}"', MINE) is None, place
@@ -233,7 +237,8 @@ class Door(Site):
         return await self.get_as(person, path)
 
     def cookie(self, person: str, dashboard: Dashboard = MINE) -> str:
-        return f'{COOKIE}="{Passes(self.secret).issue(person, dashboard)}"'
+        owner = Owner(person, f"account-of-{person}")
+        return f'{COOKIE}="{Passes(self.secret).issue(owner, dashboard)}"'
 
 
 @pytest.fixture

@@ -61,7 +61,13 @@ async def until(look: Callable[[], object]) -> None:
 
 async def begin(service: SmallService, person: str = "ada") -> tuple[Registered, Ticket]:
     return await service.register.begin(
-        "cluster", person, "nhp-navigation", "standard", "neuro", gateway=GATEWAY
+        "cluster",
+        person,
+        "nhp-navigation",
+        "standard",
+        "neuro",
+        account=f"account-of-{person}",
+        gateway=GATEWAY,
     )
 
 

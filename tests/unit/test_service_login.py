@@ -54,9 +54,10 @@ class Api:
     async def login(self, person: str = "ada") -> str:
         """A login, as it is allowed in a browser."""
         _, asked = await self("POST", "/api/login", {"host": "rig-3"})
-        begun = await self.logins.request_confirmation(person, asked["user_code"])
-        confirmed = await self.logins.confirm(person, begun.key)
-        await self.logins.decide(person, confirmed.key, allow=True)
+        owner = await self.service.issuer.owner(person)
+        begun = await self.logins.request_confirmation(owner, asked["user_code"])
+        confirmed = await self.logins.confirm(owner, begun.key)
+        await self.logins.decide(owner, confirmed.key, allow=True)
         status, made = await self("POST", "/api/login/token", {"device_code": asked["device_code"]})
         assert (status, made["user"]) == (200, person)
         return str(made["token"])

@@ -25,6 +25,7 @@ from panneuro_hub.service.logins import (
     TooMany,
     normal_code,
 )
+from panneuro_hub.service.owners import Owner
 
 BEGAN = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -53,16 +54,19 @@ def logins(tmp_path: Path, time: Time) -> Iterator[Logins]:
         yield Logins(database, time.now, time.steady)
 
 
-async def decide(logins: Logins, person: str, code: str, *, allow: bool = True) -> None:
+ADA, EVE = Owner("ada", "account-of-ada"), Owner("eve", "account-of-eve")
+
+
+async def decide(logins: Logins, owner: Owner, code: str, *, allow: bool = True) -> None:
     """What a person does in a browser, from the typed code on."""
-    begun = await logins.request_confirmation(person, code)
-    confirmed = await logins.confirm(person, begun.key)
-    await logins.decide(person, confirmed.key, allow=allow)
+    begun = await logins.request_confirmation(owner, code)
+    confirmed = await logins.confirm(owner, begun.key)
+    await logins.decide(owner, confirmed.key, allow=allow)
 
 
-async def logged_in(logins: Logins, time: Time, person: str = "ada", host: str = "rig-3") -> str:
+async def logged_in(logins: Logins, time: Time, owner: Owner = ADA, host: str = "rig-3") -> str:
     asked = await logins.ask(host)
-    await decide(logins, person, asked.user_code)
+    await decide(logins, owner, asked.user_code)
     made = await logins.take(asked.device_code)
     assert made is not None
     return made[0]
@@ -72,72 +76,72 @@ async def test_from_the_question_to_the_token(logins: Logins, time: Time) -> Non
     asked = await logins.ask("rig-3")
     assert normal_code(asked.user_code) == asked.user_code
     assert await logins.take(asked.device_code) is None
-    begun = await logins.request_confirmation("ada", asked.user_code.lower().replace("-", " "))
+    begun = await logins.request_confirmation(ADA, asked.user_code.lower().replace("-", " "))
     waiting = begun.waiting
     assert (waiting.host, waiting.user_code, waiting.began) == ("rig-3", asked.user_code, BEGAN)
-    await decide(logins, "ada", asked.user_code)
+    await decide(logins, ADA, asked.user_code)
     time.passed += timedelta(seconds=INTERVAL)
     made = await logins.take(asked.device_code)
     assert made is not None
     token, login = made
     assert (login.person, login.host, login.ends) == ("ada", "rig-3", time.now() + LASTS)
     assert (await logins.holder(token)).id == login.id
-    assert [one.id for one in await logins.of("ada")] == [login.id]
+    assert [one.id for one in await logins.of(ADA)] == [login.id]
 
 
 async def test_a_token_is_given_once(logins: Logins, time: Time) -> None:
     asked = await logins.ask("rig-3")
-    await decide(logins, "ada", asked.user_code)
+    await decide(logins, ADA, asked.user_code)
     assert await logins.take(asked.device_code) is not None
     time.passed += timedelta(seconds=INTERVAL)
     with pytest.raises(AccessDenied, match="this code is over"):
         await logins.take(asked.device_code)
-    assert len(await logins.of("ada")) == 1
+    assert len(await logins.of(ADA)) == 1
 
 
 async def test_a_decision_is_final(logins: Logins, time: Time) -> None:
     asked = await logins.ask("rig-3")
-    await decide(logins, "ada", asked.user_code, allow=False)
+    await decide(logins, ADA, asked.user_code, allow=False)
     with pytest.raises(AccessDenied):
-        await decide(logins, "eve", asked.user_code)
+        await decide(logins, EVE, asked.user_code)
     with pytest.raises(AccessDenied, match="denied in the browser"):
         await logins.take(asked.device_code)
-    assert await logins.of("ada") == await logins.of("eve") == []
+    assert await logins.of(ADA) == await logins.of(EVE) == []
 
 
 async def test_each_step_is_taken_once_and_by_the_same_person(logins: Logins, time: Time) -> None:
     asked = await logins.ask("rig-3")
-    begun = await logins.request_confirmation("ada", asked.user_code)
+    begun = await logins.request_confirmation(ADA, asked.user_code)
     with pytest.raises(AccessDenied):
-        await logins.decide("ada", begun.key, allow=True)  # without a fresh login
+        await logins.decide(ADA, begun.key, allow=True)  # without a fresh login
     with pytest.raises(AccessDenied):
-        await logins.confirm("eve", begun.key)
-    confirmed = await logins.confirm("ada", begun.key)
+        await logins.confirm(EVE, begun.key)
+    confirmed = await logins.confirm(ADA, begun.key)
     with pytest.raises(AccessDenied):
-        await logins.confirm("ada", begun.key)
-    for person, key in (("eve", confirmed.key), ("ada", begun.key), ("ada", "made-up")):
+        await logins.confirm(ADA, begun.key)
+    for owner, key in ((EVE, confirmed.key), (ADA, begun.key), (ADA, "made-up")):
         with pytest.raises(AccessDenied):
-            await logins.decide(person, key, allow=True)
-    await logins.decide("ada", confirmed.key, allow=True)
+            await logins.decide(owner, key, allow=True)
+    await logins.decide(ADA, confirmed.key, allow=True)
     with pytest.raises(AccessDenied):
-        await logins.decide("ada", confirmed.key, allow=True)
+        await logins.decide(ADA, confirmed.key, allow=True)
     assert confirmed.key not in repr(confirmed)
 
 
 async def test_a_confirmation_ends(logins: Logins, time: Time) -> None:
     asked = await logins.ask("rig-3")
-    begun = await logins.request_confirmation("ada", asked.user_code)
+    begun = await logins.request_confirmation(ADA, asked.user_code)
     time.passed += CONFIRM_WITHIN
     with pytest.raises(AccessDenied, match="type the code once more"):
-        await logins.confirm("ada", begun.key)
+        await logins.confirm(ADA, begun.key)
 
 
 async def test_codes_end(logins: Logins, time: Time) -> None:
     asked, late = await logins.ask("rig-3"), await logins.ask("rig-4")
-    await decide(logins, "ada", late.user_code)
+    await decide(logins, ADA, late.user_code)
     time.passed += ASKED_FOR
     with pytest.raises(AccessDenied, match="no login waiting"):
-        await decide(logins, "ada", asked.user_code)
+        await decide(logins, ADA, asked.user_code)
     for one in (asked, late):
         with pytest.raises(AccessDenied, match="this code is over"):
             await logins.take(one.device_code)
@@ -150,32 +154,57 @@ async def test_logins_end(logins: Logins, time: Time) -> None:
     time.passed += timedelta(seconds=1)
     with pytest.raises(NoLogin, match="has ended"):
         await logins.holder(token)
-    assert await logins.of("ada") == []
+    assert await logins.of(ADA) == []
 
 
 async def test_a_person_ends_their_own_logins_only(logins: Logins, time: Time) -> None:
     token = await logged_in(logins, time)
-    [login] = await logins.of("ada")
-    await logins.end("eve", login.id)
+    [login] = await logins.of(ADA)
+    assert not await logins.end(login.id, EVE)
     await logins.holder(token)
-    await logins.end("ada", login.id)
+    assert await logins.end(login.id, ADA)
     with pytest.raises(NoLogin):
         await logins.holder(token)
+
+
+async def test_nothing_is_another_account_s_of_the_same_name(logins: Logins, time: Time) -> None:
+    asked = await logins.ask("rig-3")
+    begun = await logins.request_confirmation(ADA, asked.user_code)
+    later = Owner("ada", "another-account")
+    with pytest.raises(AccessDenied):
+        await logins.confirm(later, begun.key)
+    token = await logged_in(logins, time)
+    assert (await logins.holder(token)).owner == ADA
+    assert await logins.of(later) == []
+    assert not await logins.end((await logins.of(ADA))[0].id, later)
+    assert await logins.end_of_account(later) == 0
+    assert await logins.end_of_account(ADA) == 1
+    with pytest.raises(NoLogin):
+        await logins.holder(token)
+
+
+async def test_admins_see_everybody_s(logins: Logins, time: Time) -> None:
+    await logged_in(logins, time)
+    await logged_in(logins, time, EVE)
+    assert {login.person for login in await logins.every()} == {"ada", "eve"}
+    [hers] = await logins.every("eve")
+    assert await logins.end(hers.id)
+    assert [login.person for login in await logins.every()] == ["ada"]
 
 
 async def test_codes_cannot_be_guessed(logins: Logins, time: Time) -> None:
     asked = await logins.ask("rig-3")
     for number in range(10):
         with pytest.raises(AccessDenied):
-            await logins.request_confirmation("eve", "BBBB-BBB" + "BCDFGHJKLM"[number])
+            await logins.request_confirmation(EVE, "BBBB-BBB" + "BCDFGHJKLM"[number])
     with pytest.raises(TooMany):
-        await logins.request_confirmation("eve", asked.user_code)  # not even with the right one
+        await logins.request_confirmation(EVE, asked.user_code)  # not even with the right one
     with pytest.raises(TooMany):
-        await decide(logins, "eve", asked.user_code)
-    await logins.request_confirmation("ada", asked.user_code)
+        await decide(logins, EVE, asked.user_code)
+    await logins.request_confirmation(ADA, asked.user_code)
     time.passed += timedelta(seconds=599)
     with pytest.raises(TooMany):
-        await logins.request_confirmation("eve", asked.user_code)
+        await logins.request_confirmation(EVE, asked.user_code)
 
 
 async def test_a_machine_that_hurries_is_told(logins: Logins, time: Time) -> None:
@@ -213,7 +242,7 @@ async def test_no_secret_is_in_the_database(logins: Logins, time: Time, tmp_path
 async def test_a_host_is_data(logins: Logins, time: Time) -> None:
     await logged_in(logins, time, host="a\x00\x1b[2J\n" + "x" * 500)
     await logged_in(logins, time, host="\n\t")
-    hosts = {login.host for login in await logins.of("ada")}
+    hosts = {login.host for login in await logins.of(ADA)}
     assert hosts == {("a[2J" + "x" * 500)[:100], "a computer without a name"}
 
 

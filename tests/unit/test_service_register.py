@@ -76,7 +76,7 @@ def register(replicas: tuple[Register, Register]) -> Register:
 
 
 async def begin(register: Register, person: str = "ada", **more: Any) -> tuple[Registered, Ticket]:
-    given = {"gateway": GATEWAY, "price_per_hour": 0.36, **more}
+    given = {"account": f"account-of-{person}", "gateway": GATEWAY, "price_per_hour": 0.36, **more}
     return await register.begin("cluster", person, "nhp-navigation", "standard", "neuro", **given)
 
 
@@ -101,7 +101,7 @@ async def test_a_session_is_found_and_its_ticket_is_nowhere(register: Register, 
 
 
 async def test_what_was_written_comes_back(register: Register, clock: Clock) -> None:
-    session, _ = await register.begin("upload", "zoë å", "p", "", expires=START + HOUR)
+    session, _ = await register.begin("upload", "zoë å", "p", "", account="a", expires=START + HOUR)
     assert await register.find(session.id) == session
     assert session.runs(START + HOUR - MINUTE)
     assert not session.runs(START + HOUR)
@@ -228,7 +228,9 @@ async def test_totals_are_of_every_project(register: Register) -> None:
     assert await register.totals() == {}
     session, _ = await begin(register)
     await begin(register, "grace")
-    await register.begin("cluster", "ada", "shared-stimuli", "standard", gateway=GATEWAY)
+    await register.begin(
+        "cluster", "ada", "shared-stimuli", "standard", account="a", gateway=GATEWAY
+    )
     await register.report(GATEWAY, [running(session, workers=3, cores=0.5)])
     totals = await register.totals()
     assert list(totals) == ["nhp-navigation", "shared-stimuli"]

@@ -50,7 +50,7 @@ async def test_a_month_is_counted_by_itself(tmp_path: Path) -> None:
     with closing(Database(f"sqlite:///{tmp_path}/ledger.sqlite")) as database:
         register = Register(database, clock)
         session, _ = await register.begin(
-            "cluster", "ada", "p", "standard", gateway=GATEWAY, price_per_hour=3.6
+            "cluster", "ada", "p", "standard", account="a", gateway=GATEWAY, price_per_hour=3.6
         )
         report = [Running(session.id, "c1", 10, 4.0, GIB)]
         await register.report(GATEWAY, report)
@@ -78,8 +78,10 @@ async def test_months_add_up_to_all(tmp_path: Path) -> None:
     with closing(Database(f"sqlite:///{tmp_path}/ledger.sqlite")) as database:
         register = Register(database, clock)
         sessions = [
-            (await register.begin("cluster", "ada", project, "standard", gateway=GATEWAY))[0]
-            for project in ("p", "p", "q")
+            (await register.begin("cluster", "ada", it, "standard", account="a", gateway=GATEWAY))[
+                0
+            ]
+            for it in ("p", "p", "q")
         ]
         months: dict[str, dict[str, Used]] = {}
         for step in range(40):

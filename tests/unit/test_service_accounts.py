@@ -1,0 +1,260 @@
+"""What is stored under a person's name ends with the account, and serves no later one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from old_tables import DEVICE, TICKET, TOKEN, make_old_tables
+from small_hub import TOKEN as HUB_TOKEN
+from small_hub import SmallHub, member
+from small_service import SmallService
+from small_site import GATEWAY, PREFIX, Site, hub_of, read, run, small_site
+from sqlalchemy import inspect
+from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
+
+from panneuro_hub.errors import AccessDenied, TicketRefused
+from panneuro_hub.service.clusters import Clusters
+from panneuro_hub.service.database import Database, make_engine
+from panneuro_hub.service.logins import Logins
+from panneuro_hub.service.owners import Owner
+from panneuro_hub.service.register import Register
+from panneuro_hub.wire.account_end import PATH, AccountEnd
+from panneuro_hub.wire.clusters import Running
+
+PEOPLE = {
+    "ada": ["navigation-lab"],
+    "eve": ["navigation-lab"],
+    "pat": ["administrative-core"],
+}
+PROJECT = {"project": "nhp-navigation"}
+
+
+@pytest.fixture
+async def hub() -> AsyncIterator[SmallHub]:
+    async with hub_of(PEOPLE) as hub:
+        yield hub
+
+
+@pytest.fixture
+def logins(service: SmallService) -> Logins:
+    return Logins(service.database)
+
+
+@pytest.fixture
+async def site(service: SmallService, logins: Logins) -> AsyncIterator[Site]:
+    async with small_site(service, logins=logins) as (url, secret):
+        yield Site(url, secret)
+
+
+async def log_in(logins: Logins, name: str = "ada") -> str:
+    """A login of a computer, as it is allowed in a browser; gives its token."""
+    owner = Owner(name, f"account-of-{name}")
+    asked = await logins.ask("rig-3")
+    begun = await logins.request_confirmation(owner, asked.user_code)
+    confirmed = await logins.confirm(owner, begun.key)
+    await logins.decide(owner, confirmed.key, allow=True)
+    made = await logins.take(asked.device_code)
+    assert made is not None
+    return made[0]
+
+
+async def ask(site: Site, method: str, path: str, authorization: str, body: str) -> HTTPResponse:
+    request = HTTPRequest(
+        f"{site.url}{PREFIX}{path}",
+        method=method,
+        headers={"Authorization": authorization},
+        body=body if method == "POST" else None,
+        follow_redirects=False,
+    )
+    return await AsyncHTTPClient().fetch(request, raise_error=False)
+
+
+async def begin_upload(site: Site, token: str) -> HTTPResponse:
+    body = '{"project": "nhp-navigation"}'
+    return await ask(site, "POST", "/api/uploads", f"panneuro-login {token}", body)
+
+
+def give_name_away(hub: SmallHub, name: str = "ada") -> None:
+    """The account is deleted, and its name is somebody else's."""
+    hub.users[name] = replace(hub.users[name], account="another-account")
+
+
+async def test_a_login_serves_no_later_account_of_the_name(
+    hub: SmallHub, site: Site, logins: Logins, service: SmallService
+) -> None:
+    token = await log_in(logins)
+    begun = read(await begin_upload(site, token))
+    await service.issuer.credential(begun["ticket"])
+    before = hub.users["ada"]
+    give_name_away(hub)
+    refused = await begin_upload(site, token)
+    assert (refused.code, read(refused)["message"]) == (
+        401,
+        "the account of this login has ended; log in again",
+    )
+    with pytest.raises(TicketRefused):
+        await service.issuer.credential(begun["ticket"])
+    # For good: not even the first account's own hub could bring them back.
+    hub.users["ada"] = before
+    assert (await begin_upload(site, token)).code == 401
+    with pytest.raises(TicketRefused):
+        await service.issuer.credential(begun["ticket"])
+
+
+async def test_a_cluster_serves_no_later_account_of_the_name(
+    hub: SmallHub, service: SmallService
+) -> None:
+    session, ticket = await service.register.begin(
+        "cluster", "ada", "nhp-navigation", "standard", account="account-of-ada", gateway=GATEWAY
+    )
+    await service.issuer.credential(ticket.encode())
+    give_name_away(hub)
+    listed = [Running(session.id, "c1", 1, 4.0, 1 << 30)]
+    [stop] = await Clusters(service.issuer).report(GATEWAY, listed)
+    assert (stop.session, stop.reason) == (
+        session.id,
+        "the account of ada that began it has ended",
+    )
+    with pytest.raises(TicketRefused, match="the account of this session has ended"):
+        await service.issuer.credential(ticket.encode())
+
+
+async def test_a_dashboard_s_cookie_serves_no_later_account_of_the_name(
+    hub: SmallHub, service: SmallService, site: Site
+) -> None:
+    await run(service, "c1", person="eve")
+    earned = await site.get_as("ada", "/dashboards/c1")
+    assert earned.code == 302
+    cookie = earned.headers["Set-Cookie"].partition(";")[0]
+    address = "/base/services/dask-gateway/clusters/c1/status"
+
+    async def look() -> int:
+        headers = {"X_Forwarded_Uri": address, "X_Forwarded_Method": "GET", "Cookie": cookie}
+        return (await site.get(f"{PREFIX}/api/dashboard", **headers)).code
+
+    assert await look() == 204
+    give_name_away(hub)
+    assert await look() == 403
+
+
+async def test_ending_a_login_ends_its_uploads_at_once(
+    site: Site, logins: Logins, service: SmallService
+) -> None:
+    token, other = await log_in(logins), await log_in(logins)
+    tickets = [read(await begin_upload(site, one))["ticket"] for one in (token, other)]
+    for ticket in tickets:
+        await service.issuer.credential(ticket)
+    # In another replica, which has its own database connection and its own caches.
+    url = service.database.url
+    with closing(Database(url)) as database:
+        replica = Logins(database)
+        assert await replica.end((await replica.holder(token)).id)
+    with pytest.raises(TicketRefused):
+        await service.issuer.credential(tickets[0])
+    await service.issuer.credential(tickets[1])
+
+
+async def test_the_hub_tells_of_the_end_of_an_account(
+    hub: SmallHub, site: Site, logins: Logins, service: SmallService
+) -> None:
+    token, hers = await log_in(logins), await log_in(logins, "eve")
+    begun = read(await begin_upload(site, token))
+    ended = AccountEnd("ada", "account-of-ada")
+    for forged in ("", "panneuro-hub x.y", ended.encode("another token"), f"token {HUB_TOKEN}"):
+        assert (await ask(site, "POST", PATH, forged, "")).code == 403
+    assert (await begin_upload(site, token)).code == 200
+    assert (await ask(site, "POST", PATH, ended.encode(HUB_TOKEN), "")).code == 204
+    assert (await begin_upload(site, token)).code == 401
+    assert (await begin_upload(site, hers)).code == 200
+    with pytest.raises(TicketRefused):
+        await service.issuer.credential(begun["ticket"])
+
+
+# --- the tables of the first version
+
+
+async def test_tables_of_the_first_version_are_upgraded_and_serve_nobody(
+    hub: SmallHub, tmp_path: Path, example_file: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/ledger.sqlite"
+    engine = make_engine(url)
+    with engine.begin() as connection:
+        make_old_tables(connection)
+    engine.dispose()
+    for _ in range(2):  # a start after the upgrade finds nothing to do
+        with closing(Database(url)) as database:
+            logins, register = Logins(database), Register(database)
+            assert [login.owner for login in await logins.every()] == [None]
+            found = await register.find(TICKET.name)
+            assert found is not None
+            assert (found.person, found.account, found.ended) == ("ada", None, None)
+            assert await logins.of(Owner("ada", "account-of-ada")) == []
+            assert (await logins.holder(TOKEN)).owner is None
+    with closing(Database(url)) as database:
+        logins = Logins(database)
+        with pytest.raises(AccessDenied, match="this code is over"):
+            await logins.take(DEVICE)
+        # New rows go in beside the old ones.
+        await log_in(logins)
+        assert len(await logins.every()) == 2
+    engine = make_engine(url)
+    indexes = {index["name"] for index in inspect(engine).get_indexes("panneuro_register")}
+    assert "ix_panneuro_register_login" in indexes
+    engine.dispose()
+
+
+async def test_rows_of_the_first_version_are_refused(
+    service: SmallService, site: Site, logins: Logins
+) -> None:
+    token = await log_in(logins)
+    begun = read(await begin_upload(site, token))
+
+    def forget_accounts(connection: object) -> None:
+        for table in ("panneuro_logins", "panneuro_register"):
+            connection.exec_driver_sql(f"UPDATE {table} SET account = NULL")  # type: ignore[attr-defined]
+
+    await service.database.run(forget_accounts)
+    with pytest.raises(TicketRefused, match="the account of this session has ended"):
+        await service.issuer.credential(begun["ticket"])
+    assert (await begin_upload(site, token)).code == 401
+    assert await logins.every() == []
+
+
+# --- what admins see
+
+
+async def test_a_hub_admin_sees_and_ends_anybody_s_logins(
+    hub: SmallHub, site: Site, logins: Logins
+) -> None:
+    hub.users["zoe"] = member("zoe", "navigation-lab")
+    token = await log_in(logins)
+    await log_in(logins, "eve")
+    everybody = read(await site.get_as("pat", "/api/logins"))["logins"]
+    assert {one["user"] for one in everybody} == {"ada", "eve"}
+    assert token not in str(everybody)
+    [hers] = read(await site.get_as("pat", "/api/logins?person=ada"))["logins"]
+    assert hers["host"] == "rig-3"
+    page = await site.get_as("pat", "/logins")
+    assert page.code == 403  # a page is for browsers, and takes no tokens
+    ended = await ask(site, "DELETE", f"/api/logins/{hers['id']}", "token token-of-pat", "")
+    assert ended.code == 204
+    assert (await begin_upload(site, token)).code == 401
+
+
+async def test_nobody_else_sees_or_ends_the_logins_of_others(site: Site, logins: Logins) -> None:
+    token = await log_in(logins)
+    await log_in(logins, "eve")
+    [mine] = read(await site.get_as("ada", "/api/logins"))["logins"]
+    [hers] = read(await site.get_as("eve", "/api/logins"))["logins"]
+    assert (mine["user"], hers["user"]) == ("ada", "eve")
+    assert (await site.get_as("eve", "/api/logins?person=ada")).code == 403
+    refused = await ask(site, "DELETE", f"/api/logins/{mine['id']}", "token token-of-eve", "")
+    assert refused.code == 404
+    assert (await begin_upload(site, token)).code == 200
+    ended = await ask(site, "DELETE", f"/api/logins/{mine['id']}", "token token-of-ada", "")
+    assert ended.code == 204
+    assert (await begin_upload(site, token)).code == 401
