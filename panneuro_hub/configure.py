@@ -12,6 +12,7 @@ from typing import Any
 from jupyterhub.roles import get_default_roles
 
 from panneuro_hub.errors import PanNeuroError
+from panneuro_hub.hub.domains import subdomain_of
 from panneuro_hub.hub.service_role import SERVICE_ROLE
 from panneuro_hub.service import private
 from panneuro_hub.wire.addresses import GATEWAY, SERVICE
@@ -91,6 +92,9 @@ def configure(
     url = service_url or f"http://127.0.0.1:{SERVICE_PORT}"
     _spawner(c, path, url)
     _authenticator(c, path)
+    if "subdomain_hook" not in c.JupyterHub:
+        # Used where an admin sets subdomain_host alone.
+        c.JupyterHub.subdomain_hook = subdomain_of
     gateway_url = dask_gateway_url or os.environ.get("PANNEURO_DASK_GATEWAY_URL")
     if gateway_url:
         _gateway(c, gateway_url, dask_gateway_token, dask_gateway_command, dask_proxy_address)

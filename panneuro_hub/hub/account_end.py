@@ -12,8 +12,8 @@ from oauthenticator.oauth2 import OAuthenticator
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 
 from panneuro_hub.hub.account_store import AccountStore
-from panneuro_hub.hub.reauthentication import SERVICE
 from panneuro_hub.wire.account_end import PATH, AccountEnd
+from panneuro_hub.wire.addresses import SERVICE
 
 _TIMEOUT_SECONDS = 5.0
 

@@ -19,9 +19,8 @@ from tornado import web
 from traitlets import Dict, Unicode
 
 from panneuro_hub.errors import AccessDenied
+from panneuro_hub.wire.addresses import SERVICE
 from panneuro_hub.wire.reauthentication import PATH, Reauthentication, is_request
-
-SERVICE = "panneuro"
 
 _STATE_KEY = "panneuro_reauthentication"
 # The provider's clock may differ from ours, and a person may take their time to type a password.
