@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,11 +116,6 @@ class Stage:
     page: Page
     ada: Person
 
-    async def log_in_at_provider(self, page: Page) -> None:
-        """Do what the provider's page asks for."""
-        await page.fill("input[name=sub]", "ada")
-        await page.click("button")
-
     async def server_page(self, query: str = "") -> Page:
         """A page of the person's server, in a tab of its own."""
         page = await self.context.new_page()
@@ -140,26 +136,38 @@ class Stage:
         return answer.status == 200
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage(hub: Hub) -> AsyncIterator[Stage]:
-    async with async_playwright() as playwright, at(hub, "ada") as ada:
-        await ada.start({"project": "nhp-navigation"})
+async def _log_in_at_provider(page: Page) -> None:
+    """Do what the provider's page asks for."""
+    await page.fill("input[name=sub]", "ada")
+    await page.click("button")
+
+
+@asynccontextmanager
+async def _browser() -> AsyncIterator[BrowserContext]:
+    async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
         context = await browser.new_context()
         context.set_default_timeout(PATIENCE)
+        yield context
+        await browser.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stage(hub: Hub) -> AsyncIterator[Stage]:
+    async with at(hub, "ada") as ada, _browser() as context:
+        await ada.start({"project": "nhp-navigation"})
         page = await context.new_page()
         stage = Stage(hub, context, page, ada)
         await page.goto(f"{hub.url}/hub/oauth_login?next=/hub/home")
-        await stage.log_in_at_provider(page)
+        await _log_in_at_provider(page)
         await page.wait_for_url("**/hub/home")
         # Logged in at the service too, as after any look at its pages.
         await page.goto(f"{hub.url}{SERVICE}/")
         await page.goto(f"{hub.url}{SERVICE}/login")
         assert _SECRET.search(await page.content())
         yield stage
-        await browser.close()
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -216,7 +224,7 @@ async def test_a_person_lets_a_computer_log_in(stage: Stage) -> None:
     assert "rig-3" in await page.inner_text("section")
     assert not await stage.is_logged_in(asked)
     await page.click("text=Log in again to confirm")
-    await stage.log_in_at_provider(page)
+    await _log_in_at_provider(page)
     await page.wait_for_url("**/login/confirm?**")
     assert asked["user_code"] in await page.inner_text("section")
     shown = page.url
@@ -239,7 +247,7 @@ async def test_a_decision_needs_the_fresh_login_and_is_made_once(stage: Stage) -
     page = stage.page
     await _type_code(stage, page, asked["user_code"])
     await page.click("text=Log in again to confirm")
-    await stage.log_in_at_provider(page)
+    await _log_in_at_provider(page)
     await page.wait_for_url("**/login/confirm?**")
     await page.click("button[value=allow]")
     await page.wait_for_selector("text=is logged in now")
@@ -304,3 +312,46 @@ async def test_a_proof_is_for_the_tab_that_the_provider_led_here(stage: Stage) -
     assert not await stage.is_logged_in(asked)
     await attacker.close()
     await other.close()
+
+
+_DOMAINS = """
+port = c.JupyterHub.bind_url.rpartition(":")[2]
+c.JupyterHub.subdomain_host = f"http://hub.localhost:{port}"
+c.PanNeuroGenericOAuthenticator.oauth_callback_url = (
+    f"http://hub.localhost:{port}/hub/oauth_callback"
+)
+"""
+
+
+async def test_with_domains_of_their_own_servers_reach_nothing_of_the_hub(
+    make_hub: Callable[..., Hub],
+) -> None:
+    with make_hub(_DOMAINS) as hub:
+        async with _browser() as context:
+            port = hub.url.rpartition(":")[2]
+            home, theirs = f"http://hub.localhost:{port}", f"http://ada.hub.localhost:{port}"
+            page = await context.new_page()
+            await page.goto(f"{home}/hub/oauth_login?next=/hub/spawn")
+            await _log_in_at_provider(page)
+            await page.wait_for_url(f"{home}/hub/spawn")
+            await page.check('input[name=project][value="nhp-navigation"]')
+            await page.click('#spawn_form [type="submit"]')
+            await page.wait_for_url(f"{theirs}/user/ada/**", timeout=3 * PATIENCE)
+            await page.goto(f"{theirs}/user/ada/page")
+            for path in ("/hub/home", f"{SERVICE}/login", f"{SERVICE}/api/access"):
+                read = await page.evaluate(
+                    "path => fetch(path, {credentials: 'include'}).then(a => a.text(), e => '' + e)",
+                    f"{home}{path}",
+                )
+                assert "TypeError" in read, path
+                assert not _SECRET.search(await page.evaluate(_WINDOW, f"{home}{path}"))
+            # The service is where it always was, and lets a computer log in.
+            asked = (await ask("POST", f"{hub.service_url}/api/login", {"host": "rig"})).json
+            await page.goto(f"{home}{SERVICE}/login")
+            await page.fill("input[name=code]", asked["user_code"])
+            await page.click("button[value=code]")
+            await page.click("text=Log in again to confirm")
+            await _log_in_at_provider(page)
+            await page.wait_for_url("**/login/confirm?**")
+            await page.click("button[value=allow]")
+            await page.wait_for_selector("text=is logged in now")
