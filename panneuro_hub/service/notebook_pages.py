@@ -124,6 +124,8 @@ class RenderedHandler(NotebookShelfPage):
         looker = await self.looker()
         page = await self.notebooks.page(looker, project, name, self.number)
         self.set_header("Content-Security-Policy", POLICY)
+        # Browsers show no page in a tab that has both; the sandbox keeps everybody out.
+        self.clear_header("Cross-Origin-Opener-Policy")
         self.set_header("Referrer-Policy", "no-referrer")
         self.set_header("X-DNS-Prefetch-Control", "off")
         self.set_header("Content-Type", "text/html; charset=utf-8")
@@ -151,6 +153,7 @@ class PictureHandler(NotebookHandler, ApiHandler):
         """Answer with the picture."""
         picture = await self.notebooks.picture(await self.looker(), project, name, self.number)
         self.set_header("Content-Security-Policy", "sandbox; default-src 'none'")
+        self.clear_header("Cross-Origin-Opener-Policy")
         self.set_header("Cross-Origin-Resource-Policy", "same-origin")
         self.set_header("Content-Type", "image/png")
         self.finish(picture)

@@ -340,7 +340,8 @@ async def test_with_domains_of_their_own_servers_reach_nothing_of_the_hub(
             await page.goto(f"{theirs}/user/ada/page")
             for path in ("/hub/home", f"{SERVICE}/login", f"{SERVICE}/api/access"):
                 read = await page.evaluate(
-                    "path => fetch(path, {credentials: 'include'}).then(a => a.text(), e => '' + e)",
+                    "path => fetch(path, {credentials: 'include'})"
+                    ".then(answer => answer.text(), error => '' + error)",
                     f"{home}{path}",
                 )
                 assert "TypeError" in read, path

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, text, update
 from panneuro_hub.errors import ServiceUnavailable
 from panneuro_hub.service.database import Database, make_engine
 from panneuro_hub.service.ledger import Entry, Ledger
+from panneuro_hub.service.logins import Logins
 from panneuro_hub.service.register import REGISTER, Register
 from panneuro_hub.wire.clusters import Running
 
@@ -177,3 +178,25 @@ def stopped(pid: int) -> Iterator[None]:
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+async def test_tables_without_accounts_are_upgraded_in_place(replicas: list[Database]) -> None:
+    """As the service's first version made them; both replicas start at once."""
+    Logins(replicas[0])
+    session, _ = await Register(replicas[0]).begin("upload", "ada", "p", "", account="a", login="l")
+
+    def make_old(connection: Connection) -> None:
+        for table in ("panneuro_register", "panneuro_logins", "panneuro_login_requests"):
+            connection.exec_driver_sql(f"alter table {table} drop column account")
+        connection.exec_driver_sql("alter table panneuro_register drop column login")
+
+    await replicas[0].run(make_old)
+    registers = await asyncio.gather(*(asyncio.to_thread(Register, one) for one in replicas))
+    await asyncio.gather(*(asyncio.to_thread(Logins, one) for one in replicas))
+    found = await registers[1].find(session.id)
+    assert found is not None
+    assert (found.person, found.account, found.login) == ("ada", None, None)
+    _, ticket = await registers[0].begin("upload", "ada", "p", "", account="b", login="m")
+    again = await registers[1].find(ticket.name)
+    assert again is not None
+    assert (again.account, again.login) == ("b", "m")
