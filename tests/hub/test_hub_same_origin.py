@@ -66,7 +66,10 @@ _COOKIE = """path => {
   return cookies.includes("_xsrf=") ? 'name="_xsrf"' : cookies;
 }"""
 _WORKER = """async path => {
-  const worker = await navigator.serviceWorker.register("worker.js", {scope: "/"});
+  let worker;
+  // The proxy lets no server have one for more than its own pages.
+  try { worker = await navigator.serviceWorker.register("worker.js", {scope: "/"}) }
+  catch (error) { return "" + error }
   await navigator.serviceWorker.ready;
   const read = new Promise(done => {
     navigator.serviceWorker.onmessage = event => done(event.data);
