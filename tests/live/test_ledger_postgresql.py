@@ -147,7 +147,9 @@ async def test_two_replicas_keep_one_register(replicas: list[Database]) -> None:
     now = datetime(2026, 11, 22, 12, tzinfo=UTC)
     both = [Register(database, lambda: now) for database in replicas]
     sessions = [
-        (await both[number % 2].begin("cluster", "ada", "p-two", "standard", gateway="two"))[0]
+        (await both[number % 2].begin("cluster", "ada", "p-two", "s", account="a", gateway="two"))[
+            0
+        ]
         for number in range(10)
     ]
     listed = [Running(session.id, f"c-{session.id}", 3, 2.0, 1 << 40) for session in sessions]
