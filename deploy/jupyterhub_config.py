@@ -32,7 +32,7 @@ c.JupyterHub.hub_connect_url = "http://127.0.0.1:8081"  # for the proxy, in the 
 c.Spawner.hub_connect_url = os.environ.get("PANNEURO_HUB_URL", "http://hub:8081")
 c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0}  # the progress page at once
 
-c.JupyterHub.proxy_class = "panneuro_hub.hub.proxy.PanNeuroTraefikProxy"
+c.JupyterHub.proxy_class = "panneuro-traefik"
 c.TraefikFileProviderProxy.should_start = False
 c.TraefikFileProviderProxy.dynamic_config_file = "/run/panneuro-proxy/rules.toml"
 c.TraefikFileProviderProxy.traefik_api_url = "http://127.0.0.1:8099"

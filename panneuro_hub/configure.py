@@ -60,8 +60,9 @@ def configure(
         Kubernetes Deployment, for one. By default the environment variable
         ``PANNEURO_SERVICE_TOKEN``; where there is none, the hub starts the service.
     service_environment : mapping, optional
-        Further environment of the service's process: the platform's own keys, for
-        one. Nobody else gets them, the hub's database included.
+        Further environment of the service's process. The service also gets every
+        ``AWS_…`` variable of the hub's own environment: the keys with which it assumes
+        the stores' roles. Nobody else gets them, the hub's database included.
     ledger_url : str, optional
         SQLAlchemy URL of the ledger; by default an SQLite file ``ledger.sqlite``
         beside the hub's own.
@@ -89,7 +90,8 @@ def configure(
     chosen = collaboration or os.environ.get("PANNEURO_COLLABORATION", "collaboration.yaml")
     # As it is named: a ConfigMap changes by moving a link, which a resolved path would not see.
     path = os.path.abspath(chosen)
-    url = service_url or f"http://127.0.0.1:{SERVICE_PORT}"
+    named = service_url or os.environ.get("PANNEURO_SERVICE_URL")
+    url = named or f"http://127.0.0.1:{SERVICE_PORT}"
     _spawner(c, path, url)
     _authenticator(c, path)
     if "subdomain_hook" not in c.JupyterHub:
@@ -106,7 +108,7 @@ def configure(
         *(sys.executable, "-m", "panneuro_hub.service", "--collaboration", path),
         *(("--renew-after", str(renew_after_seconds)) if renew_after_seconds else ()),
     ]
-    secret = {**(service_environment or {}), **_ledger(ledger_url)}
+    secret = {**_store_keys(), **(service_environment or {}), **_ledger(ledger_url)}
     environment = private.keep(secret) if secret else {}
     _service(c, {"url": url, "command": command, "environment": environment})
 
@@ -130,6 +132,11 @@ def _authenticator(c: Any, path: str) -> None:
         # this run alone nobody can be confirmed after a restart of the hub: people log in
         # again, and running sessions have keys for membership_grace at most.
         c.CryptKeeper.keys = [secrets.token_bytes(32)]
+
+
+def _store_keys() -> dict[str, str]:
+    """Return what the hub's environment says about the platform's keys, as botocore names it."""
+    return {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
 
 
 def _ledger(url: str | None) -> dict[str, str]:

@@ -4,9 +4,4 @@
 c = get_config()
 load_subconfig("/etc/jupyterhub/panneuro_config.py")
 
-c.JupyterHub.proxy_class = "panneuro_hub.hub.proxy.PanNeuroTraefikProxy"
-c.TraefikFileProviderProxy.static_config_file = "/srv/jupyterhub/traefik.toml"
-c.TraefikFileProviderProxy.dynamic_config_file = "/srv/jupyterhub/traefik-rules.toml"
-c.TraefikFileProviderProxy.extra_static_config = {
-    "global": {"checkNewVersion": False, "sendAnonymousUsage": False}
-}
+c.JupyterHub.proxy_class = "panneuro-traefik"

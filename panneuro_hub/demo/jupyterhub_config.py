@@ -36,14 +36,10 @@ c.JupyterHub.db_url = f"sqlite:///{demo.folder}/jupyterhub.sqlite"
 c.JupyterHub.cookie_secret_file = f"{demo.folder}/cookie_secret"
 c.JupyterHub.template_vars = {"announcement": "This is a demo: everything is on this machine."}
 
-c.JupyterHub.proxy_class = "panneuro_hub.hub.proxy.PanNeuroTraefikProxy"
+c.JupyterHub.proxy_class = "panneuro-traefik"
 c.TraefikFileProviderProxy.static_config_file = f"{demo.folder}/traefik.toml"
 c.TraefikFileProviderProxy.dynamic_config_file = f"{demo.folder}/rules.toml"
 c.TraefikFileProviderProxy.traefik_api_url = f"http://127.0.0.1:{demo.proxy_api_port}"
-# Traefik asks its makers for a newer version otherwise.
-c.TraefikFileProviderProxy.extra_static_config = {
-    "global": {"checkNewVersion": False, "sendAnonymousUsage": False}
-}
 
 c.SimpleLocalProcessSpawner.home_dir_template = f"{demo.homes}/{{username}}"
 c.Spawner.default_url = f"/lab/tree/{demo.notebook}"

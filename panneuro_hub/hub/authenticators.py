@@ -108,9 +108,9 @@ class PanNeuroGoogleOAuthenticator(TeamsMixin, GoogleOAuthenticator):
             person["google_groups"] = sorted(groups)
         return model
 
-    async def httpfetch(self, url: Any, **kwargs: Any) -> Any:
+    async def httpfetch(self, url: Any, *args: Any, **kwargs: Any) -> Any:
         """Fetch as the base class does, and keep the whole addresses of groups."""
-        answer = await super().httpfetch(url, **kwargs)
+        answer = await super().httpfetch(url, *args, **kwargs)
         # The base class cuts an address at its @, and groups of two domains would be one:
         # an address without that sign is left whole, and is good in its further requests.
         for group in answer.get("groups", ()) if isinstance(answer, dict) else ():

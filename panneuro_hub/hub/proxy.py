@@ -1,13 +1,17 @@
-"""The proxy's rules, for people and servers of any name."""
+"""Traefik as the hub's proxy, with safe rules for people and servers of any name."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from jupyterhub_traefik_proxy.fileprovider import TraefikFileProviderProxy
+from traitlets import default
 
 # Traefik compares paths in which these stay as the request has them, and JupyterHub's
 # requests have them encoded. Source: RFC 3986, section 2.2, and "%" itself.
@@ -60,7 +64,29 @@ class PanNeuroTraefikProxy(TraefikFileProviderProxy):
 
     Where people's servers share the hub's origin, it takes from their answers what reaches
     beyond their own pages.
+    Its files are in the folder in which the hub runs, and it finds the ``traefik`` that
+    was installed with this package, unless the configuration says otherwise.
     """
+
+    @default("static_config_file")
+    def _default_static_config_file(self) -> str:
+        # Absolute, since Traefik takes a relative path to its rules as one below its own folder.
+        return str(Path("traefik.toml").absolute())
+
+    @default("dynamic_config_file")
+    def _default_dynamic_config_file(self) -> str:
+        return str(Path("traefik-rules.toml").absolute())
+
+    @default("extra_static_config")
+    def _default_extra_static_config(self) -> dict[str, Any]:
+        # Otherwise Traefik asks its makers for a newer version.
+        return {"global": {"checkNewVersion": False, "sendAnonymousUsage": False}}
+
+    @default("traefik_env")
+    def _default_traefik_env(self) -> dict[str, str]:
+        # The environment of this Python may not be the one that the shell has activated.
+        ours = str(Path(sys.executable).parent)
+        return {"PATH": os.pathsep.join([ours, os.environ.get("PATH", os.defpath)])}
 
     def _dynamic_config_for_route(
         self, routespec: str, target: str, data: dict[str, Any]
