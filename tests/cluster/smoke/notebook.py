@@ -91,6 +91,22 @@ def by_obstore() -> None:
     expect((stimulus.size, read_spikes().size) == (200_000, 929), "whole")
 
 
+@check("boto3")
+def by_boto3() -> None:
+    import boto3
+
+    s3 = boto3.client("s3")
+    key = "recordings/grasshopper_spike_times1.txt"
+    text = s3.get_object(Bucket="lab", Key=key)["Body"].read()
+    expect(np.array_equal(np.loadtxt(io.BytesIO(text)) * 1e-6, read_spikes()), "the same spikes")
+    try:
+        s3.get_object(Bucket="lab", Key="others/secret.txt")
+    except s3.exceptions.ClientError as error:
+        expect(error.response["ResponseMetadata"]["HTTPStatusCode"] == 403, "refused")
+    else:
+        raise RuntimeError("somebody else's data can be read")
+
+
 @check("fsspec", "s3fs")
 def by_s3fs() -> None:
     import s3fs
@@ -208,6 +224,8 @@ def by_pynwb() -> None:
         with NWBZarrIO(f"{folder}/{name}", mode="r") as file:
             units = file.read().units
             expect(np.allclose(units["spike_times"][0], read_spikes()), "the same spikes")
+    opened = lab.open(f"work/{name}")
+    expect(np.allclose(opened.units["spike_times"][0], read_spikes()), "the same from the store")
 
 
 @check("neo")
