@@ -41,7 +41,7 @@ _AZURE_TENANT = "01234567-89ab-cdef-0123-456789abcdef"
 
 ANSWERS: dict[str, Any] = {
     "github.com/login/oauth/access_token": {**_TOKEN, "scope": "read:org"},
-    "api.github.com/user": {"login": PERSON, "id": 1, "name": "Ada"},
+    "api.github.com/user": {"login": PERSON, "id": 1, "name": "Ada", "email": None},
     "api.github.com/user/teams": [{"slug": "theory", "organization": {"login": "u19-circuits"}}],
     "cilogon.org/oauth2/token": _TOKEN,
     "cilogon.org/oauth2/userinfo": {
