@@ -34,6 +34,14 @@ c.JupyterHub.load_roles.append(
     }}
 )
 """
+# JupyterLab refuses to run as root, as which tests in a container run, unless it is told to.
+_AS_ROOT = """
+import os as _os
+
+c.Spawner.http_timeout = 90
+if _os.geteuid() == 0:
+    c.Spawner.args = ["--allow-root"]
+"""
 # What docs/identity.md sets, as deploy/jupyterhub_config.py reads it.
 _SETTINGS = """
 from pathlib import Path as _Path
@@ -101,7 +109,7 @@ def test_the_readme_s_commands_lead_to_a_hub_with_servers(apis: int, tmp_path: P
     own_hub = make_own_hub(tmp_path)
     with (
         members(own_hub, GROUPS["github"]),
-        own_hub.running(client_config(apis) + _WATCHER) as url,
+        own_hub.running(client_config(apis) + _WATCHER + _AS_ROOT) as url,
     ):
         browser = Browser()
         status, _, page = browser.get(f"{url}/hub/login")
