@@ -64,6 +64,7 @@ class PanNeuroTraefikProxy(TraefikFileProviderProxy):
 
     Where people's servers share the hub's origin, it takes from their answers what reaches
     beyond their own pages.
+
     Its files are in the folder in which the hub runs, and it finds the ``traefik`` that
     was installed with this package, unless the configuration says otherwise.
     """
