@@ -383,6 +383,34 @@ async def test_a_hub_admin_is_one_no_longer_than_the_team_says(
     assert [role.name for role in pat.roles] == ["user"]
 
 
+@pytest.mark.parametrize("written", ["ada", "Ada", "\uff41da"])
+async def test_who_is_blocked_stays_out(teams: Teams, accounts: Accounts, written: str) -> None:
+    user = await accounts.log_in("navigation")
+    teams.blocked_users = {written}
+    assert teams.trusted_groups(user) == frozenset()
+    assert await teams.refresh_user(user) is False
+    assert groups_of(user) == []
+    assert not teams.check_blocked_users("ada")
+    assert (await teams.describe_member(user)).groups == frozenset()
+    assert [one.groups for one in teams.list_members(accounts.db)] == [frozenset()]
+    assert teams.check_blocked_users("adam")
+
+
+async def test_who_a_setting_of_the_provider_s_class_refuses_is_out(
+    teams: Teams, accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Google's class does for a domain that is not the hub's, whatever the groups."""
+    user = await accounts.log_in("navigation")
+
+    async def refuse(self: Provider, username: str, auth_model: Any) -> bool:
+        raise web.HTTPError(403, "not of this domain")
+
+    monkeypatch.setattr(Provider, "check_allowed", refuse, raising=False)
+    teams.answer = model("navigation")
+    assert await teams.refresh_user(user) is False
+    assert teams.trusted_groups(user) == frozenset()
+
+
 async def test_who_the_admin_lets_in_stays(teams: Teams, accounts: Accounts) -> None:
     teams.allowed_users = {"ada"}
     assert (await teams.refresh_user(await accounts.log_in()))["groups"] == []
