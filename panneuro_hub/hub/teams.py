@@ -226,8 +226,12 @@ class TeamsMixin(AccountEndMixin, ReauthenticationMixin):
         """Return the provider's groups that count for a user now; decide by nothing else."""
         if self._is_blocked(user.name):
             return frozenset()
-        record = AccountStore(user.db).find(user)
-        return record.current_groups(timedelta(seconds=self.membership_grace), datetime.now(UTC))
+        return AccountStore(user.db).find(user).current_groups(self._longest, datetime.now(UTC))
+
+    @property
+    def _longest(self) -> timedelta:
+        """How long an answer counts while nobody asks again; a failed question ends it sooner."""
+        return timedelta(seconds=max(self.membership_grace, self.membership_interval))
 
     async def describe_member(self, user: Any) -> Member:
         """Return what the service needs to know of a user, confirmed within the interval.
@@ -271,13 +275,13 @@ class TeamsMixin(AccountEndMixin, ReauthenticationMixin):
 
     def list_members(self, db: Any) -> list[ListedMember]:
         """Return everybody whom the hub knows, with the groups that count now."""
-        grace, now = timedelta(seconds=self.membership_grace), datetime.now(UTC)
+        now = datetime.now(UTC)
         return [
             ListedMember(
                 name,
                 frozenset()
                 if record is None or self._is_blocked(name)
-                else record.current_groups(grace, now),
+                else record.current_groups(self._longest, now),
             )
             for name, record in AccountStore(db).everybody()
         ]
@@ -380,7 +384,7 @@ class TeamsMixin(AccountEndMixin, ReauthenticationMixin):
         answer = await self._queries.ask(user, handler)
         if answer.model is not None:
             return dict(answer.model)
-        if answer.kind == "refused" or self._is_overdue(user):
+        if self._has_ended(user, answer):
             return self._end(user)
         return answer.kind == "unreachable"
 
@@ -396,7 +400,7 @@ class TeamsMixin(AccountEndMixin, ReauthenticationMixin):
                     self.reconcile_auth_state_hook(self, model, before)
                 )
             await user.save_auth_state(model["auth_state"])
-        elif answer.kind == "refused" or self._is_overdue(user):
+        elif self._has_ended(user, answer):
             self._end(user)
 
     async def confirm_running(self, users: UserDict) -> None:
@@ -424,9 +428,15 @@ class TeamsMixin(AccountEndMixin, ReauthenticationMixin):
         record = AccountStore(user.db).find(user)
         return record.is_older(timedelta(seconds=self.membership_interval / 2), datetime.now(UTC))
 
-    def _is_overdue(self, user: Any) -> bool:
-        record = AccountStore(user.db).find(user)
-        return record.is_older(timedelta(seconds=self.membership_grace), datetime.now(UTC))
+    def _has_ended(self, user: Any, answer: ProviderAnswer) -> bool:
+        """Return `True` if an answer without a model ends the membership; forget groups then."""
+        if answer.kind == "refused":
+            return True
+        store, grace = AccountStore(user.db), timedelta(seconds=self.membership_grace)
+        if not store.find(user).is_older(grace, datetime.now(UTC)):
+            return False
+        store.withdraw(user)
+        return True
 
     async def _ask_provider(self, user: Any, handler: Any) -> ProviderAnswer:
         """Ask about one user, in a bounded time, and store what the provider says."""

@@ -83,6 +83,7 @@ async def test_who_is_in_no_team_is_told_so(hub: Hub) -> None:
         assert (
             "You are logged in as zoe, and are in no team of "
             "Circuit mechanisms of rapid learning (U19) now. "
+            "The identity provider says that you are in no group. "
             "Ask the person who runs your laboratory's group, then log in again." in page.text
         )
         assert (await zoe.open("/hub/spawn")).url.path != "/hub/spawn"

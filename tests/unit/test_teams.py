@@ -436,6 +436,18 @@ async def test_a_provider_that_is_down_leaves_a_bounded_grace(
     assert "eyJ" not in caplog.text
 
 
+async def test_a_grace_shorter_than_the_interval_counts_from_a_failure_only(
+    teams: Teams, accounts: Accounts
+) -> None:
+    """As long as the provider answers when it is asked, nobody is out between two questions."""
+    teams.membership_grace = 5
+    user = await accounts.log_in("navigation", ago=MINUTE)
+    assert (await teams.describe_member(user)).groups == {"u19-circuits:navigation"}
+    teams.answer = OSError("down")
+    await teams.confirm(user)
+    assert teams.trusted_groups(user) == frozenset()
+
+
 async def test_a_login_that_has_ended_holds_the_groups_for_the_grace_only(
     teams: Teams, accounts: Accounts
 ) -> None:
