@@ -1,4 +1,4 @@
-# A PanNeuro hub: three lines make it one, the rest is any JupyterHub's.
+# A PanNeuro hub: configure() makes it one; the rest is as in any JupyterHub.
 import os
 
 from panneuro_hub.configure import configure
