@@ -7,9 +7,13 @@ what was replaced, and it warns where only convenience does.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from kubespawner import KubeSpawner
 
 from panneuro_hub.hub.service_role import SERVICE_ROLE
 from panneuro_hub.hub.sessions import SessionMixin
@@ -46,6 +50,11 @@ _SENTENCES: Mapping[str, str] = {
     "spawner-class": (
         "is no spawner of panneuro_hub: its servers would be in no project, and get no keys; use "
         "panneuro, panneuro-local, or a class of your own that derives from one of them"
+    ),
+    "kubernetes-missing": (
+        "starts pods, and this machine names no Kubernetes: there is no service account of a pod, "
+        "and no file at KUBECONFIG or ~/.kube/config. Set one of them, or use panneuro-local, "
+        "whose servers are processes of this machine"
     ),
     "service-missing": (
         "has no service {missing}, which configure(c) put there: no session would get keys; "
@@ -107,6 +116,7 @@ def find_conflicts(app: Any) -> list[SettingConflict]:
     """
     return [
         *_class_conflicts(app.spawner_class),
+        *_cluster_conflicts(app.spawner_class, os.environ),
         *_service_conflicts(app.services),
         *_role_conflicts(app.load_roles, {service["name"] for service in app.services}),
         *_membership_conflicts(app.authenticator),
@@ -118,6 +128,19 @@ def find_conflicts(app: Any) -> list[SettingConflict]:
 def _class_conflicts(spawner_class: type) -> Iterator[SettingConflict]:
     if not issubclass(spawner_class, SessionMixin):
         yield SettingConflict("spawner-class", "c.JupyterHub.spawner_class", fatal=True)
+
+
+def _cluster_conflicts(
+    spawner_class: type, environment: Mapping[str, str]
+) -> Iterator[SettingConflict]:
+    # KubeSpawner looks in these places when the first person's page is made, which then fails.
+    files = environment.get("KUBECONFIG", "~/.kube/config").split(os.pathsep)
+    if (
+        issubclass(spawner_class, KubeSpawner)
+        and "KUBERNETES_SERVICE_HOST" not in environment
+        and not any(Path(file).expanduser().is_file() for file in files if file)
+    ):
+        yield SettingConflict("kubernetes-missing", "c.JupyterHub.spawner_class", fatal=True)
 
 
 def _service_conflicts(services: Iterable[Mapping[str, Any]]) -> Iterator[SettingConflict]:

@@ -15,6 +15,7 @@ from panneuro_hub.hub.admin_settings import SettingConflict, find_conflicts
 
 @pytest.fixture
 def c(example_file: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")  # as in a pod
     c = Config()
     c.JupyterHub.authenticator_class = "panneuro-oidc"
     c.JupyterHub.spawner_class = "panneuro"
@@ -34,6 +35,22 @@ def found(c: Config) -> dict[str, SettingConflict]:
 
 
 def test_what_configure_sets_is_no_conflict(c: Config) -> None:
+    assert found(c) == {}
+
+
+def test_a_spawner_of_pods_wants_a_kubernetes(
+    c: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST")
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert found(c)["kubernetes-missing"].fatal
+    named = tmp_path / "kubeconfig"
+    named.write_text("")
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path / 'absent'}:{named}")
+    assert found(c) == {}
+    monkeypatch.delenv("KUBECONFIG")
+    c.JupyterHub.spawner_class = "panneuro-local"
     assert found(c) == {}
 
 
