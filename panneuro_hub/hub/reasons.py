@@ -189,13 +189,12 @@ def no_answer(error: BaseException) -> Trouble:
         Its text is not shown, which may repeat the request; what verifies certificates says
         nothing but what is wrong with one.
     """
-    for one in _causes(error):
-        if isinstance(one, ssl.SSLCertVerificationError):
-            text = (
-                "the hub does not trust the certificate of the Kubernetes API: "
-                f"{_short(one.verify_message)}"
-            )
-            return Trouble("certificate", f"{text}. {ASK}", Hope.NONE)
+    refused = [one for one in _causes(error) if isinstance(one, ssl.SSLCertVerificationError)]
+    if refused:
+        # aiohttp's own class counts as one of these, and has no such message.
+        said = next((str(getattr(one, "verify_message", "")) for one in reversed(refused)), "")
+        text = f"the hub does not trust the certificate of the Kubernetes API: {_short(said)}"
+        return Trouble("certificate", f"{text.rstrip(': ')}. {ASK}", Hope.NONE)
     if isinstance(error, TimeoutError):  # which is an OSError as well
         text = "Kubernetes did not do in time what this start needs. Try again later"
         return Trouble("kubernetes", f"{text}, or ask an admin of this hub.", Hope.NONE)

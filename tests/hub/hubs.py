@@ -137,6 +137,7 @@ class Hub:
         )
         self.settings.write(folder / "settings.json")
         self.base = base
+        self.service_address = "127.0.0.1"  # a config may let the service listen elsewhere
         self.watcher_token = secrets.token_hex(16)
         self._config = folder / "jupyterhub_config.py"
         self._config.write_text(
@@ -228,7 +229,8 @@ class Hub:
     @property
     def service_url(self) -> str:
         """The service as sessions reach it."""
-        return f"http://127.0.0.1:{self.settings.service_port}{self.base}/services/panneuro"
+        address = f"http://{self.service_address}:{self.settings.service_port}"
+        return f"{address}{self.base}/services/panneuro"
 
     @property
     def log(self) -> str:

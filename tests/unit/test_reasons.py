@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from aiohttp import ClientConnectorCertificateError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -559,8 +560,7 @@ def test_a_pod_that_a_namespace_does_not_allow_is_told_the_limit() -> None:
 def test_a_certificate_that_is_not_trusted_is_named() -> None:
     refused = ssl.SSLCertVerificationError(1, "certificate verify failed")
     refused.verify_message = "self-signed certificate"
-    wrapped = OSError("Cannot connect to host 10.0.0.1:443 with token abc")
-    wrapped.__cause__ = refused
+    wrapped = ClientConnectorCertificateError(None, refused)  # type: ignore[arg-type]
     trouble = reasons.no_answer(wrapped)
     assert (trouble.kind, trouble.hope) == ("certificate", Hope.NONE)
     assert trouble.text == (
