@@ -45,10 +45,12 @@ class PanNeuroGitHubOAuthenticator(TeamsMixin, GitHubOAuthenticator):
 
     async def provider_groups(self, auth_state: Mapping[str, Any]) -> set[str]:
         """Every GitHub team of the person, as ``organisation:team-slug``."""
-        return {
-            f"{team['organization']['login']}:{team['slug']}"
-            for team in auth_state.get("teams", ())
-        }
+        groups = set()
+        for team in auth_state.get("teams") or ():
+            match team:
+                case {"organization": {"login": str(organization)}, "slug": str(slug)}:
+                    groups.add(f"{organization}:{slug}")
+        return groups
 
 
 class PanNeuroCILogonOAuthenticator(TeamsMixin, CILogonOAuthenticator):

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from hubs import Ground, Hub
-from people import at, logged_in, show, until, watch
+from people import ask, at, logged_in, show, until, watch
 from scripted_provider import Faults, ScriptedProvider, scripted_provider
 
 from panneuro_hub.demo.visitor import visit
@@ -124,6 +124,17 @@ async def test_a_renamed_team_keeps_its_keys(hub: Hub, provider: ScriptedProvide
                 return "nav-lab" in hub.ledger("rena")[-1]["reason"]
 
             await until(reason, "keys of the new team")
+
+
+async def test_health_counts_the_entries_that_end_nobody_s_membership(hub: Hub) -> None:
+    """The demo's file ends a membership of noor, who has no account at this hub."""
+
+    async def warnings() -> list[str]:
+        return list((await ask("GET", f"{hub.service_url}/health")).json["warnings"])
+
+    (warning,) = await until(warnings, "a look at the accounts")
+    assert warning.startswith("1 of the entries of expires match no account of the hub")
+    assert 'teams.categorization-lab.expires: "noor" matches no account' in hub.log
 
 
 # --- trouble at the provider

@@ -59,6 +59,9 @@ PROVIDERS = [
             "teams": [
                 {"slug": "navigation", "organization": {"login": "u19-circuits"}},
                 {"slug": "human", "organization": {"login": "another-org"}},
+                {"slug": "human", "organization": None},
+                {"slug": 7, "organization": {"login": "u19-circuits"}},
+                "u19-circuits:human",
             ]
         },
         {"navigation-lab"},
@@ -347,6 +350,25 @@ async def test_one_person_s_trouble_is_nobody_else_s(
     assert groups_of(people["hangs"]) == groups_of(people["breaks"]) == ["navigation-lab"]
     accounts.store.confirm(people["hangs"], "hangs", ["g"], datetime.now(UTC) - DAY)
     assert teams.trusted_groups(people["hangs"]) == frozenset(), "the grace is over"
+
+
+async def test_a_provider_that_hangs_holds_up_no_round_for_long(
+    teams: Teams, accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sixty people whose answers never come take a few times-out, and not sixty."""
+    monkeypatch.setattr(HubUser, "active", property(lambda user: True))
+    teams.confirm_timeout = 1
+    for number in range(60):
+        await accounts.log_in("navigation", name=f"person-{number}", ago=DAY / 48)
+
+    async def hang(self: Provider, user: Any, handler: Any = None) -> Any:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Provider, "refresh_user", hang)
+    async with asyncio.timeout(30):
+        await teams.confirm_running(accounts.users)
+    groups = {one.groups for one in teams.list_members(accounts.db)}
+    assert groups == {frozenset({"u19-circuits:navigation"})}, "the grace holds"
 
 
 async def test_many_ask_once(
