@@ -25,12 +25,13 @@ from panneuro_hub.service.register import Register
 from panneuro_hub.wire.account_end import PATH, AccountEnd
 from panneuro_hub.wire.clusters import Running
 
+pytest_plugins = ["service_fixtures"]
+
 PEOPLE = {
     "ada": ["navigation-lab"],
     "eve": ["navigation-lab"],
     "pat": ["administrative-core"],
 }
-PROJECT = {"project": "nhp-navigation"}
 
 
 @pytest.fixture
