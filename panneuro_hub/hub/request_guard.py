@@ -64,7 +64,7 @@ def guarded_handlers(app: Any, first: Iterable[Any]) -> list[Any]:
 def _hide_xsrf_cookie(app: Any) -> None:
     """Hide the cookie of the token against forged requests from scripts.
 
-    A script may give its page any address of its origin, and reads that address's cookies.
+    A script may show a frame with the hub's logo, and reads the cookies of that path.
     """
     settings = app.tornado_settings
     kept = settings.setdefault("xsrf_cookie_kwargs", {})

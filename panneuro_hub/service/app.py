@@ -181,7 +181,7 @@ def make_app(
         cookie_secret=hashlib.sha256(f"panneuro cookies {hub.token}".encode()).digest(),
         announcements=Announcements(hub.api_url, hub.token),
         hub_token=hub.token,
-        # A script may give its page any address of its origin, and reads that address's cookies.
+        # A script of the same origin may read the cookies of any path that it can show a frame of.
         xsrf_cookie_kwargs={"httponly": True},
         log_function=log_request,
     )

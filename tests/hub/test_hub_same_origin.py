@@ -58,13 +58,21 @@ _WINDOW = """async path => {
   other.close();
   return text;
 }"""
-_COOKIE = """path => {
+_COOKIE = """path => new Promise(done => {
+  // Neither the address that a page gives itself nor a picture's below the hub's path.
   const before = location.pathname;
   history.pushState(null, "", path);
-  const cookies = document.cookie;
+  let cookies = document.cookie;
   history.pushState(null, "", before);
-  return cookies.includes("_xsrf=") ? 'name="_xsrf"' : cookies;
-}"""
+  const frame = document.createElement("iframe");
+  frame.onload = () => {
+    try { cookies += "; " + frame.contentDocument.cookie } catch (error) { cookies += error }
+    frame.remove();
+    done(cookies.includes("_xsrf=") ? 'name="_xsrf"' : cookies);
+  };
+  frame.src = "/hub/logo";
+  document.body.append(frame);
+})"""
 _WORKER = """async path => {
   let worker;
   // The proxy lets no server have one for more than its own pages.
