@@ -7,6 +7,7 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from jupyterhub.roles import get_default_roles
@@ -19,6 +20,7 @@ from panneuro_hub.wire.addresses import GATEWAY, SERVICE
 from panneuro_hub.wire.member import MEMBERS_SCOPE
 
 SERVICE_PORT = 10143
+_PAGE_OVERRIDES = Path(__file__).parent / "hub" / "page_overrides"
 
 
 def configure(
@@ -94,6 +96,8 @@ def configure(
     url = named or f"http://127.0.0.1:{SERVICE_PORT}"
     _spawner(c, path, url)
     _authenticator(c, path)
+    # After the admin's own, which win. JupyterHub adds its own folder last.
+    c.JupyterHub.template_paths.append(str(_PAGE_OVERRIDES))
     if "subdomain_hook" not in c.JupyterHub:
         # Used where an admin sets subdomain_host alone.
         c.JupyterHub.subdomain_hook = subdomain_of

@@ -82,6 +82,8 @@ async def test_what_the_provider_decides_cannot_be_edited(
         assert await groups(hub, "ada") == ["navigation-lab"]
         levels = {name: it["level"] for name, it in (await ada.access()).items() if it["level"]}
         assert levels == {"nhp-navigation": "manage", "shared-stimuli": "read"}
+        page = await pat.visitor.open("/hub/admin")
+        assert "the hub refuses to change them here" in page.text
         # What is the admin's own stays theirs.
         assert (await pat.api("POST", "/groups/theirs", {})).status == 201
         kept = (await watch(hub, "/groups/navigation-lab"))["properties"]

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from jupyterhub.app import JupyterHub
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
@@ -45,6 +46,18 @@ def test_what_the_admin_has_set_stays(example_file: Path) -> None:
     assert set(roles) == {"user", "theirs", "panneuro-service"}
     assert roles["user"]["scopes"] == ["self", "list:users", "access:services!service=panneuro"]
     assert c["CryptKeeper"]["keys"] == ["x" * 32]
+
+
+def test_the_admin_s_own_pages_come_first(example_file: Path) -> None:
+    for own in ([], ["/etc/pages"]):
+        c = Config()
+        if own:
+            c.JupyterHub.template_paths = list(own)
+        configure(c, example_file)
+        hub = JupyterHub(config=c)
+        *before, ours = [path for path in hub.template_paths if "share" not in path]
+        assert before == own
+        assert (Path(ours) / "admin.html").is_file()
 
 
 def test_the_service_s_role_may_change_nothing(example_file: Path) -> None:
