@@ -129,13 +129,13 @@ async def test_a_renamed_team_keeps_its_keys(hub: Hub, provider: ScriptedProvide
 
 
 async def test_health_counts_the_entries_that_end_nobody_s_membership(hub: Hub) -> None:
-    """The demo's file ends a membership of noor, who has no account at this hub."""
+    """The demo's file ends memberships of two people who have no account at this hub."""
 
     async def warnings() -> list[str]:
         return list((await ask("GET", f"{hub.service_url}/health")).json["warnings"])
 
     (warning,) = await until(warnings, "a look at the accounts")
-    assert warning.startswith("1 of the entries of expires match no account of the hub")
+    assert warning.startswith("2 of the entries of expires match no account of the hub")
     assert 'teams.categorization-lab.expires: "noor" matches no account' in hub.log
 
 
