@@ -96,8 +96,7 @@ def configure(
     url = named or f"http://127.0.0.1:{SERVICE_PORT}"
     _spawner(c, path, url)
     _authenticator(c, path)
-    # After the admin's own, which win. JupyterHub adds its own folder last.
-    c.JupyterHub.template_paths.append(str(_PAGE_OVERRIDES))
+    _pages(c)
     if "subdomain_hook" not in c.JupyterHub:
         # Used where an admin sets subdomain_host alone.
         c.JupyterHub.subdomain_hook = subdomain_of
@@ -115,6 +114,15 @@ def configure(
     secret = {**_store_keys(), **(service_environment or {}), **_ledger(ledger_url)}
     environment = private.keep(secret) if secret else {}
     _service(c, {"url": url, "command": command, "environment": environment})
+
+
+def _pages(c: Any) -> None:
+    """Let our pages come before JupyterHub's, and after the admin's own."""
+    paths = c.JupyterHub.template_paths
+    if isinstance(paths, list):
+        c.JupyterHub.template_paths = [*paths, str(_PAGE_OVERRIDES)]  # JupyterHub adds its own last
+    else:
+        paths.prepend([str(_PAGE_OVERRIDES)])
 
 
 def _spawner(c: Any, path: str, service_address: str) -> None:
