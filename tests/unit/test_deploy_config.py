@@ -224,7 +224,8 @@ JUPYTERHUB_KEYS: Mapping[str, set[str]] = {
     "": {"hub", "proxy", "singleuser", "ingress", "cull"},
     "hub": {"image", "config", "extraEnv", "extraVolumes", "extraVolumeMounts"},
     "hub.image": {"name", "tag"},
-    "proxy": {"service"},
+    "proxy": {"service", "chp"},
+    "proxy.chp": {"extraCommandLineFlags"},
     "proxy.service": {"type"},
     "singleuser": {
         *("profileList", "defaultUrl", "storage", "fsGid", "extraAnnotations", "extraPodConfig"),
@@ -269,6 +270,12 @@ def test_no_python_is_in_values(file: str) -> None:
     text = (DEPLOY / "helm" / file).read_text()
     assert "extraConfig" not in text
     assert "import " not in text
+
+
+def test_the_charts_proxy_routes_by_host_where_the_hub_does() -> None:
+    (values,) = read(DEPLOY / "helm" / "zero-to-jupyterhub.yaml")
+    assert values["hub"]["config"]["JupyterHub"]["subdomain_host"]
+    assert "--host-routing" in values["proxy"]["chp"]["extraCommandLineFlags"]
 
 
 def test_values_name_the_secret_and_the_file_that_the_overlay_beside_them_makes() -> None:
