@@ -18,6 +18,7 @@ from jupyterhub.handlers.base import BaseHandler, Template404, UserUrlHandler
 from jupyterhub.handlers.pages import SpawnHandler
 from jupyterhub.handlers.static import LogoHandler
 from jupyterhub.utils import maybe_future
+from sqlalchemy.exc import SQLAlchemyError
 from tornado import web
 from tornado.httputil import HTTPHeaders
 
@@ -25,12 +26,12 @@ from panneuro_hub.wire.browser_requests import (
     OPENER_POLICY,
     SCRIPT_REFUSED,
     is_checked_script,
-    is_from_same_origin,
+    is_from_a_page,
     is_from_server,
     is_page_view,
 )
 
-# Neither says anything of a person.
+# Their answers say nothing of a person. Their errors would: a page of an error holds the token.
 _OPEN = (handlers.base.CSPReportHandler, handlers.pages.HealthCheckHandler, LogoHandler)
 _OPENER = "Cross-Origin-Opener-Policy"
 
@@ -75,17 +76,47 @@ def _hide_xsrf_cookie(app: Any) -> None:
 
 
 def _guarded(handler: type[Any]) -> type[Any]:
-    if not issubclass(handler, BaseHandler) or issubclass(handler, (_GuardMixin, *_OPEN)):
+    if not issubclass(handler, BaseHandler) or issubclass(handler, (_GuardMixin, _PlainErrorMixin)):
         return handler
-    guard = _ApiGuardMixin if issubclass(handler, APIHandler) else _PageGuardMixin
+    guard: type[Any] = _ApiGuardMixin if issubclass(handler, APIHandler) else _PageGuardMixin
     if issubclass(handler, SpawnHandler):
         guard = _SpawnGuardMixin
+    elif issubclass(handler, _OPEN):
+        guard = _PlainErrorMixin
     # JupyterHub's metrics name handlers by module and name.
     return type(handler.__name__, (guard, handler), {"__module__": handler.__module__})
 
 
+class _PlainErrorMixin(BaseHandler):
+    """Says what went wrong in one plain sentence, and never in a page of the hub."""
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer with JSON."""
+        _write_plain_error(self, status_code, kwargs)
+
+
+def _write_plain_error(handler: BaseHandler, status_code: int, kwargs: dict[str, Any]) -> None:
+    error = kwargs.get("exc_info", (None, None, None))[1]
+    if isinstance(error, SQLAlchemyError):
+        # As JupyterHub's own page of an error does: the session of its database is shared.
+        handler.db.rollback()
+    handler.set_header("Content-Type", "application/json")
+    handler.finish({"message": getattr(error, "log_message", None) or handler._reason})
+
+
 class _GuardMixin(BaseHandler):
     """Refuses what only a script would ask for; comes before one of the hub's handlers."""
+
+    @property
+    def _xsrf_token_id(self) -> bytes:
+        """Whom the token against forged requests is for.
+
+        A server has its person's API token, and browsers send it the cookie of their session at
+        the hub. With both, a page would give the server a token that is good in the browser.
+        """
+        if getattr(self, "_token_authenticated", False):
+            return b"api-token"
+        return bytes(super()._xsrf_token_id)
 
     def set_default_headers(self) -> None:
         """Cut the tie to the page that opened this one, unless an admin has set another policy."""
@@ -117,25 +148,24 @@ class _PageGuardMixin(_GuardMixin):
         if self._is_allowed():
             super().write_error(status_code, **kwargs)
             return
-        error = kwargs.get("exc_info", (None, None, None))[1]
         if issubclass(type(self), UserUrlHandler) and status_code == 403:
             # JupyterLab asks so whether its server runs, and knows this answer.
             self.set_status(424)
-        self.set_header("Content-Type", "application/json")
-        self.finish({"message": getattr(error, "log_message", None) or self._reason})
+        _write_plain_error(self, status_code, kwargs)
 
 
 class _SpawnGuardMixin(_PageGuardMixin):
-    """Lets no page of the hub's origin start a server by a mere link."""
+    """Lets no page start a server by a mere link."""
 
     async def get(self, *args: Any, **kwargs: Any) -> None:
-        """Show the form; a link with options starts a server, so it must come from elsewhere."""
+        """Show the form; a link with options starts a server, so no page may have led here."""
         options = set(self.request.query_arguments) - {"next", "display_name"}
-        if options and is_from_same_origin(self.request.headers):
+        # A page of a server can go through the identity provider, and so comes from anywhere.
+        if options and is_from_a_page(self.request.headers):
             raise web.HTTPError(
                 403,
-                "This link would start a server, and a page of this hub's address led here. "
-                "Choose on the start page, or open the link in a new tab.",
+                "This link would start a server, and another page led here. Choose on the start "
+                "page, or type the address yourself.",
             )
         await maybe_future(super().get(*args, **kwargs))
 

@@ -316,7 +316,8 @@ class TeamsMixin(AccountEndMixin, ReauthenticationMixin):
         if isinstance(name, str):
             return name
         why = wrong[0] if wrong else "its answer has no name in it"
-        sent = ", ".join(visible(str(claim)) for claim in sorted(user_info, key=str)[:50])
+        named = sorted(user_info, key=str)[:50] if isinstance(user_info, Mapping) else []
+        sent = ", ".join(visible(str(claim)) for claim in named)
         self.log.error("The identity provider gives no name: %s; its claims: %s", why, sent)
         raise web.HTTPError(
             403,

@@ -41,6 +41,7 @@ _log = logging.getLogger("panneuro.service")
 
 _SCHEME = "panneuro-login "
 _LONGEST_BODY = 4096  # bytes
+_FORM = "panneuro-login-form"  # what a signed value is for
 UPLOAD_LASTS = timedelta(hours=24)
 """A session that a login began ends after so long; who is still at work begins another."""
 
@@ -246,6 +247,25 @@ class LoginsPage(PersonHandler, LoginHandler, WebHandler):
         """The path of the page where codes are typed."""
         return f"{self.hub_auth.base_url}login"
 
+    @property
+    def xsrf_token(self) -> bytes:
+        """The token of the forms, good for one person.
+
+        Tornado's own compares a field with a cookie, and a script of a server can set both.
+        """
+        return self.create_signed_value(_FORM, self.person())
+
+    def check_xsrf_cookie(self) -> None:
+        """Make sure that a form has the token of a page of ours; JupyterHub's class asks, too."""
+        self._form_person()
+
+    def _form_person(self) -> str:
+        secret, sent = self.settings["cookie_secret"], self.get_body_argument("_xsrf", "")
+        person = web.decode_signed_value(secret, _FORM, sent, max_age_days=1)
+        if person is None:
+            raise web.HTTPError(403, "The form is too old, or not ours; open the page again.")
+        return person.decode()
+
     def require_form(self) -> None:
         """Make sure that a form of a page of ours was sent.
 
@@ -256,7 +276,8 @@ class LoginsPage(PersonHandler, LoginHandler, WebHandler):
         """
         # A form of another site does not know the token. A script of a server's page may, so
         # the browser must say that this is a form, and what decides needs a key as well.
-        self.check_xsrf_cookie()
+        if self._form_person() != self.person():
+            raise AccessDenied("this form was somebody else's; open the page again")
         if not is_vouched_form(self.request.headers):
             raise AccessDenied(
                 "your browser does not say that this comes from the form on this page; use the "

@@ -51,9 +51,9 @@ def is_checked_script(headers: Mapping[str, str]) -> bool:
     return headers.get("Sec-Fetch-Mode") in ("cors", "same-origin", "websocket")
 
 
-def is_from_same_origin(headers: Mapping[str, str]) -> bool:
-    """Return whether a page of the hub's own origin makes the request."""
-    return headers.get("Sec-Fetch-Site") == "same-origin"
+def is_from_a_page(headers: Mapping[str, str]) -> bool:
+    """Return whether any page led to the request, rather than the person's own typing."""
+    return headers.get("Sec-Fetch-Site") not in (None, "none")
 
 
 def is_vouched_form(headers: Mapping[str, str]) -> bool:

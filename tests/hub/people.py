@@ -39,10 +39,16 @@ class Answer:
 
 
 async def ask(
-    method: str, url: str, body: Any = _NOTHING, *, authorization: str | None = None
+    method: str,
+    url: str,
+    body: Any = _NOTHING,
+    *,
+    authorization: str | None = None,
+    cookie: str | None = None,
 ) -> Answer:
-    """Ask an API, as a program does: no cookies, no redirects."""
-    headers = {"Authorization": authorization} if authorization is not None else {}
+    """Ask an API, as a program does: no cookies of its own, no redirects."""
+    said = {"Authorization": authorization, "Cookie": cookie}
+    headers = {name: value for name, value in said.items() if value is not None}
     data = None if body is _NOTHING else json.dumps(body)
     async with (
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE)) as session,

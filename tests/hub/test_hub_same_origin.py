@@ -112,6 +112,9 @@ PATHS = (
     "/hub/spawn",
     "/hub/no-such-page",
     "/hub/user/ada/no-such-page",
+    # It takes what browsers report, and has pages of errors alone.
+    "/hub/security/csp-report",
+    "/hub/logo/no-such-page",
     f"{SERVICE}/",
     f"{SERVICE}/login",
     f"{SERVICE}/api/access",
@@ -263,6 +266,54 @@ async def test_a_decision_needs_the_fresh_login_and_is_made_once(stage: Stage) -
     await page.click("button[value=allow]")
     await page.wait_for_selector("text=is logged in now")
     assert await stage.is_logged_in(asked)
+
+
+async def test_a_server_s_own_token_brings_no_token_of_the_hub_s_pages(stage: Stage) -> None:
+    cookies = await stage.context.cookies(stage.hub.url)
+    session = next(each["value"] for each in cookies if each["name"] == "jupyterhub-session-id")
+    # A server has both: the first is in its environment, and browsers send it the second.
+    tokens = set()
+    for path in ("/hub/user/somebody/else", "/hub/metrics", "/hub/home"):
+        answer = await ask(
+            "GET",
+            f"{stage.hub.url}{path}",
+            authorization=f"token {stage.ada.token}",
+            cookie=f"jupyterhub-session-id={session}",
+        )
+        tokens |= set(re.findall(r'xsrf_token: "([^"]+)"', answer.text))
+    assert tokens
+    for token in tokens:
+        page = await stage.server_page()
+        await page.evaluate("token => { document.cookie = `_xsrf=${token}; path=/hub/api` }", token)
+        status = await page.evaluate(
+            "async token => (await fetch('/hub/api/users/ada/tokens', {method: 'POST', headers: "
+            "{'X-XSRFToken': token, 'Content-Type': 'application/json'}, referrer: '/hub/home'}))"
+            ".status",
+            token,
+        )
+        assert status == 403
+        await page.close()
+
+
+async def test_a_form_with_a_cookie_of_a_script_takes_no_code(stage: Stage) -> None:
+    asked = await stage.begin_login("the attacker's own")
+    page = await stage.server_page()
+    await page.evaluate(
+        """([path, code]) => {
+          document.cookie = "_xsrf=made-up; path=/services/panneuro/login";
+          document.cookie = `_xsrf=made-up; domain=${location.hostname}; path=/`;
+          document.body.innerHTML = `<form method=post action="${path}">
+            <input name=_xsrf value=made-up><input name=code value="${code}">
+            <input name=do value=code></form>`;
+          document.forms[0].submit();
+        }""",
+        [f"{SERVICE}/login", asked["user_code"]],
+    )
+    await page.wait_for_url(f"**{SERVICE}/login")
+    text = await page.inner_text("body")
+    assert "Log in again" not in text
+    assert "cannot be shown" in text
+    await page.close()
 
 
 async def test_a_script_of_a_server_gets_no_further_than_the_provider(stage: Stage) -> None:
