@@ -6,6 +6,7 @@ container knows where on loopback to ask, and sees neither ticket nor keys.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from panneuro_hub.wire.state import Session
 
 AGENT_PORT = 8317
 LABEL = "panneuro.org/"
+HUB_LABEL = f"{LABEL}hub"
 _TOKEN_FOLDER = "/run/panneuro"  # noqa: S105 - a folder
 _TICKET_FOLDER = "/run/panneuro-ticket"
 _UID = 65532  # the agent's own user, whom nobody else is
@@ -34,6 +36,18 @@ def labels(session: Session, user: str) -> dict[str, str]:
         f"{LABEL}owner": slug(user),
         f"{LABEL}session": session.id,
     }
+
+
+def hub_label(api_url: str) -> str:
+    """Return the value of the label that says which hub made a pod.
+
+    Parameters
+    ----------
+    api_url : str
+        URL of the hub's API, as sessions reach it. Hubs that share a namespace differ in it,
+        and it is the same after a hub has lost its database.
+    """
+    return hashlib.sha256(api_url.encode()).hexdigest()[:32]
 
 
 def is_of(pod: Mapping[str, Any], session: Session) -> bool:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+from weakref import WeakSet
 
+from aiohttp import ClientError
 from jupyterhub import orm
-from jupyterhub.utils import maybe_future
+from jupyterhub.utils import maybe_future, url_path_join
 from kubernetes_asyncio.client import ApiException, V1Container, V1Volume, V1VolumeMount
 from kubespawner.objects import make_owner_reference
 from kubespawner.utils import get_k8s_model
@@ -49,13 +52,14 @@ class PanNeuroSpawner(SessionMixin, WatchedSpawner):
         True,
         config=True,
         help="""
-        Whether to end pods of sessions that are not in the hub's database, as after the
-        database was lost or put back from a backup. Each is reported in the log.
+        Whether to end pods that this hub made for sessions that are not in its database, as
+        after the database was lost or put back from a backup. Each is reported in the log.
         """,
     )
     # Of all spawners of this hub.
     _next_sweep = float("-inf")
     _sweep: asyncio.Task[None] | None = None
+    _spawners: ClassVar[WeakSet[PanNeuroSpawner]] = WeakSet()
 
     # The least that a notebook needs; an admin whose image needs more says so.
     @default("uid")
@@ -79,6 +83,7 @@ class PanNeuroSpawner(SessionMixin, WatchedSpawner):
         # The home of all projects, where this account had one before each project had its own.
         self._single_home: str | None = None
         self._shared_claim: str | None = None
+        PanNeuroSpawner._spawners.add(self)
 
     def apply_choice(self, collaboration: Collaboration, choice: Choice) -> None:
         """Set size, image and placement; what an earlier start set is gone."""
@@ -157,11 +162,13 @@ class PanNeuroSpawner(SessionMixin, WatchedSpawner):
         return status
 
     async def _end_orphans(self) -> None:
-        """End pods of sessions that are not in the hub's database: they would run for ever."""
+        """End this hub's pods of sessions that it does not know: they would run for ever."""
         seen = self.pod_reflector.pods.values() if self.pod_reflector else ()
-        # The hub stores a session when its start is over, which may take that long.
+        # A start that is under way is known; this leaves time to look at a pod of none.
         age = timedelta(seconds=self.start_timeout + self.http_timeout + _SWEEP_EVERY)
-        for name in list(find_orphans(seen, self._stored_sessions(), datetime.now(UTC), age)):
+        known = self._stored_sessions() | self._sessions_in_memory()
+        now = datetime.now(UTC)
+        for namespace, name in list(find_orphans(seen, self._hub_label, known, now, age)):
             self.log.error(
                 "The pod %s belongs to no session that this hub knows. It gets no keys, and "
                 "nobody can stop it: the hub ends it",
@@ -169,16 +176,30 @@ class PanNeuroSpawner(SessionMixin, WatchedSpawner):
             )
             try:
                 await asyncio.wait_for(
-                    self.api.delete_namespaced_pod(name=name, namespace=self.namespace),
+                    self.api.delete_namespaced_pod(name=name, namespace=namespace),
                     self.k8s_api_request_timeout,
                 )
-            except (ApiException, OSError, TimeoutError) as error:
+            except (ApiException, ClientError, OSError, TimeoutError) as error:
                 reason = getattr(error, "status", None) or type(error).__name__
                 self.log.warning("The pod %s was not ended (%s)", name, reason)
 
     def _stored_sessions(self) -> set[str]:
         states = [state for (state,) in self.user.db.query(orm.Spawner.state)]
         return {state[STATE_KEY]["id"] for state in states if state and STATE_KEY in state}
+
+    @staticmethod
+    def _sessions_in_memory() -> set[str]:
+        # The database has a session only when its start is over.
+        sessions = [spawner.session for spawner in PanNeuroSpawner._spawners]
+        return {session.id for session in sessions if session is not None}
+
+    @property
+    def _hub_label(self) -> str:
+        # As JupyterHub makes the pods' JUPYTERHUB_API_URL.
+        url = self.hub.api_url
+        if self.hub_connect_url is not None:
+            url = url_path_join(self.hub_connect_url, urlsplit(url).path)
+        return pods.hub_label(url)
 
     async def prepare_claims(self) -> None:
         """Find the claim of the shared folder, or make it."""
@@ -257,6 +278,7 @@ class PanNeuroSpawner(SessionMixin, WatchedSpawner):
         pod.metadata.labels = {
             **(pod.metadata.labels or {}),
             **pods.labels(self.session, self.user.name),
+            pods.HUB_LABEL: self._hub_label,
         }
         notebook = pod.spec.containers[0]
         notebook.volume_mounts = [
