@@ -73,11 +73,26 @@ _UNPLACED = (
         re.compile(r"unbound immediate PersistentVolumeClaims|didn't find available persistent"),
         "volume",
         "there is no volume yet for {claims}, which this server needs",
+        lasts=False,  # a provisioner may need minutes
     ),
     _Unplaced(
         re.compile(r'persistentvolumeclaims? "[^"]*" (?:not found|is being deleted)'),
         "volume",
         "{claims}, which this server needs, cannot be used",
+    ),
+    # Nodes that are not ready now may be the ones of the right kind and zone: the scheduler looks
+    # at taints first.
+    _Unplaced(
+        re.compile(r"\{node\.(?:cloudprovider\.)?kubernetes\.io/(?!unschedulable)"),
+        "placement",
+        "every node that {profile} could run on is not ready now",
+        lasts=False,
+    ),
+    _Unplaced(
+        re.compile(r"unschedulable"),
+        "placement",
+        "every node that {profile} could run on is closed for new servers now",
+        lasts=False,
     ),
     _Unplaced(
         re.compile(r"volume node affinity conflict|volume.{1,20}zone"),
@@ -99,12 +114,6 @@ _UNPLACED = (
         re.compile(r"had (?:untolerated )?taints?\b"),
         "placement",
         "every node that {profile} could run on is kept for other work",
-    ),
-    _Unplaced(
-        re.compile(r"unschedulable"),
-        "placement",
-        "every node is closed for new servers now",
-        lasts=False,
     ),
 )
 
@@ -361,17 +370,21 @@ def _claims(pod: Object) -> str:
 
 
 def _unprepared(events: Sequence[Object]) -> Trouble | None:
-    """Return what keeps the containers of a pod that has a node from being made."""
+    """Return what keeps the containers of a pod that has a node from being made.
+
+    There is hope: such an event may be old, since nothing is reported when its cause is gone, and
+    a volume that another node still holds comes free after some minutes.
+    """
     for event in reversed(events):
         reason, said = event.get("reason"), _short(event.get("message") or "")
         if reason in _PREPARED:
             return None
         if reason in _NOT_MOUNTED:
             text = f"a volume of this server cannot be mounted: {said}"
-            return Trouble("volume", f"{text}. {ASK}", Hope.LITTLE)
+            return Trouble("volume", f"{text}. {ASK}", Hope.SOME)
         if reason in _NO_SANDBOX:
             text = f"the node cannot make the pod of this server: {said}"
-            return Trouble("node-fault", f"{text}. {ASK}", Hope.LITTLE)
+            return Trouble("node-fault", f"{text}. {ASK}", Hope.SOME)
     return None
 
 

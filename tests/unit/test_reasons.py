@@ -450,20 +450,20 @@ NODES = "0/3 nodes are available: "
             "0/1 nodes are available: 1 pod has unbound immediate PersistentVolumeClaims.",
             "volume",
             "there is no volume yet for the claim home-ada",
-            Hope.LITTLE,
+            Hope.SOME,
         ),
         (
             NODES + "pod has unbound immediate PersistentVolumeClaims. preemption: not helpful",
             "volume",
             "there is no volume yet",
-            Hope.LITTLE,
+            Hope.SOME,
         ),
         (
             NODES + "1 node(s) didn't find available persistent volumes to bind, 2 Insufficient "
             "cpu.",
             "volume",
             "there is no volume yet",
-            Hope.LITTLE,
+            Hope.SOME,
         ),
         ('persistentvolumeclaim "home-ada" not found', "volume", "cannot be used", Hope.LITTLE),
         (
@@ -492,6 +492,43 @@ NODES = "0/3 nodes are available: "
             Hope.LITTLE,
         ),
         (NODES + "3 node(s) were unschedulable.", "placement", "closed", Hope.SOME),
+        (
+            NODES + "3 node(s) had untolerated taint {node.kubernetes.io/unschedulable: }.",
+            "placement",
+            "closed",
+            Hope.SOME,
+        ),
+        (
+            NODES + "2 node(s) didn't match Pod's node affinity/selector, 1 node(s) were "
+            "unschedulable.",
+            "placement",
+            "closed",
+            Hope.SOME,
+        ),
+        *(
+            (
+                f"{NODES}{others}1 node(s) had {had} {{{taint}: }}{tolerate}.",
+                "placement",
+                "every node that the profile large could run on is not ready now",
+                Hope.SOME,
+            )
+            for others in (
+                "",
+                "2 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }, ",
+                "2 node(s) didn't match Pod's node affinity/selector, ",
+                "2 node(s) had volume node affinity conflict, ",
+            )
+            for had, tolerate in (
+                ("untolerated taint", ""),
+                ("taint", ", that the pod didn't tolerate"),
+            )
+            for taint in (
+                "node.kubernetes.io/not-ready",
+                "node.kubernetes.io/unreachable",
+                "node.kubernetes.io/disk-pressure",
+                "node.cloudprovider.kubernetes.io/uninitialized",
+            )
+        ),
     ],
 )
 def test_the_scheduler_s_other_reasons_are_not_taken_for_room(
@@ -539,7 +576,7 @@ def test_a_node_that_comes_is_waited_for_by_who_needs_a_kind_of_node() -> None:
 def test_what_keeps_a_placed_pod_from_its_containers(reason: str, message: str, kind: str) -> None:
     placed = pod(phase="Pending", containerStatuses=[container("ContainerCreating")])
     trouble = found(placed, [event("Scheduled", ""), event(reason, message)])
-    assert (trouble.kind, trouble.hope) == (kind, Hope.LITTLE)
+    assert (trouble.kind, trouble.hope) == (kind, Hope.SOME)
     assert message.partition('"')[0] in trouble.text
     assert reasons.meaning({"reason": reason, "message": message})
     # It was a bad moment, as when a pod is there before its ticket.
