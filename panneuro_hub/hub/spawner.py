@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
 from aiohttp import ClientError
 from jupyterhub import orm
-from jupyterhub.utils import maybe_future, url_path_join
+from jupyterhub.utils import exponential_backoff, maybe_future, url_path_join
 from kubernetes_asyncio.client import ApiException, V1Container, V1Volume, V1VolumeMount
 from kubespawner.objects import make_owner_reference
 from kubespawner.utils import get_k8s_model
@@ -110,17 +111,29 @@ class PanNeuroSpawner(SessionMixin, WatchedSpawner):
 
     def _choose_home(self, project: str) -> None:
         """Set the claim of this start's home; KubeSpawner makes it where it is not there."""
-        account, person = self.account, self.user.name
+        if self._has_admins_claim:
+            return
         if self.home_plan.scope == "project":
-            claim = homes.home_claim(account, person, self.name, project)
+            claim = homes.home_claim(self.account, self.user.name, self.name, project)
         else:
-            claim = self._single_home or homes.home_claim(account, person, self.name, None)
+            claim = self._single_claim()
         # KubeSpawner would look for a home that has a name of its older versions.
         self.handle_legacy_names = False
         self.pvc_name = claim
         # It is private to KubeSpawner, which remembers one claim for all starts: should it not
         # be honoured, a home is not made, and the start says which claim there is not.
         self._pvc_exists = False
+
+    @property
+    def _has_admins_claim(self) -> bool:
+        """Whether the home is a claim of the admin's own, by KubeSpawner's template."""
+        return self.home_plan.scope == "person" and not self.storage_pvc_ensure
+
+    def _single_claim(self) -> str:
+        """Return the claim of a home of all projects."""
+        if self._has_admins_claim:
+            return str(self.pvc_name)
+        return self._single_home or homes.home_claim(self.account, self.user.name, self.name, None)
 
     def _what_the_admin_set(self) -> dict[str, Any]:
         """The settings that a profile is set upon: hooks of this start have changed some."""
@@ -216,7 +229,12 @@ class PanNeuroSpawner(SessionMixin, WatchedSpawner):
         if self.home_plan.shared == "read-write" and self.storage_pvc_ensure:
             claim = self.get_pvc_manifest()
             claim.metadata.name = name
-            await self._make_create_pvc_request(claim, self.k8s_api_request_timeout)
+            claim.metadata.labels.pop(f"{pods.LABEL}project", None)
+            await exponential_backoff(
+                partial(self._make_create_pvc_request, claim, self.k8s_api_request_timeout),
+                f"Could not create the claim {name}",
+                timeout=self.k8s_api_request_retry_timeout,
+            )
             return name
         return name if await self._has_claim(name) else None
 
@@ -238,7 +256,7 @@ class PanNeuroSpawner(SessionMixin, WatchedSpawner):
         account, person = self.account, self.user.name
         collaboration = live.collaboration(self.collaboration_file)
         claims = [
-            self._single_home or homes.home_claim(account, person, self.name, None),
+            self._single_claim(),
             *(homes.home_claim(account, person, self.name, one) for one in collaboration.projects),
             *([] if self.name else [homes.shared_claim(account, person)]),
         ]
@@ -249,9 +267,10 @@ class PanNeuroSpawner(SessionMixin, WatchedSpawner):
     def get_pvc_manifest(self) -> Any:
         """KubeSpawner's claim, with labels that say whose it is."""
         claim = super().get_pvc_manifest()
+        project = self.project if self.home_plan.scope == "project" else None
         claim.metadata.labels = {
             **(claim.metadata.labels or {}),
-            **homes.claim_labels(self.account, self.user.name, self.project),
+            **homes.claim_labels(self.account, self.user.name, project),
         }
         return claim
 

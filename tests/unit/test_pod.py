@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -294,6 +295,7 @@ async def test_each_project_has_a_home_of_its_own(config: Config) -> None:
 async def test_an_earlier_home_stays_the_account_s(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    config.KubeSpawner.storage_pvc_ensure = True
     config.KubeSpawner.volumes = [
         {"name": "home", "persistentVolumeClaim": {"claimName": "{pvc_name}"}}
     ]
@@ -312,3 +314,54 @@ async def test_an_earlier_home_stays_the_account_s(
     assert first.startswith("home-")
     monkeypatch.setattr("spawners.Teams.account", "f" * 32)
     assert first != claim_of(await manifest(new_spawner(config)))
+
+
+async def test_a_home_that_the_admin_makes_keeps_its_name(config: Config) -> None:
+    config.KubeSpawner.storage_pvc_ensure = False
+    config.KubeSpawner.pvc_name_template = "made-for-{username}"
+    config.KubeSpawner.volumes = [
+        {"name": "home", "persistentVolumeClaim": {"claimName": "{pvc_name}"}}
+    ]
+    config.SessionMixin.home_scope = "person"
+    assert claim_of(await manifest(new_spawner(config))).startswith("made-for-ada")
+
+
+async def test_a_home_of_all_projects_is_labelled_with_none(config: Config) -> None:
+    config.KubeSpawner.storage_pvc_ensure = True
+    config.SessionMixin.home_scope = "person"
+    spawner = new_spawner(config)
+    await manifest(spawner)
+    labels = spawner.get_pvc_manifest().metadata.labels
+    assert "panneuro.org/owner" in labels
+    assert "panneuro.org/project" not in labels
+
+
+class SlowHomes:
+    """An API server that makes a claim at the second request only."""
+
+    def __init__(self) -> None:
+        self.claims: list[Any] = []
+        self.api_client = SimpleNamespace(
+            sanitize_for_serialization=partial(ApiClient.sanitize_for_serialization, _Plain())
+        )
+
+    async def create_namespaced_persistent_volume_claim(self, namespace: str, body: Any) -> None:
+        self.claims.append(body)
+        if len(self.claims) == 1:
+            raise TimeoutError
+
+    async def read_namespaced_persistent_volume_claim(self, name: str, namespace: str) -> Any:
+        return self.claims[-1]
+
+
+async def test_the_shared_folder_is_tried_again_and_is_of_no_project(config: Config) -> None:
+    config.KubeSpawner.storage_pvc_ensure = True
+    config.SessionMixin.shared_folder = "read-write"
+    spawner = new_spawner(config)
+    await manifest(spawner)
+    spawner.api = homes = SlowHomes()
+    await spawner.prepare_claims()
+    assert len(homes.claims) == 2
+    [name] = {claim.metadata.name for claim in homes.claims}
+    assert name.startswith("shared-")
+    assert "panneuro.org/project" not in homes.claims[-1].metadata.labels
