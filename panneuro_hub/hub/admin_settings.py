@@ -72,6 +72,11 @@ _SENTENCES: Mapping[str, str] = {
         "does not give servers the scope {missing}, which configure(c) put into the role server: "
         "notebooks cannot start Dask clusters; " + _AFTER
     ),
+    "named-servers": (
+        "lets a person have several servers, also in different projects. A browser does not keep "
+        "these apart: their pages share one origin and its cookies. Leave it out where a person's "
+        "projects must be kept apart from each other"
+    ),
     "membership": (
         "is False: a person whom the identity provider does not confirm any more would stay "
         "logged in; leave it out"
@@ -119,6 +124,7 @@ def find_conflicts(app: Any) -> list[SettingConflict]:
         *_cluster_conflicts(app.spawner_class, os.environ),
         *_service_conflicts(app.services),
         *_role_conflicts(app.load_roles, {service["name"] for service in app.services}),
+        *_named_server_conflicts(app),
         *_membership_conflicts(app.authenticator),
         *_form_conflicts(app.config, app.spawner_class),
         *_hook_conflicts(app.config, type(app.authenticator)),
@@ -171,6 +177,11 @@ def _role_conflicts(
 
 def _scopes_of(roles: Iterable[Mapping[str, Any]], name: str) -> set[str]:
     return {s for role in roles if role.get("name") == name for s in role.get("scopes") or ()}
+
+
+def _named_server_conflicts(app: Any) -> Iterator[SettingConflict]:
+    if app.allow_named_servers:
+        yield SettingConflict("named-servers", "c.JupyterHub.allow_named_servers", fatal=False)
 
 
 def _membership_conflicts(authenticator: Any) -> Iterator[SettingConflict]:

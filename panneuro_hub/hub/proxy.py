@@ -46,6 +46,11 @@ def rule(routespec: str) -> str:
     return f"Host({json.dumps(host)}) && {rules}" if host else rules
 
 
+# Browsers send this header when they fetch the script of a service worker, and no script can
+# leave it out. A worker could answer for its server's pages without the proxy, and so with the
+# headers below. The hub, to which such a request goes instead, refuses it.
+_NO_WORKER = '!HeaderRegexp("Service-Worker", ".+")'
+
 # With these two headers a server could reach beyond its own pages where it shares the hub's
 # origin: keep hold of a window with a page of the hub, and run a service worker for it.
 _TAMED = "panneuro-servers"
@@ -98,6 +103,7 @@ class PanNeuroTraefikProxy(TraefikFileProviderProxy):
         for router in rules["http"]["routers"].values():
             router["rule"] = rule(routespec)
             if "user" in data and not self.host_routing:
+                router["rule"] += f" && {_NO_WORKER}"
                 router["middlewares"] = [_TAMED]
                 # The same for all, and left there when a route goes.
                 rules["http"]["middlewares"] = {_TAMED: _TAMING}

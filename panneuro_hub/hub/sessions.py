@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from jupyterhub import orm, scopes
 from jupyterhub.spawner import Spawner, SpawnException
@@ -80,7 +81,7 @@ class SessionMixin(Spawner):
         config=True,
         help="""
         URL or path of the Dask gateway, as browsers reach it; by default its path as a
-        service of this hub, dask-gateway.
+        service of this hub, dask-gateway, on the hub's own host.
         """,
     )
 
@@ -290,9 +291,12 @@ class SessionMixin(Spawner):
         return env
 
     def _gateway_environment(self, base_url: str) -> dict[str, str]:
+        # The gateway is at the hub's own host. Where servers have domains of their own, a path
+        # would lead a browser to the server's host instead.
+        host = self.hub.public_host if urlsplit(self.user.url).netloc else ""
         return gateway_environment(
             self._url_of(self.gateway_address, GATEWAY),
-            self.gateway_public_url or service_url("", base_url, GATEWAY),
+            self.gateway_public_url or service_url(host, base_url, GATEWAY),
             self.gateway_proxy_address or None,
         )
 

@@ -73,9 +73,10 @@ class Dashboards:
         address = address or dask.config.get("gateway.address", None)
         return cls(urlsplit(format_template(address).rstrip("/"))) if address else None
 
-    def path(self, dashboard: Dashboard) -> str:
-        """The path of a dashboard's page on the hub's own host."""
-        return f"{self.public.path}/clusters/{dashboard.cluster}/{dashboard.page}"
+    def address(self, dashboard: Dashboard) -> str:
+        """Return the address of a dashboard's page: a path if the gateway's address is one."""
+        path = f"{self.public.path}/clusters/{dashboard.cluster}/{dashboard.page}"
+        return f"{self.public.scheme}://{self.public.netloc}{path}" if self.public.netloc else path
 
     def find(self, address: str, host: str) -> Dashboard | None:
         """The dashboard that an address is of; `host` is the one that the browser sees."""
@@ -157,7 +158,7 @@ class DashboardHandler(APIHandler):
             self.finish(plots())
         else:
             query = f"?{self.request.query}" if self.request.query else ""
-            self.redirect(self._dashboards.path(Dashboard(cluster, page)) + query)
+            self.redirect(self._dashboards.address(Dashboard(cluster, page)) + query)
 
 
 class Running:

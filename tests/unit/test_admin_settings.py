@@ -103,6 +103,12 @@ def _set(section: str, trait: str, value: Any) -> Any:
             True,
         ),
         (
+            _set("JupyterHub", "allow_named_servers", True),
+            "named-servers",
+            "c.JupyterHub.allow_named_servers",
+            False,
+        ),
+        (
             _set("PanNeuroGenericOAuthenticator", "auth_refresh_strict", False),
             "membership",
             "c.Authenticator.auth_refresh_strict",

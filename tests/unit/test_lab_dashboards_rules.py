@@ -27,6 +27,12 @@ def test_its_host_may_be_the_gateways_own() -> None:
     assert WHOLE.find(f"https://dask.example{HOME}/status", HOST) == Dashboard("ab12", "status")
 
 
+def test_the_browser_is_sent_to_the_gateway_s_own_host_where_it_has_one() -> None:
+    page = Dashboard("ab12", "status")
+    assert WHOLE.address(page) == f"https://dask.example{HOME}/status"
+    assert PATH_ONLY.address(page) == f"{HOME}/status"
+
+
 @pytest.mark.parametrize(
     "address",
     [
@@ -56,7 +62,7 @@ def test_what_is_no_dashboard_is_left_to_others(address: str) -> None:
 def test_a_browser_is_sent_to_dashboards_only(address: str) -> None:
     found = PATH_ONLY.find(address, HOST)
     if found is not None:
-        target = PATH_ONLY.path(found)
+        target = PATH_ONLY.address(found)
         assert target.startswith("/services/dask-gateway/clusters/")
         assert ".." not in unquote(target).split("/")
         assert PATH_ONLY.find_path(target) == found

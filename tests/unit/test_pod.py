@@ -121,6 +121,19 @@ async def test_addresses_are_below_the_hub_s_base_url(config: Config) -> None:
     assert notebook["DASK_GATEWAY__PUBLIC_ADDRESS"] == gateway
 
 
+async def test_dashboards_are_at_the_hub_s_host_where_servers_have_domains(config: Config) -> None:
+    config.SessionMixin.gateway_address = "http://dask-proxy:8000"
+    hub = Hub("/jhub/")
+    hub.public_host = "https://hub.example"
+    spawner = new_spawner(config, hub)
+    spawner.user.url = "https://ada.hub.example/jhub/user/ada/"
+    pod = await manifest(spawner)
+    notebook = {entry["name"]: entry["value"] for entry in pod["spec"]["containers"][0]["env"]}
+    gateway = "/jhub/services/dask-gateway"
+    assert notebook["DASK_GATEWAY__PUBLIC_ADDRESS"] == f"https://hub.example{gateway}"
+    assert notebook["DASK_GATEWAY__ADDRESS"] == f"http://dask-proxy:8000{gateway}"
+
+
 async def test_a_session_is_told_where_the_gateway_is_if_there_is_one(config: Config) -> None:
     plain = await manifest(new_spawner(config))
     assert "DASK" not in json.dumps(plain)

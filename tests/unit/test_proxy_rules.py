@@ -58,3 +58,20 @@ def test_the_proxy_writes_these_rules() -> None:
     [router] = rules["http"]["routers"].values()
     assert router["rule"] == rule(spec("x`) || Method(`GET"))
     assert router["rule"].startswith('(PathPrefix("/user/x`%29 ')
+
+
+@pytest.mark.parametrize(
+    ("data", "host_routing", "refused"),
+    [({"user": "ada"}, False, True), ({"user": "ada"}, True, False), ({}, False, False)],
+)
+def test_servers_at_the_hub_s_origin_give_browsers_no_service_worker(
+    data: dict[str, str], host_routing: bool, refused: bool
+) -> None:
+    proxy = PanNeuroTraefikProxy.__new__(PanNeuroTraefikProxy)
+    proxy.host_routing = host_routing
+    rules, _ = PanNeuroTraefikProxy._dynamic_config_for_route(
+        proxy, spec("ada"), "http://127.0.0.1:1", data
+    )
+    [router] = rules["http"]["routers"].values()
+    end = ' && !HeaderRegexp("Service-Worker", ".+")' if refused else ""
+    assert router["rule"] == rule(spec("ada")) + end
