@@ -29,7 +29,8 @@ class ExpiryWatch:
     async def look(self) -> None:
         """Compare the file with the hub's accounts, and log what is new."""
         try:
-            names = [member.name for member in await self._members.everybody()]
+            # Pages keep their list for a minute, and at the service's start nobody is in it.
+            names = [member.name for member in await self._members.read_everybody()]
         except ServiceUnavailable as error:
             _log.warning("The entries of expires were not compared with the accounts: %s", error)
             return

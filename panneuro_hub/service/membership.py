@@ -111,6 +111,16 @@ class Members:
         """
         return await self._everybody.get("") or ()
 
+    async def read_everybody(self) -> tuple[ListedMember, ...]:
+        """Return everybody whom the hub knows now, and keep the answer for nobody else.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If the hub does not answer.
+        """
+        return await self._read_everybody("") or ()
+
     async def session(self, ticket: Ticket) -> tuple[Member, RunningSession]:
         """The running session that `ticket` belongs to.
 
