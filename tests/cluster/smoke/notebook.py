@@ -305,7 +305,7 @@ def by_gcsfs() -> None:
         expect(np.isclose(np.load(file).mean(), read_spikes().mean()), "the same spikes")
 
 
-@check("dask-gateway", "dask-labextension")
+@check("dask-gateway", "dask-labextension", "aiohttp")
 def by_dask_labextension() -> None:
     import importlib
 
@@ -330,7 +330,14 @@ def ask(path: str) -> bytes:
         return bytes(answer.read())
 
 
-@check("jupyterlab", "jupyterlab-git", "jupyter-resource-usage")
+@check(
+    "jupyterlab",
+    "jupyterlab-git",
+    "jupyter-resource-usage",
+    "jupyter-core",
+    "jupyter-server",
+    "tornado",
+)
 def by_jupyterlab() -> None:
     """What it offers, it has."""
     page, memory, *_ = map(
