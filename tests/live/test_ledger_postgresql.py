@@ -85,11 +85,14 @@ async def test_a_ledger_that_went_away_says_so(database: Database) -> None:
     await ledger.record(ENTRY)
 
 
-async def test_a_server_that_hangs_makes_nobody_wait_for_ever(postgresql_url: str) -> None:
+async def test_a_server_that_hangs_makes_nobody_wait_for_ever(
+    postgresql_url: str, database: Database
+) -> None:
     """Nothing but its own clock tells a client that the other side does not go on."""
-    with closing(Database(postgresql_url, wait=0.5)) as database:
-        ledger = Ledger(database)
-        pid = await database.run(
+    Ledger(database)  # makes the tables, with the time that a busy machine needs
+    with closing(Database(postgresql_url, wait=3)) as hasty:
+        ledger = Ledger(hasty)
+        pid = await hasty.run(
             lambda connection: connection.execute(text("select pg_backend_pid()")).scalar_one()
         )
         with stopped(pid), pytest.raises(ServiceUnavailable, match="TimeoutError"):
