@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from panneuro_hub.lab.objects import Changed
     from panneuro_hub.lab.opening import Incomplete, file
     from panneuro_hub.lab.opening import open as open  # noqa: A004
-    from panneuro_hub.lab.readers import NoReader, Unreadable
+    from panneuro_hub.lab.read_errors import NoReader, Unreadable
 
 # Not `open`: whoever imports everything would lose Python's own.
 __all__ = [
@@ -52,10 +52,10 @@ _HOMES = {
     "Changed": "objects",
     "Dataset": "dataset",
     "Incomplete": "opening",
-    "NoReader": "readers",
+    "NoReader": "read_errors",
     "NothingThere": "here",
     "Session": "here",
-    "Unreadable": "readers",
+    "Unreadable": "read_errors",
     "cluster": "clusters",
     "datasets": "listings",
     "file": "opening",

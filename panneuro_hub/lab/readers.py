@@ -10,13 +10,13 @@ import gzip
 import io
 import json
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from panneuro_hub.catalog.formats import Kind, is_hdf5
-from panneuro_hub.errors import PanNeuroError
+from panneuro_hub.lab.hdf5 import read_hdf5, read_netcdf, read_nwb
 from panneuro_hub.lab.objects import ObjectFile
+from panneuro_hub.lab.read_errors import NoReader, Unreadable, as_named, needing
 from panneuro_hub.lab.refusals import Place, plainly
 
 if TYPE_CHECKING:
@@ -31,14 +31,6 @@ _ZARR_DEFAULT = 10
 _AT_ONCE = 64
 _NIFTI = {348: "Nifti1Image", 540: "Nifti2Image"}  # by the size of the header
 _IN_PIECES = {"nrows", "chunksize", "iterator"}
-
-
-class NoReader(PanNeuroError):
-    """Nothing here opens what lies there; the text says what to do."""
-
-
-class Unreadable(PanNeuroError):
-    """A file is not what its name says, or is damaged."""
 
 
 def read_zarr(store: S3Store, place: Place, **kwargs: Any) -> Any:
@@ -59,7 +51,7 @@ def read_zarr(store: S3Store, place: Place, **kwargs: Any) -> Any:
 
     if zarr.config.get("async.concurrency") == _ZARR_DEFAULT:
         zarr.config.set({"async.concurrency": _AT_ONCE})
-    with plainly(place, "Zarr group"), _as_named(place, "Zarr"), warnings.catch_warnings():
+    with plainly(place, "Zarr group"), as_named(place, "Zarr"), warnings.catch_warnings():
         # A group without consolidated metadata opens as well; that is no news for its reader.
         warnings.filterwarnings("ignore", "Failed to open Zarr store with consolidated")
         warnings.filterwarnings("ignore", "Object at .* is not recognized as a component")
@@ -93,35 +85,8 @@ def read_file(file: ObjectFile, kind: Kind, place: Place, **kwargs: Any) -> Any:
             f"{place.path!r} is of no format that lab.open knows; lab.file({place.path!r}) gives "
             "it as a file that any library can read from, with nothing copied to disk"
         )
-    with _as_named(place, _NAMES.get(found, found)):
+    with as_named(place, _NAMES.get(found, found)):
         return _READERS[found](file, place, kwargs)
-
-
-@contextmanager
-def needing(*packages: str) -> Iterator[None]:
-    """Say which package is missing, and where it comes from."""
-    try:
-        yield
-    except ModuleNotFoundError as missing:
-        raise ImportError(
-            f"opening this needs {' and '.join(packages)}, and {missing.name} is not installed "
-            "here; it comes with panneuro-hub[lab,formats]"
-        ) from missing
-
-
-@contextmanager
-def _as_named(place: Place, format_name: str) -> Iterator[None]:
-    """Translate what the formats' own libraries raise for damaged files."""
-    try:
-        yield
-    except (PanNeuroError, FileNotFoundError, ImportError):
-        raise
-    except (OSError, ValueError, KeyError, EOFError, RuntimeError) as problem:
-        # h5py and others put their own error around that of the store.
-        if isinstance(problem.__context__, PanNeuroError):
-            raise problem.__context__ from None
-        reason = " ".join(str(problem).split())[:300]
-        raise Unreadable(f"{place.path!r} cannot be opened as {format_name}: {reason}") from problem
 
 
 def _sniffed(file: ObjectFile) -> Kind:
@@ -131,44 +96,6 @@ def _sniffed(file: ObjectFile) -> Kind:
     if is_hdf5(head):
         return "hdf5"
     return "netcdf" if head.startswith(b"CDF") else ""
-
-
-def _hdf5(file: ObjectFile, place: Place, kwargs: dict[str, Any]) -> Any:
-    with needing("h5py", "h5netcdf", "xarray"):
-        import h5netcdf  # noqa: F401
-        import h5py
-        import xarray
-
-    with h5py.File(file, "r") as root:
-        if "nwb_version" in root.attrs:
-            return _nwb(file, place, kwargs)
-        nested = all(isinstance(root.get(name), h5py.Group) for name in root) and len(root) > 0
-    # Plain HDF5 has no names for dimensions; who reads NetCDF gets those that it has.
-    given = {"engine": "h5netcdf", "phony_dims": "access", **kwargs}
-    if nested and "group" not in kwargs:
-        return xarray.open_datatree(file, **given)
-    return xarray.open_dataset(file, **given)
-
-
-def _netcdf(file: ObjectFile, place: Place, kwargs: dict[str, Any]) -> Any:
-    if is_hdf5(file.read(_HEAD) or b""):
-        return _hdf5(file, place, kwargs)
-    with needing("xarray", "scipy"):
-        import scipy.io  # noqa: F401
-        import xarray
-
-    # The old format has no chunks, and its reader takes all of a file.
-    return xarray.open_dataset(io.BytesIO(file.whole()), engine="scipy", **kwargs)
-
-
-def _nwb(file: ObjectFile, place: Place, kwargs: dict[str, Any]) -> Any:
-    with needing("pynwb", "h5py"):
-        import h5py
-        from pynwb import NWBHDF5IO
-
-    source = h5py.File(file, "r")
-    # The file's own object keeps its reader, and with it the source, open.
-    return NWBHDF5IO(file=source, mode="r", load_namespaces=True, **kwargs).read()
 
 
 def _nwb_on_zarr(reader: Any, place: Place) -> Any:
@@ -228,11 +155,11 @@ def _text(file: ObjectFile, place: Place, kwargs: dict[str, Any]) -> str:
 
 
 _READERS: dict[Kind, Callable[[ObjectFile, Place, dict[str, Any]], Any]] = {
-    "hdf5": _hdf5,
+    "hdf5": read_hdf5,
     "json": _json,
-    "netcdf": _netcdf,
+    "netcdf": read_netcdf,
     "nifti": _nifti,
-    "nwb": _nwb,
+    "nwb": read_nwb,
     "table": _table,
     "text": _text,
 }

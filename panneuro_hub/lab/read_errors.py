@@ -1,0 +1,45 @@
+"""Errors of the readers: one sentence with the name of the file and the cause."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from panneuro_hub.errors import PanNeuroError
+from panneuro_hub.lab.refusals import Place
+
+
+class NoReader(PanNeuroError):
+    """Nothing here opens what lies there; the text says what to do."""
+
+
+class Unreadable(PanNeuroError):
+    """A file is not what its name says, or is damaged."""
+
+
+@contextmanager
+def needing(*packages: str) -> Iterator[None]:
+    """Say which package is missing, and where it comes from."""
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        raise ImportError(
+            f"opening this needs {' and '.join(packages)}, and {missing.name} is not installed "
+            "here; it comes with panneuro-hub[lab,formats]"
+        ) from missing
+
+
+@contextmanager
+def as_named(place: Place, format_name: str) -> Iterator[None]:
+    """Translate what the formats' own libraries raise for damaged files."""
+    try:
+        yield
+    except (PanNeuroError, FileNotFoundError, ImportError):
+        raise
+    except Exception as problem:
+        # A damaged file makes the libraries raise anything, a TypeError or an IndexError too.
+        # h5py and others put their own error around that of the store.
+        if isinstance(problem.__context__, PanNeuroError):
+            raise problem.__context__ from None
+        reason = " ".join(str(problem).split())[:300] or type(problem).__name__
+        raise Unreadable(f"{place.path!r} cannot be opened as {format_name}: {reason}") from problem
