@@ -57,7 +57,6 @@ export interface Said {
   description: string;
   citation: string;
   license: string;
-  embargo_until: string;
   update: boolean;
 }
 

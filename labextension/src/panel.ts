@@ -276,7 +276,6 @@ class DatasetForm {
   private readonly description = lines();
   private readonly citation = line('', 'How to cite it');
   private readonly licence = line('', 'Such as CC-BY-4.0');
-  private readonly embargo = element('input');
   private readonly update = element('input');
   private readonly trouble = element('p', 'panneuro-trouble');
   private readonly submit = element('button', 'jp-mod-styled jp-mod-accept', 'Upload');
@@ -289,7 +288,6 @@ class DatasetForm {
   ) {
     this.name = line(nameFrom(folder), 'such as session-12');
     this.name.required = true;
-    this.embargo.type = 'date';
     this.update.type = 'checkbox';
     this.submit.type = 'submit';
     this.trouble.setAttribute('role', 'alert');
@@ -302,7 +300,7 @@ class DatasetForm {
       field('Description', this.description),
       field('Citation', this.citation),
       this.licences(),
-      field('Embargo until', this.embargo, 'a wish that others see, not a lock'),
+      element('p', 'panneuro-hint', `Everybody who can read ${project} can open it.`),
       this.updating(),
       this.trouble,
       element('div', 'panneuro-buttons', this.submit, button('Cancel', acts.cancel))
@@ -327,7 +325,6 @@ class DatasetForm {
         description: this.description.value,
         citation: this.citation.value,
         license: this.licence.value,
-        embargo_until: this.embargo.value,
         update: this.update.checked
       });
     } catch (problem) {

@@ -47,19 +47,19 @@ class Found:
         return self.record is not None
 
     @property
-    def embargoed(self) -> bool:
-        """Whether its author asks to wait."""
-        return self.record is not None and self.record.embargoed(_today())
+    def asks_to_wait(self) -> bool:
+        """Return whether its author asks others to wait; this locks nothing."""
+        return self.record is not None and self.record.asks_to_wait(_today())
 
     @property
     def state(self) -> str:
-        """In few words: complete or not, embargoed, frozen."""
+        """In few words: complete or not, its author's request to wait, frozen."""
         words = []
         if self.upload is not None:
             doing = "being changed" if self.complete else "not complete"
             words.append(f"{doing} (by {self.upload.by}, since {self.upload.began:%Y-%m-%d %H:%M})")
-        if self.record is not None and self.embargoed:
-            words.append(f"embargo until {self.record.embargo_until}")
+        if self.record is not None and self.asks_to_wait:
+            words.append(f"author asks to wait until {self.record.asks_to_wait_until}")
         if self.frozen:
             words.append("frozen")
         return ", ".join(words)

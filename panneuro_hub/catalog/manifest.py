@@ -86,9 +86,10 @@ class About:
         Whose upload it was.
     title, description, readme, citation, license : str
         As their author wrote them; ``""`` where nobody did.
-    embargo_until : date or None
-        The day from which it may be used by everybody who reads it; what the author
-        asks, while access is decided by the collaboration alone.
+    asks_to_wait_until : date or None
+        The day before which the author asks others not to use the data. This is a request and
+        locks nothing: the collaboration alone decides about access. Only manifests that an earlier
+        version wrote begin with one; an update keeps it. In JSON its name is ``embargo_until``.
     subjects, modalities : tuple of str
 
     Raises
@@ -107,7 +108,7 @@ class About:
     readme: str = ""
     citation: str = ""
     license: str = ""
-    embargo_until: date | None = None
+    asks_to_wait_until: date | None = None
     subjects: tuple[str, ...] = ()
     modalities: tuple[str, ...] = ()
 
@@ -135,9 +136,9 @@ class About:
         """The dataset with its project, as `panneuro_hub.lab.open` takes it."""
         return f"{self.project}/{self.dataset}"
 
-    def embargoed(self, today: date) -> bool:
-        """Whether its author asks to wait."""
-        return self.embargo_until is not None and today < self.embargo_until
+    def asks_to_wait(self, today: date) -> bool:
+        """Return whether the author's request to wait applies today."""
+        return self.asks_to_wait_until is not None and today < self.asks_to_wait_until
 
     def _check(self, name: str, text: str, *, lines: bool) -> None:
         problem = text_problem(text, _LONGEST_TEXT if lines else _LONGEST_LINE, lines=lines)
@@ -149,11 +150,13 @@ class About:
 
     def _described(self) -> dict[str, Any]:
         """The fields of this class, as JSON."""
+        wait = self.asks_to_wait_until
+        names = [each.name for each in fields(About) if each.name != "asks_to_wait_until"]
         return {
             "version": VERSION,
-            **{each.name: getattr(self, each.name) for each in fields(About)},
+            **{name: getattr(self, name) for name in names},
             "created": format_time(self.created),
-            "embargo_until": self.embargo_until.isoformat() if self.embargo_until else None,
+            "embargo_until": wait.isoformat() if wait else None,
             "subjects": list(self.subjects),
             "modalities": list(self.modalities),
         }
@@ -421,7 +424,7 @@ def _about(read: Fields) -> dict[str, Any]:
         "created": read.time("created"),
         "created_by": read.text("created_by"),
         **{name: read.text(name, "") for name in ("title", "license", *_TEXTS)},
-        "embargo_until": read.day("embargo_until"),
+        "asks_to_wait_until": read.day("embargo_until"),
         "subjects": read.texts("subjects"),
         "modalities": read.texts("modalities"),
     }

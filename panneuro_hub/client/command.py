@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from panneuro_hub.client.errors import WrongName
+from panneuro_hub.client.errors import DatasetEmbargoError, WrongName
 from panneuro_hub.errors import AccessDenied, PanNeuroError, ServiceUnavailable
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def code_of(problem: PanNeuroError) -> int:
     """The exit code for a problem."""
     if isinstance(problem, AccessDenied):
         return DENIED
-    if isinstance(problem, WrongName):
+    if isinstance(problem, (WrongName, DatasetEmbargoError)):
         return USAGE
     later = isinstance(problem, ServiceUnavailable) or getattr(problem, "kind", "") == "again"
     return LATER if later else FAILED

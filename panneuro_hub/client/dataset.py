@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -41,7 +41,6 @@ class Said:
     description: str | None = None
     citation: str | None = None
     license: str | None = None
-    embargo_until: date | None = None
 
     def given(self) -> dict[str, Any]:
         """What was said, by the manifest's names."""
@@ -427,7 +426,8 @@ def _words(root: Path, known: Recognised, said: Said, before: Manifest | None) -
     """What is told of a dataset: by the person, by the dataset itself, or before."""
     words: dict[str, Any] = {}
     if before is not None:
-        words = {name: getattr(before, name) for name in ("readme", *vars(Said()))}
+        kept = ("readme", "asks_to_wait_until", *vars(Said()))
+        words = {name: getattr(before, name) for name in kept}
     own = _of_bids(root) if known.format == "bids" else {}
     return {**words, **own, **_readme(root), **said.given()}
 

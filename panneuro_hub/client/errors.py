@@ -33,6 +33,25 @@ class WrongName(PanNeuroError):
     """What was named is no project or dataset; the text says what would be right."""
 
 
+class DatasetEmbargoError(PanNeuroError):
+    """Refuse an embargo on one dataset, which nothing would enforce.
+
+    The rights of a session cover whole projects, so the object store would give the data of the
+    dataset to everybody who can read its project.
+    """
+
+    code = "dataset_embargo_not_enforced"
+    status = 400
+
+    def __init__(self) -> None:
+        super().__init__(
+            "an embargo on one dataset is not offered, because nothing would enforce it: everybody "
+            "who can read the project could open the data. A project can be under an embargo that "
+            "is enforced: ask the people who keep the collaboration file for a project with "
+            "`embargo`, and upload the data there. Nothing was sent"
+        )
+
+
 class FileProblem(PanNeuroError):
     """A file of this machine cannot be sent, or cannot be written; the text names it."""
 

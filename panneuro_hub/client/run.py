@@ -206,9 +206,9 @@ def _transfer(text: str, *, quiet: bool, writing: bool, whole: bool = False) -> 
 
 
 def _title(record: Record) -> str:
-    if not record.embargoed(datetime.now(UTC).date()):
+    if not record.asks_to_wait(datetime.now(UTC).date()):
         return record.title
-    return f"{record.title} (embargo until {record.embargo_until})".lstrip()
+    return f"{record.title} (author asks to wait until {record.asks_to_wait_until})".lstrip()
 
 
 def _records(count: int) -> str:

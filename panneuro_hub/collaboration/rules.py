@@ -242,7 +242,15 @@ def _reads(collaboration: Collaboration) -> Iterator[Finding]:
 
 def _embargoes(collaboration: Collaboration) -> Iterator[Finding]:
     for name, project in collaboration.projects.items():
-        then = project.embargo.then if project.embargo else {}
+        if project.embargo is None:
+            continue
+        then = project.embargo.then
+        if not then:
+            yield (
+                ("projects", name, "embargo", "then"),
+                "names no team, so the embargo holds nothing back; move the teams that have to "
+                "wait from this project's `teams` to `then`",
+            )
         for team, level in then.items():
             already = [project.teams[key] for key in (team, EVERY_TEAM) if key in project.teams]
             if any(_RANK[held] >= _RANK[level] for held in already):

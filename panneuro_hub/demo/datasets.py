@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,6 @@ _PAPER = (
 )
 _NITIME = "The nitime developers: nitime 0.12, nitime/data."
 _LICENSE = "BSD-3-Clause"
-_EMBARGO = date(2027, 6, 1)  # as the example collaboration has it
 _VOLUMES_REPETITION_TIME = 1.35  # s, as the volumes' headers say
 
 Place = Callable[[str], S3Store]
@@ -258,9 +257,7 @@ DATASETS = (
         _receptor_nwb,
         _of_receptor(
             "Auditory receptor neuron, as NWB",
-            "The recording with the slow stimulus, as Neurodata Without Borders; under embargo "
-            "until its paper is out.",
-            embargo_until=_EMBARGO,
+            "The recording with the slow stimulus, as Neurodata Without Borders.",
         ),
     ),
     DemoDataset(
@@ -272,7 +269,6 @@ DATASETS = (
             "Auditory receptor neuron, fast stimulus",
             "868 spikes of an auditory receptor neuron of a grasshopper (Locusta migratoria), and "
             "the sound that it heard.",
-            embargo_until=_EMBARGO,
         ),
     ),
     DemoDataset("human-intracranial", _FMRI, "grace", _fmri, _EVENTS),
@@ -298,4 +294,5 @@ DATASETS = (
         ),
     ),
 )
-"""Of each format one at least; two under embargo; what is in ``release-2026`` is frozen."""
+"""Of each format one at least. The project ``nhp-categorization`` is under an embargo, which the
+collaboration file sets; what is in ``release-2026`` is frozen."""

@@ -11,7 +11,7 @@ from panneuro_hub.catalog import Malformed
 from panneuro_hub.catalog.manifest import About
 from panneuro_hub.catalog.reading import Fields, is_count
 from panneuro_hub.client.dataset import Said
-from panneuro_hub.client.errors import FileProblem, WrongName
+from panneuro_hub.client.errors import DatasetEmbargoError, FileProblem, WrongName
 from panneuro_hub.client.files import name_problem, shown
 from panneuro_hub.client.places import Name
 from panneuro_hub.jupyter.refusals import BadRequest
@@ -71,7 +71,7 @@ class AskedUpload:
 
         Raises
         ------
-        BadRequest, WrongName, FileProblem
+        BadRequest, DatasetEmbargoError, WrongName, FileProblem
             If it cannot be; the text says what is wrong, and with which file.
         """
         fields = read(body)
@@ -87,10 +87,11 @@ class AskedUpload:
 def _said(fields: Fields, name: Name) -> Said:
     if not name.dataset:
         raise WrongName(f"{name} names no dataset; write {name}/NAME-OF-THE-DATASET")
+    if fields.document.get("embargo_until"):
+        # A page that was open while this server was renewed still has the field.
+        raise DatasetEmbargoError
     words: dict[str, Any] = {word: text(fields, word) for word in _WORDS}
-    day = text(fields, "embargo_until")
-    embargo = Fields({"embargo_until": day}, fields.what).day("embargo_until")
-    said = Said(**words, embargo_until=embargo)
+    said = Said(**words)
     # As it will be published: what cannot be said is refused before anything is sent.
     About(
         dataset=name.dataset,

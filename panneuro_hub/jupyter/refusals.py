@@ -5,6 +5,7 @@ from __future__ import annotations
 from panneuro_hub.catalog import Malformed
 from panneuro_hub.client.errors import (
     Conflict,
+    DatasetEmbargoError,
     FileProblem,
     NotComplete,
     Stopped,
@@ -53,6 +54,7 @@ class Damaged(PanNeuroError):
 _STATUSES: tuple[tuple[type[PanNeuroError], int], ...] = (
     (AccessDenied, 403),
     (BadRequest, 400),
+    (DatasetEmbargoError, DatasetEmbargoError.status),
     (WrongName, 400),
     (FileProblem, 400),
     (Malformed, 400),

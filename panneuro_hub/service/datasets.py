@@ -133,8 +133,8 @@ def found_json(found: Found) -> dict[str, Any]:
         "modalities": list(record.modalities) if record else None,
         "subjects": list(record.subjects) if record else None,
         "sha256": record.sha256 if record else None,
-        "embargo_until": (
-            record.embargo_until.isoformat() if record and record.embargo_until else None
+        "asks_to_wait_until": (
+            record.asks_to_wait_until.isoformat() if record and record.asks_to_wait_until else None
         ),
         "complete": found.complete,
         "upload": {"by": upload.by, "began": format_time(upload.began)} if upload else None,

@@ -31,7 +31,7 @@ def two(bench: Bench) -> Iterator[None]:
             created=datetime(2026, 11, 2, 9, 15, tzinfo=UTC),
             created_by="ada",
             title=name.title(),
-            embargo_until=date(2999, 1, 1),
+            asks_to_wait_until=date(2999, 1, 1),
             files=(File("a.bin", 1000, "0" * 64),),
         )
         put(bench, manifest_key(name), manifest.encode())
@@ -48,14 +48,14 @@ def delete(bench: Bench, key: str) -> None:
     bench.admin.delete_object(Bucket="lab", Key=f"{PROJECT}/{key}")
 
 
-def test_a_project_is_listed_with_who_and_embargo(bench: Bench) -> None:
+def test_a_project_is_listed_with_who_and_a_request_to_wait(bench: Bench) -> None:
     listed = bench.run("datasets", PROJECT)
 
     assert listed.returncode == 0, listed.stderr
     first, second = listed.stdout.splitlines()
     assert first.split()[:4] == ["2026/two", "files", "1.0", "kB"]
     assert " ada " in second
-    assert second.endswith("One (embargo until 2999-01-01)")
+    assert second.endswith("One (author asks to wait until 2999-01-01)")
     assert bench.json("datasets", PROJECT) == bench.json("ls", PROJECT)
 
 

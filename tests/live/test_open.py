@@ -85,7 +85,7 @@ def loading(seaweedfs: SeaweedFS, prefix: str) -> S3Store:
 def fill(nav: S3Store, stimuli: S3Store) -> None:
     put(nav, "nav", "receptor", receptor_zarr(), title="Auditory receptor neuron")
     put(nav, "nav", "2026/session-12", receptor_nwb(), title="The same, as NWB")
-    put(nav, "nav", "rest", bids(), title="Resting <state>", embargo_until=date(2999, 1, 1))
+    put(nav, "nav", "rest", bids(), title="Resting <state>", asks_to_wait_until=date(2999, 1, 1))
     put(nav, "nav", "series", {"series.nii": long_series(), "README.md": b"Twenty times."})
     put(nav, "nav", "blocks", {"blocks.h5": chunked_hdf5()})
     table = {"event_related_fmri.csv": fmri_csv(), "LICENSE": b"BSD"}
@@ -162,7 +162,7 @@ def test_datasets_are_listed_with_what_is_known_of_them(desk: Desk) -> None:
         "format": "bids",
         "modality": "func",
         "subjects": "sub-01, sub-02",
-        "state": "embargo until 2999-01-01",
+        "state": "author asks to wait until 2999-01-01",
     }
     assert found["nav/2026/session-12"].row()["modality"] == "ecephys"
     assert found["nav/receptor"].row()["format"] == "zarr"

@@ -64,7 +64,7 @@ MANIFESTS = st.builds(
     readme=ANY_LINES,
     citation=ANY_LINES,
     license=ANY_TEXT,
-    embargo_until=st.none() | st.dates(),
+    asks_to_wait_until=st.none() | st.dates(),
     subjects=st.lists(ANY_TEXT, max_size=3).map(tuple),
     modalities=st.lists(ANY_TEXT, max_size=3).map(tuple),
     files=FILES,
@@ -83,7 +83,7 @@ MANIFEST = Manifest(
     created=datetime(2026, 11, 2, 10, 15, 30, 99, tzinfo=timezone(timedelta(hours=1))),
     created_by="ada",
     title="Session 12",
-    embargo_until=date(2027, 6, 1),
+    asks_to_wait_until=date(2027, 6, 1),
     subjects=("m1",),
     files=(B, A),
 )
@@ -236,9 +236,9 @@ def test_an_object_cannot_be_made_wrong_either() -> None:
         File("a\udcff", 1, A.sha256)
 
 
-def test_an_embargo_ends_on_its_day() -> None:
-    assert MANIFEST.embargoed(date(2027, 5, 31))
-    assert not MANIFEST.embargoed(date(2027, 6, 1))
+def test_a_request_to_wait_ends_on_its_day() -> None:
+    assert MANIFEST.asks_to_wait(date(2027, 5, 31))
+    assert not MANIFEST.asks_to_wait(date(2027, 6, 1))
 
 
 @pytest.mark.parametrize(

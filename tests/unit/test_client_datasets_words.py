@@ -80,7 +80,7 @@ def test_all_projects_are_listed_with_what_could_not_be() -> None:
     assert json.loads(said("--json").stdout) == [{"project": "nav"}, {"project": "stimuli"}]
 
 
-def test_an_embargo_is_told_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_to_wait_is_shown_until_its_day(monkeypatch: pytest.MonkeyPatch) -> None:
     def record(dataset: str, until: date | None) -> Record:
         return Record(
             dataset=dataset,
@@ -89,7 +89,7 @@ def test_an_embargo_is_told_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> No
             created=datetime(2026, 11, 2, tzinfo=UTC),
             created_by="ada",
             title="Title",
-            embargo_until=until,
+            asks_to_wait_until=until,
             size=1,
             files_count=1,
             sha256="0" * 64,
@@ -117,5 +117,5 @@ def test_an_embargo_is_told_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> No
     assert [row[-1] for row in run.datasets("nav").table] == [
         "Title",
         "Title",
-        "Title (embargo until 2999-01-01)",
+        "Title (author asks to wait until 2999-01-01)",
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from panneuro_hub.client.account import Login, NotLoggedIn, service_of
 from panneuro_hub.client.command import code_of, main, printable
 from panneuro_hub.client.errors import (
     Conflict,
+    DatasetEmbargoError,
     FileProblem,
     StoreError,
     Unfinished,
@@ -280,3 +282,30 @@ def test_the_command_explains_itself() -> None:
         done = CliRunner().invoke(main, [*command, "--help"])
         assert done.exit_code == 0, done.output
         assert "Usage" in done.output
+
+
+@pytest.mark.parametrize(
+    "option", [("--embargo", "2027-06-01"), ("--embargo=soon",), ("--embargo",)], ids=str
+)
+def test_an_embargo_on_one_dataset_is_refused_before_anything_else(
+    option: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing would enforce it. There is neither a session nor a login here, nor the folder."""
+    monkeypatch.setattr(
+        "panneuro_hub.client.run.connected", lambda *_, **__: pytest.fail("it was connected")
+    )
+    refused = CliRunner().invoke(main, ["upload", "./gone", "nav/rest", *option])
+    assert refused.exit_code == 2
+    assert refused.stdout == ""
+    assert refused.stderr == f"panneuro: {DatasetEmbargoError()}\n"
+    assert "collaboration file" in refused.stderr
+
+    as_json = CliRunner().invoke(main, ["upload", "./gone", "nav/rest", "--json", *option])
+    assert as_json.exit_code == 2
+    assert json.loads(as_json.stdout)["error"] == str(DatasetEmbargoError())
+
+
+def test_the_help_offers_no_embargo_on_one_dataset() -> None:
+    shown = CliRunner().invoke(main, ["upload", "--help"]).stdout
+    assert "--embargo" not in shown
+    assert "Everybody who can read PROJECT can open the dataset." in shown

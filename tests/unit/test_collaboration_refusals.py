@@ -625,6 +625,13 @@ CASES = {
         "back; take it out of the one or the other",
         down=1,
     ),
+    "embargo of nobody": Case(
+        THEN,
+        "then: {}",
+        "projects.nhp-categorization.embargo.then",
+        "names no team, so the embargo holds nothing back; move the teams that have to wait from "
+        "this project's `teams` to `then`",
+    ),
     "credentials too short": Case(
         "credential_lifetime: 30m",
         "credential_lifetime: 899s",

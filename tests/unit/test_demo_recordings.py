@@ -117,7 +117,14 @@ def test_the_catalogs_have_every_dataset_and_say_what_people_must_know(
     assert "nitime" in bids.readme
     recorded = records["nhp-navigation/receptor-nwb"]
     assert (recorded.subjects, recorded.modalities) == (("grasshopper-1",), ("ecephys",))
-    assert str(recorded.embargo_until) == "2027-06-01"
+
+
+def test_no_dataset_claims_an_embargo_that_its_project_does_not_have(
+    records: dict[str, Record],
+) -> None:
+    for record in records.values():
+        assert record.asks_to_wait_until is None
+        assert "embargo" not in f"{record.title} {record.description}".lower()
 
 
 def test_a_dataset_is_frozen_by_the_collaboration(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -12,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from panneuro_hub.client.dataset import Said
-from panneuro_hub.client.errors import FileProblem, WrongName
+from panneuro_hub.client.errors import DatasetEmbargoError, FileProblem, WrongName
 from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.jupyter.asked import MOST_FILES, Announced, AskedUpload
-from panneuro_hub.jupyter.refusals import BadRequest
+from panneuro_hub.jupyter.refusals import BadRequest, status_of
 from panneuro_hub.jupyter.spool import Spool
 
 FILE = {"path": "a.csv", "size": 3, "changed": 1_700_000_000_000}
@@ -32,11 +31,11 @@ def test_what_was_filled_in_arrives() -> None:
         title=" Day one ",
         description="",
         license="CC0-1.0",
-        embargo_until="2027-06-01",
+        embargo_until="",  # the empty field of a page from before
         update=True,
     )
     assert str(upload.name) == "nav/day-1"
-    assert upload.said == Said(title="Day one", license="CC0-1.0", embargo_until=date(2027, 6, 1))
+    assert upload.said == Said(title="Day one", license="CC0-1.0")
     assert upload.files == (
         Announced("a.csv", 3, 1_700_000_000_000),
         Announced("sub/é ☃.bin", 0, 0),
@@ -101,7 +100,6 @@ def test_a_tree_that_no_disk_can_hold_is_refused(paths: list[str], why: str) -> 
         {"title": 1},
         {"title": "two\nlines"},
         {"title": "x" * 501},
-        {"embargo_until": "soon"},
         {"update": "yes"},
         {"dataset": None},
     ],
@@ -110,6 +108,15 @@ def test_a_tree_that_no_disk_can_hold_is_refused(paths: list[str], why: str) -> 
 def test_a_request_that_cannot_be_is_refused(changed: dict[str, Any]) -> None:
     with pytest.raises(BadRequest):
         asked(**{"files": [FILE], **changed})
+
+
+@pytest.mark.parametrize("day", ["2027-06-01", "soon", 2027, {"day": "2027-06-01"}], ids=str)
+def test_an_embargo_that_nothing_enforces_is_refused(day: Any) -> None:
+    """As a page sends it that was open before the field was taken away."""
+    with pytest.raises(DatasetEmbargoError, match="everybody who can read the project") as refusal:
+        asked(embargo_until=day)
+    assert status_of(refusal.value) == 400
+    assert refusal.value.code == "dataset_embargo_not_enforced"
 
 
 @pytest.mark.parametrize("name", ["nav", "", "nav/", "Nav/x", "nav/.x", "nav/a/b/c/d/e", "../x/y"])

@@ -111,8 +111,8 @@ def test_a_listing_is_a_sequence_by_number_and_by_name() -> None:
         listed["nav/c"]
 
 
-def test_an_embargo_is_shown_until_its_day() -> None:
-    assert found(replace(RECORD, embargo_until=date(2999, 1, 1))).state == (
-        "embargo until 2999-01-01"
+def test_a_request_to_wait_is_shown_until_its_day_and_not_as_an_embargo() -> None:
+    assert found(replace(RECORD, asks_to_wait_until=date(2999, 1, 1))).state == (
+        "author asks to wait until 2999-01-01"
     )
-    assert found(replace(RECORD, embargo_until=date(2020, 1, 1))).state == ""
+    assert found(replace(RECORD, asks_to_wait_until=date(2020, 1, 1))).state == ""

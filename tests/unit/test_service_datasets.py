@@ -45,7 +45,7 @@ PEOPLE = {
 def stored() -> SmallStore:
     """Four datasets: ordinary, under embargo, frozen, and not complete."""
     stored = SmallStore()
-    stored.put("nhp-navigation", "rest", title="Resting state", embargo_until=date(2999, 1, 1))
+    stored.put("nhp-navigation", "rest", title="Resting state", asks_to_wait_until=date(2999, 1, 1))
     stored.put("nhp-navigation", "2026/receptor", title="Receptor", format="zarr")
     stored.begin("nhp-navigation", "session-13")
     stored.put("human-intracranial", "release-2026/ecog", title="ECoG", created_by="grace")
@@ -95,7 +95,9 @@ async def test_the_api_says_what_is_known(site: Site) -> None:
     answer = read(await site.get_as("ada", "/api/datasets"))
     assert (answer["user"], answer["count"], answer["notes"]) == ("ada", 3, [])
     _, rest, begun = answer["datasets"]
-    assert rest["state"] == "embargo until 2999-01-01"
+    assert rest["state"] == "author asks to wait until 2999-01-01"
+    assert rest["asks_to_wait_until"] == "2999-01-01"
+    assert "embargo_until" not in rest
     assert (rest["bytes"], rest["files_count"], rest["created_by"]) == (693_000, 1, "ada")
     assert rest["created"] == "2026-11-02T09:15:00Z"
     assert (begun["complete"], begun["title"], begun["bytes"]) == (False, None, None)
@@ -121,7 +123,7 @@ async def test_the_page_shows_them_and_what_is_closed(site: Site) -> None:
     assert page.code == 200
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert "script" not in text
-    for shown in ("Resting state", "embargo until 2999-01-01", "not complete (by bee"):
+    for shown in ("Resting state", "author asks to wait until 2999-01-01", "not complete (by bee"):
         assert shown in text
     assert "Human ECoG and single units" in text
     assert "Ask Human intracranial laboratories." in text
@@ -147,7 +149,9 @@ async def test_one_dataset(site: Site) -> None:
     assert "panneuro download nhp-navigation/2026/receptor ./receptor" in text
     assert "a.bin" in text
     text = body(await site.get_as("ada", "/datasets/nhp-navigation/rest"))
-    assert "Its author asks not to use it before 2999-01-01." in text
+    assert "Its author asks you not to use it before 2999-01-01. This is a request" in text
+    assert "not a lock: everybody who can read nhp-navigation can open it." in text
+    assert "embargo" not in text.lower()
     text = body(await site.get_as("ada", "/datasets/nhp-navigation/session-13"))
     assert "It is not complete: bee began to send 3 files (3.0 TB)" in text
     assert "incomplete=True" in text
@@ -332,7 +336,7 @@ def test_the_page_of_datasets_as_a_whole(
 ) -> None:
     who = looker(example, now, "navigation-lab")
     record = record_of(
-        title="Resting <state>", embargo_until=date(2999, 1, 1), subjects=("a", "b", "c", "d")
+        title="Resting <state>", asks_to_wait_until=date(2999, 1, 1), subjects=("a", "b", "c", "d")
     )
     found = Found("nhp-navigation/rest", "nhp-navigation", record, None, frozen=True)
     page = render_datasets(Finds(who, "rest", "", (found,), 7, ("a note",)), AROUND)
@@ -350,7 +354,7 @@ def test_the_page_of_a_dataset_as_a_whole(
             readme="# Read me",
             citation="Monkman, A.",
             license="CC0",
-            embargo_until=date(2999, 1, 1),
+            asks_to_wait_until=date(2999, 1, 1),
             subjects=tuple(f"sub-{number:02}" for number in range(60)),
             modalities=("func",),
         ),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
 from pathlib import Path
 
 import click
 
 from panneuro_hub.client.command import as_json, plain_errors, printable
+from panneuro_hub.client.errors import DatasetEmbargoError
 
 
 @click.command
@@ -22,8 +22,10 @@ from panneuro_hub.client.command import as_json, plain_errors, printable
 @click.option("--citation", help="How to cite it.")
 @click.option(
     "--embargo",
-    type=click.DateTime(["%Y-%m-%d"]),
-    help="The day from which others may use it; a wish that they see, not a lock.",
+    hidden=True,
+    # Without a value too, it is refused for what it is.
+    is_flag=False,
+    flag_value="",
 )
 @click.option("--json", "wants_json", is_flag=True, help="Print JSON, and no progress.")
 def upload(
@@ -36,7 +38,7 @@ def upload(
     description: str | None,
     license_: str | None,
     citation: str | None,
-    embargo: datetime | None,
+    embargo: str | None,
     wants_json: bool,
 ) -> None:
     """Send the folder or file PATH to PROJECT/DATASET.
@@ -44,13 +46,17 @@ def upload(
     What has arrived is never sent again: after a broken network or a crash, give the
     same command. A dataset is complete when this ends well, and visibly not before.
     Links that lead to a file inside the folder are followed, others are refused.
+
+    Everybody who can read PROJECT can open the dataset. To keep readers out until a
+    day, upload it into a project whose `embargo` the collaboration file sets.
     """
     from panneuro_hub.client import run
     from panneuro_hub.client.dataset import Said
 
-    day: date | None = embargo.date() if embargo else None
-    said = Said(title, description, citation, license_, day)
+    said = Said(title, description, citation, license_)
     with plain_errors(wants_json):
+        if embargo is not None:
+            raise DatasetEmbargoError
         outcome = run.upload(
             path,
             dataset,
