@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
 from transfers import PROJECT, Bench, made_bench
@@ -57,6 +58,20 @@ def test_a_project_is_listed_with_who_and_a_request_to_wait(bench: Bench) -> Non
     assert " ada " in second
     assert second.endswith("One (author asks to wait until 2999-01-01)")
     assert bench.json("datasets", PROJECT) == bench.json("ls", PROJECT)
+
+
+def test_an_update_keeps_the_request_to_wait_of_an_older_manifest(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """Whoever adds a file does not take back what the author asked for."""
+    (tmp_path / "b.bin").write_bytes(b"more")
+
+    updated = bench.run("upload", tmp_path, f"{PROJECT}/one", "--update")
+
+    assert updated.returncode == 0, updated.stderr
+    manifest = Manifest.decode(bench.read(manifest_key("one")))
+    assert [file.path for file in manifest.files] == ["a.bin", "b.bin"]
+    assert manifest.asks_to_wait_until == date(2999, 1, 1)
 
 
 def test_what_is_right_stays(bench: Bench) -> None:

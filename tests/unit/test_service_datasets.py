@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from obstore.exceptions import GenericError
 from small_hub import SmallHub, member
-from small_service import SECRET, SmallService
-from small_shelves import CREATED, SmallStore
+from small_service import SECRET, SmallService, small_service
+from small_shelves import BUCKET, CREATED, SmallStore
 from small_site import Site, body, hub_of, read, small_site
 
 from panneuro_hub.access import Person, decide_all
@@ -43,7 +44,7 @@ PEOPLE = {
 
 @pytest.fixture
 def stored() -> SmallStore:
-    """Four datasets: ordinary, under embargo, frozen, and not complete."""
+    """Five datasets: ordinary, with a request to wait, frozen twice, and not complete."""
     stored = SmallStore()
     stored.put("nhp-navigation", "rest", title="Resting state", asks_to_wait_until=date(2999, 1, 1))
     stored.put("nhp-navigation", "2026/receptor", title="Receptor", format="zarr")
@@ -89,6 +90,45 @@ async def test_everybody_finds_what_is_theirs_to_read(site: Site) -> None:
     assert await names(site, "ada", "?q=RESTING%20state") == ["nhp-navigation/rest"]
     assert await names(site, "ada", "?q=resting%20zarr") == []
     assert await names(site, "ada", "?project=shared-stimuli") == []
+
+
+def with_embargo_until(day: str, example: Path, path: Path) -> Path:
+    """Write the example with another day for its embargo, so that no test waits for a day."""
+    text = example.read_text(encoding="utf-8")
+    assert text.count("until: 2027-06-01") == 1
+    path.write_text(text.replace("until: 2027-06-01", f"until: {day}"), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(("day", "readable"), [("2999-01-01", False), ("2020-01-01", True)])
+async def test_a_project_under_embargo_is_in_no_list_search_or_page_of_its_readers(
+    hub: SmallHub,
+    stored: SmallStore,
+    tmp_path: Path,
+    example_file: Path,
+    day: str,
+    readable: bool,
+) -> None:
+    stored.put("nhp-categorization", "cats", title="Categories")
+    collaboration = with_embargo_until(day, example_file, tmp_path / "collaboration.yaml")
+    async with small_service(hub, tmp_path, collaboration) as service:
+        viewing = Viewing(service.issuer, open_store=stored.open)
+        notebooks = Notebooks(Shelves(service.issuer, viewing))
+        async with small_site(service, notebooks=notebooks) as (url, secret):
+            site = Site(url, secret)
+            found = await names(site, "tomas")
+            assert ("nhp-categorization/cats" in found) == readable
+            assert (await names(site, "tomas", "?q=categories") != []) == readable
+            page = await site.get_as("tomas", "/datasets/nhp-categorization/cats")
+            assert page.code == (200 if readable else 403)
+            assert ("Categories" in body(page)) == readable
+            closed = read(await site.get_as("tomas", "/api/datasets"))["closed"]
+        await viewing.close()
+    reasons = [one["reason"] for one in closed if one["project"] == "nhp-categorization"]
+    expected = f"theory-lab has read in nhp-categorization from {day}, when its embargo ends"
+    assert reasons == ([] if readable else [expected])
+    opened = {prefix for prefix, _ in stored.opened}
+    assert (f"{BUCKET}nhp-categorization/" in opened) == readable
 
 
 async def test_the_api_says_what_is_known(site: Site) -> None:
