@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,9 +17,11 @@ from typing import Any
 
 from panneuro_hub.catalog.png import plain_png
 from panneuro_hub.catalog.published import LARGEST_NOTEBOOK, LARGEST_PREVIEW
-from panneuro_hub.catalog.reading import Fields, Malformed, is_shown, parse
+from panneuro_hub.catalog.reading import Fields, Malformed, is_count, is_shown, parse
 
 _FORMAT = 4
+_MARKS_OF_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_SAVE_AS_UTF8 = "save it as UTF-8 without a byte order mark"
 _KINDS = ("markdown", "code", "raw")
 _LONGEST_TITLE = 200  # characters
 _HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(.*?)[ \t#]*")
@@ -73,14 +77,14 @@ class Ipynb:
         Raises
         ------
         Malformed
-            If it is no notebook, or one of another format or too large.
+            If it is no notebook that JupyterLab opens, or one of another format or too large.
         """
         if len(data) > LARGEST_NOTEBOOK:
             raise Malformed(
                 f"the notebook has {len(data)} bytes, and {LARGEST_NOTEBOOK} is the most that one "
                 "can have; clear outputs that are large (Edit, Clear Outputs of All Cells)"
             )
-        document = parse(data, "the notebook")
+        document = parse(_decoded(data), "the notebook")
         read = Fields(document, "the notebook")
         found = document.get("nbformat")
         if found != _FORMAT or isinstance(found, bool):
@@ -115,6 +119,37 @@ class Ipynb:
         return None
 
 
+def openable_problem(data: bytes) -> str | None:
+    """Return why JupyterLab opens no notebook with this content, or `None` if it does.
+
+    `Ipynb.decode`, which the content must have passed, is more lenient: it reads what others
+    shared as far as it can.
+    """
+    try:
+        document = json.loads(data, parse_constant=_refuse_constant)
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return "its text has half of a character in it (a lone surrogate)"
+    except ValueError as problem:
+        return str(problem)
+    if not isinstance(document.get("metadata"), dict):
+        return "it has no metadata"
+    if not is_count(document.get("nbformat_minor", 0)):
+        return "its nbformat_minor is not a whole number"
+    for number, cell in enumerate(document["cells"], 1):
+        if not isinstance(cell.get("metadata"), dict):
+            return f"cell {number} has no metadata"
+        outputs = cell.get("outputs", [])
+        if not isinstance(outputs, list) or not all(isinstance(one, dict) for one in outputs):
+            return f"the outputs of cell {number} are not a list of objects"
+    return None
+
+
+def _refuse_constant(constant: str) -> None:
+    # Python reads and writes it; a browser does not.
+    raise ValueError(f"it has the number {constant}, which JSON does not have")
+
+
 def text_of(value: object) -> str | None:
     """A text of the format, which may be a list of lines; `None` where it is neither."""
     if isinstance(value, str):
@@ -122,6 +157,21 @@ def text_of(value: object) -> str | None:
     if isinstance(value, list) and all(isinstance(line, str) for line in value):
         return "".join(value)
     return None
+
+
+def _decoded(data: bytes) -> str:
+    """Return the text of a file; JSON that is sent to others is UTF-8 without a mark (RFC 8259)."""
+    if data.startswith(_MARKS_OF_UTF16) or b"\0" in data[:4]:
+        raise Malformed(f"the notebook is in UTF-16, and must be in UTF-8; {_SAVE_AS_UTF8}")
+    if data.startswith(codecs.BOM_UTF8):
+        raise Malformed(
+            "the notebook begins with a byte order mark, which Jupyter cannot read; "
+            f"{_SAVE_AS_UTF8}"
+        )
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise Malformed(f"the notebook is not in UTF-8; {_SAVE_AS_UTF8}") from None
 
 
 def _cell(document: Any, read: Fields, number: int) -> Cell:

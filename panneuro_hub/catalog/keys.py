@@ -18,7 +18,7 @@ CATALOG = f"{OWN}/catalog/"
 UPLOADS = f"{OWN}/uploads/"
 MOST_SEGMENTS = 4
 LONGEST_DATASET = 200  # characters
-LONGEST_PATH = 900  # bytes: what a key may have, less what lies before it
+LONGEST_PATH = 1024  # bytes: what a key may have, together with what lies before it
 _SEGMENT = re.compile(r"[A-Za-z0-9_=+@,-][A-Za-z0-9._=+@,-]*")
 _ENDING = ".json"
 

@@ -33,7 +33,6 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 
 _LONGEST_LINE = 500  # characters
 _LONGEST_TEXT = 100_000  # characters
-_MOST_WORDS = 10_000  # subjects
 _LINES = ("title", "created_by", "license")
 _TEXTS = ("description", "readme", "citation")
 
@@ -125,10 +124,7 @@ class About:
         for name in _LINES + _TEXTS:
             self._check(name, getattr(self, name), lines=name in _TEXTS)
         for name in ("subjects", "modalities"):
-            words = getattr(self, name)
-            if len(words) > _MOST_WORDS:
-                raise whole.wrong(name, f"has more than {_MOST_WORDS} entries")
-            for word in words:
+            for word in getattr(self, name):
                 self._check(name, word, lines=False)
 
     @property

@@ -26,13 +26,14 @@ from panneuro_hub.catalog.keys import (
 from panneuro_hub.catalog.manifest import Manifest, Record, Upload
 from panneuro_hub.catalog.objects import AT_ONCE, MISSING, Trouble, below, exists, read_object
 from panneuro_hub.catalog.reading import Malformed
+from panneuro_hub.catalog.words import size_text
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
     from obstore.store import S3Store
 
 _ROUNDS = 3
-_LARGEST_RECORD = 2**21  # bytes
+_LARGEST_RECORD = 2**23  # bytes: half a million subjects
 _LARGEST_MANIFEST = 2**30  # bytes: some millions of files
 _Found = TypeVar("_Found", Record, Upload, Manifest)
 
@@ -91,6 +92,36 @@ class Rebuilt:
     removed: tuple[str, ...]
     kept: int
     troubles: tuple[Trouble, ...]
+
+
+def size_problem(
+    manifest: Manifest,
+    largest_manifest: int = _LARGEST_MANIFEST,
+    largest_record: int = _LARGEST_RECORD,
+) -> str | None:
+    """Return why a manifest could not be read again, or `None` if it could.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        Its checksums need not be known yet.
+    largest_manifest, largest_record : int
+        In bytes.
+    """
+    encoded = manifest.encode()
+    if len(encoded) > largest_manifest:
+        return (
+            f"a list of {len(manifest.files)} files takes {size_text(len(encoded))}, and a "
+            f"manifest can have {size_text(largest_manifest)}; make several datasets of it"
+        )
+    record = Record.of(manifest, encoded).encode()
+    if len(record) > largest_record:
+        return (
+            f"its {len(manifest.subjects)} subjects and its texts take {size_text(len(record))}, "
+            f"and a record of the catalog can have {size_text(largest_record)}; shorten its texts, "
+            "or make several datasets of it"
+        )
+    return None
 
 
 def begin(store: S3Store, upload: Upload) -> None:

@@ -6,17 +6,19 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from panneuro_hub.client.errors import DatasetEmbargoError, WrongName
+from panneuro_hub.client.errors import DatasetEmbargoError, SecretsFoundError, WrongName
 from panneuro_hub.errors import AccessDenied, PanNeuroError, ServiceUnavailable
 
 if TYPE_CHECKING:
     from panneuro_hub.client.run import Listed
+
+T = TypeVar("T")
 
 FAILED = 1
 USAGE = 2
@@ -85,6 +87,37 @@ def plain_errors(wants_json: bool) -> Iterator[None]:
         sys.stdout.flush()
         # Not in order: requests under way may take minutes, and nobody needs their answers.
         os._exit(INTERRUPTED)
+
+
+def ask_about_secrets(send: Callable[..., T], *, allowed: bool, wants_json: bool) -> T:
+    """Send something; if it looks like secrets, ask the person who sits at the terminal.
+
+    Parameters
+    ----------
+    send : callable
+        Takes ``allow_secrets``.
+    allowed : bool
+        Whether the command line allows secrets.
+    wants_json : bool
+        A program reads the answer: nobody is asked.
+
+    Raises
+    ------
+    SecretsFoundError
+        If nobody can be asked.
+    click.exceptions.Exit
+        If the person does not agree.
+    """
+    try:
+        return send(allow_secrets=allowed)
+    except SecretsFoundError as found:
+        if wants_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            advice = "take them out, or give --allow-secrets to send them all the same"
+            raise SecretsFoundError(found.problems, advice) from None
+        click.echo(printable(f"panneuro: {found}"), err=True)
+    if not click.confirm("Send them all the same?", default=False, err=True):
+        raise click.exceptions.Exit(FAILED)
+    return send(allow_secrets=True)
 
 
 def code_of(problem: PanNeuroError) -> int:

@@ -12,17 +12,27 @@ from typing import Any, TypeVar
 
 from panneuro_hub.catalog import File, Malformed, Manifest, Upload, records
 from panneuro_hub.catalog.checks import check
-from panneuro_hub.catalog.formats import Recognised, reader_of, recognise
+from panneuro_hub.catalog.formats import Recognised, recognise
 from panneuro_hub.catalog.keys import OWN, enclosing
 from panneuro_hub.catalog.reading import text_problem
 from panneuro_hub.client.connection import Connection
 from panneuro_hub.client.crew import Patience
 from panneuro_hub.client.download import Downloader
-from panneuro_hub.client.errors import Conflict, FileProblem, NotComplete, StoreError, Unfinished
-from panneuro_hub.client.files import Found, find, shown
+from panneuro_hub.client.errors import (
+    Conflict,
+    FileProblem,
+    NotComplete,
+    SecretsFoundError,
+    StoreError,
+    Unfinished,
+)
+from panneuro_hub.client.files import Found, find, find_lookalikes, reader_of
+from panneuro_hub.client.left_out import Inclusion, LeftOut, describe_left_out, summarize_left_out
 from panneuro_hub.client.objects import Objects
 from panneuro_hub.client.places import Name, frozen_inside, project_place, why_not_write
 from panneuro_hub.client.progress import Progress
+from panneuro_hub.client.secret_scan import SecretFinding, scan_files
+from panneuro_hub.client.shown_paths import shown
 from panneuro_hub.client.upload import Uploader
 from panneuro_hub.errors import AccessDenied, PanNeuroError
 from panneuro_hub.names import Location
@@ -31,6 +41,8 @@ T = TypeVar("T")
 
 _READMES = ("README", "README.md", "README.rst", "README.txt")
 _LONGEST_README = 100_000  # characters
+_NAMED = 5  # files
+_NO_SHA256 = "0" * 64
 
 
 @dataclass(frozen=True)
@@ -67,6 +79,10 @@ class Outcome:
     findings : tuple of str
         What the format's validator says.
     notes : tuple of str
+    left_out : tuple of LeftOut
+        Files and folders of tools, which an upload does not send.
+    secrets : tuple of SecretFinding
+        What looks like a secret in the files.
     """
 
     dataset: str
@@ -79,6 +95,16 @@ class Outcome:
     sha256: str | None
     findings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    secrets: tuple[SecretFinding, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the outcome for programs."""
+        return {
+            **vars(self),
+            "left_out": describe_left_out(self.left_out),
+            "secrets": [vars(finding) for finding in self.secrets],
+        }
 
 
 class Transfer:
@@ -115,7 +141,15 @@ class Transfer:
         self._objects.close()
 
     def upload(
-        self, source: Path, said: Said, *, update: bool, dry: bool = False, checked: bool = True
+        self,
+        source: Path,
+        said: Said,
+        *,
+        update: bool,
+        dry: bool = False,
+        checked: bool = True,
+        include: Inclusion | None = None,
+        allow_secrets: bool = False,
     ) -> Outcome:
         """Send a folder, or a file, and make the dataset complete.
 
@@ -129,6 +163,10 @@ class Transfer:
             Only find out what would be done.
         checked : bool
             Whether the format's validator is asked.
+        include : Inclusion, optional
+            Files of tools that are sent as well.
+        allow_secrets : bool
+            Whether what looks like a secret is sent.
 
         Raises
         ------
@@ -136,17 +174,25 @@ class Transfer:
             If nothing can be written there, with the reason.
         Conflict, FileProblem, Unfinished
             If the dataset did not become complete.
+        Malformed
+            If no manifest can hold it, before anything is sent.
+        SecretsFoundError
+            If something looks like a secret, before anything is sent.
         StoreError
             If the store refuses.
         """
         self._may_write()
-        found = self._found(source)
+        found = self._found(source, include or Inclusion())
+        secrets = tuple(scan_files(found.files))
+        if secrets and not allow_secrets and not dry:
+            raise SecretsFoundError(secrets)
         root = source if source.is_dir() else source.parent
         sizes = {file.path: file.size for file in found.files}
-        known = recognise(sizes, reader_of(root))
+        known = recognise(sizes, reader_of(found))
         findings = tuple(str(one) for one in check(source, known.format)) if checked else ()
         try:
             before = self._before(found, update)
+            self._check_limits(found, before, update, known, _words(root, known, said, before))
             sent = self._send(found, before, update=update, dry=dry)
         except StoreError as failure:
             raise self._why(failure) from failure
@@ -161,7 +207,9 @@ class Transfer:
             format=known.format,
             sha256=manifest.sha256 if manifest else None,
             findings=findings,
-            notes=(*known.notes, *_of_empty(found)),
+            notes=(*known.notes, *_of_empty(found), *_of_names(found)),
+            left_out=tuple(found.left_out),
+            secrets=secrets,
         )
 
     def download(self, target: Path, *, update: bool) -> Outcome:
@@ -261,8 +309,8 @@ class Transfer:
             "now, or the store's own policy is narrower"
         )
 
-    def _found(self, source: Path) -> Found:
-        found = find(source, f"{self._project.key}{self.name.dataset}/")
+    def _found(self, source: Path, include: Inclusion) -> Found:
+        found = find(source, f"{self._project.key}{self.name.dataset}/", include)
         for grant in frozen_inside(self._view, self.place):
             below = grant.prefix.removeprefix(self.place.uri)
             shut = [file.path for file in found.files if file.path.startswith(below)]
@@ -270,8 +318,14 @@ class Transfer:
                 raise AccessDenied(f"{shown(shut[0])} cannot be written: {grant.reason}")
         if found.problems:
             raise Unfinished("nothing was sent, since these cannot be:", found.problems)
+        left_out = summarize_left_out(found.left_out)
         if not found.files:
-            raise FileProblem(f"{shown(str(source))}: there is no file in it")
+            because = f" to send; {left_out}" if left_out else " in it"
+            raise FileProblem(f"{shown(str(source))}: there is no file{because}")
+        if left_out:
+            self._progress.tell(left_out)
+        for pattern in include.unused(found.brought_back):
+            self._progress.tell(f"--include {pattern} matches nothing that is left out")
         self._progress.expect(len(found.files), found.size)
         return found
 
@@ -389,6 +443,23 @@ class Transfer:
         self._ask(lambda: records.publish(store, manifest))
         return manifest
 
+    def _check_limits(
+        self,
+        found: Found,
+        before: Manifest | None,
+        update: bool,
+        known: Recognised,
+        words: Mapping[str, Any],
+    ) -> None:
+        """Make the manifest that would be published, to find out whether there can be one."""
+        if before is not None and not update:
+            return  # it stays as it is
+        files = [File(file.path, file.size, _NO_SHA256) for file in found.files]
+        manifest = self._manifest(files, before, known, words)
+        problem = records.size_problem(manifest)
+        if problem is not None:
+            raise Malformed(f"{self.name}: {problem}")
+
     def _manifest(
         self,
         sent: list[File],
@@ -469,3 +540,12 @@ def _of_empty(found: Found) -> tuple[str, ...]:
     if count == 1:
         return (f"the empty folder {first} is not kept",)
     return (f"{count} empty folders are not kept, such as {first}",)
+
+
+def _of_names(found: Found) -> tuple[str, ...]:
+    pairs = find_lookalikes(found.files)
+    return tuple(
+        f"{shown(one)} and {shown(other)} are one name on most disks of macOS and Windows; only "
+        "one of them can be fetched there"
+        for one, other in pairs[:_NAMED]
+    ) + ((f"and {len(pairs) - _NAMED} more such names",) if len(pairs) > _NAMED else ())

@@ -22,10 +22,11 @@ from typing import BinaryIO, TypeVar
 from panneuro_hub.catalog import File
 from panneuro_hub.client.crew import Crew, Patience
 from panneuro_hub.client.errors import FileProblem, StoreError
-from panneuro_hub.client.files import conflict, name_problem, reason, shown
+from panneuro_hub.client.files import conflict, name_problem, reason
 from panneuro_hub.client.objects import Objects
 from panneuro_hub.client.parts import PART
 from panneuro_hub.client.progress import Progress
+from panneuro_hub.client.shown_paths import shown
 from panneuro_hub.client.target_folder import TargetFile, target_file
 from panneuro_hub.errors import PanNeuroError
 

@@ -68,7 +68,33 @@ class Stopped(PanNeuroError):
     """A transfer was told to stop."""
 
 
+class SecretsFoundError(PanNeuroError):
+    """Nothing was sent, since some places seem to hold secrets; the text names the places.
+
+    Parameters
+    ----------
+    findings : sequence of object
+        Each with the file, the place and the kind as its text, and never the secret.
+    advice : str
+        How to go on.
+    """
+
+    code = "secrets_found"
+    status = 409
+
+    def __init__(self, findings: Sequence[object], advice: str = "") -> None:
+        self.problems = tuple(findings)
+        lines = ["nothing was sent, since this looks like secrets:", *_listed(self.problems)]
+        super().__init__("\n".join([*lines, advice] if advice else lines))
+
+
 _SHOWN = 10
+
+
+def _listed(problems: Sequence[object]) -> list[str]:
+    lines = [f"  {problem}" for problem in problems[:_SHOWN]]
+    left = len(problems) - _SHOWN
+    return [*lines, f"  and {left} more"] if left > 0 else lines
 
 
 class Unfinished(PanNeuroError):
@@ -83,8 +109,4 @@ class Unfinished(PanNeuroError):
 
     def __init__(self, done: str, problems: Sequence[PanNeuroError]) -> None:
         self.problems = tuple(problems)
-        lines = [str(problem) for problem in self.problems[:_SHOWN]]
-        left = len(self.problems) - _SHOWN
-        if left > 0:
-            lines.append(f"and {left} more")
-        super().__init__("\n".join([done, *(f"  {line}" for line in lines)]))
+        super().__init__("\n".join([done, *_listed(self.problems)]))

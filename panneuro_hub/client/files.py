@@ -1,15 +1,17 @@
 """A person's folder: which files an upload would send, and what cannot be sent.
 
 All that cannot be sent is found before anything is. A link that leads to a file
-inside the folder counts as that file; other links are refused by name, since their
-targets are not what the person pointed at. Empty folders are told: an object store
-has none.
+inside the folder counts as that file, and so does a git-annex link; other links are
+refused by name, since their targets are not what the person pointed at. Files of
+tools are left out (`left_out`). Empty folders are told: an object store has none.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import stat
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,10 +19,22 @@ from pathlib import Path
 from typing import BinaryIO
 
 from panneuro_hub.catalog import path_problem
+from panneuro_hub.catalog.formats import Read
+from panneuro_hub.catalog.keys import LONGEST_PATH
+from panneuro_hub.client.annex import NOT_HERE, is_annex_link, is_annexed, is_pointer
 from panneuro_hub.client.errors import Conflict, FileProblem
+from panneuro_hub.client.left_out import Inclusion, LeftOut, kind_of_tool
 from panneuro_hub.client.parts import LARGEST_OBJECT
+from panneuro_hub.client.shown_paths import shown
 
 _LONGEST_KEY = 1024  # bytes
+# A named pipe that has taken a file's place would be waited for without end, and a link followed.
+_READ = (
+    os.O_RDONLY
+    | getattr(os, "O_BINARY", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+)
 
 
 @dataclass(frozen=True)
@@ -54,11 +68,17 @@ class Found:
     empty_folders : list of str
     problems : list of FileProblem
         Of what cannot be sent.
+    left_out : list of LeftOut
+        Files and folders of tools.
+    brought_back : list of str
+        Files and folders of tools that the person wants to send.
     """
 
     files: list[Local] = field(default_factory=list)
     empty_folders: list[str] = field(default_factory=list)
     problems: list[FileProblem] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    brought_back: list[str] = field(default_factory=list)
 
     @property
     def size(self) -> int:
@@ -66,7 +86,7 @@ class Found:
         return sum(file.size for file in self.files)
 
 
-def find(root: Path, key_prefix: str = "") -> Found:
+def find(root: Path, key_prefix: str = "", include: Inclusion | None = None) -> Found:
     """Look at a folder, or at a single file.
 
     Parameters
@@ -74,6 +94,8 @@ def find(root: Path, key_prefix: str = "") -> Found:
     root : Path
     key_prefix : str
         What will stand before each path in its key.
+    include : Inclusion, optional
+        Files of tools that are wanted.
 
     Raises
     ------
@@ -84,11 +106,13 @@ def find(root: Path, key_prefix: str = "") -> Found:
     try:
         top = _real(root)
         if top.is_dir():
-            _walk(top, top, "", found)
+            _walk(top, include or Inclusion(), found)
         else:
-            _take(top, top.parent, top.name, found)
+            # By the name that the person wrote: that of an annexed file is its checksum.
+            _take(root.absolute(), top.parent, root.absolute().name, found)
     except OSError as problem:
-        raise FileProblem(f"{shown(str(root))}: {reason(problem)}") from problem
+        why = NOT_HERE if is_annex_link(root) else reason(problem)
+        raise FileProblem(f"{shown(str(root))}: {why}") from problem
     found.files.sort(key=lambda file: os.fsencode(file.path))
     for file in found.files:
         wrong = name_problem(file.path, key_prefix)
@@ -96,7 +120,31 @@ def find(root: Path, key_prefix: str = "") -> Found:
             wrong = "it is larger than the 5 TiB that one object can have"
         if wrong is not None:
             found.problems.append(FileProblem(f"{shown(file.path)}: {wrong}"))
+    found.problems.sort(key=str)
     return found
+
+
+def find_lookalikes(files: list[Local]) -> list[tuple[str, str]]:
+    """Return pairs of paths that are one file on disks of macOS and Windows."""
+    seen: dict[str, str] = {}
+    pairs = []
+    for file in files:
+        other = seen.setdefault(unicodedata.normalize("NFC", file.path).casefold(), file.path)
+        if other != file.path:
+            pairs.append((other, file.path))
+    return pairs
+
+
+def reader_of(found: Found) -> Read:
+    """Return a function that reads a part of a file that was found, if it is still the same."""
+    files = {file.path: file for file in found.files}
+
+    def read(path: str, start: int, length: int) -> bytes:
+        with unchanged(files[path]) as opened:
+            opened.seek(start)
+            return opened.read(length)
+
+    return read
 
 
 def name_problem(path: str, key_prefix: str = "") -> str | None:
@@ -124,7 +172,7 @@ def unchanged(file: Local) -> Iterator[BinaryIO]:
         If it cannot be read, or has changed.
     """
     try:
-        with file.place.open("rb", buffering=0) as opened:
+        with io.FileIO(os.open(file.place, _READ), "rb") as opened:
             _compare(file, os.fstat(opened.fileno()))
             yield opened
             _compare(file, os.fstat(opened.fileno()))
@@ -162,11 +210,6 @@ def read_whole(opened: BinaryIO, file: Local, size: int) -> bytes:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def shown(path: str) -> str:
-    """A path as it can be printed anywhere, quoted where it is odd."""
-    return path if path.isprintable() and path == path.strip() else ascii(path)
-
-
 def conflict(path: str) -> Conflict:
     """What is said where something else has a file's place already."""
     return Conflict(f"{shown(path)}: something else is there under this name; --update replaces it")
@@ -178,20 +221,53 @@ def reason(problem: OSError) -> str:
     return said[:1].lower() + said[1:]
 
 
-def _walk(folder: Path, top: Path, path: str, found: Found) -> None:
+def _walk(top: Path, include: Inclusion, found: Found) -> None:
+    # Not recursive: a tree can be deeper than Python's stack. The flag says that the folder is
+    # a tool's own, of which only some files are wanted.
+    folders = [(top, "", False)]
+    while folders:
+        folder, path, of_tool = folders.pop()
+        try:
+            entries = list(os.scandir(folder))
+        except OSError as problem:
+            found.problems.append(FileProblem(f"{shown(path or str(top))}: {reason(problem)}"))
+            continue
+        if not entries and path:
+            found.empty_folders.append(path)
+        for entry in entries:
+            inner = f"{path}/{entry.name}" if path else entry.name
+            choice = _choose(entry.name, inner, include, found, of_tool=of_tool)
+            if choice == "none":
+                continue
+            if not _is_folder(entry):
+                if choice == "all":
+                    _take(Path(entry.path), top, inner, found)
+            elif len(os.fsencode(inner)) > LONGEST_PATH:
+                # No file below it can be sent, and a path has a longest length on disks as well.
+                too_long = f"its path is longer than {LONGEST_PATH} bytes"
+                found.problems.append(FileProblem(f"{shown(inner)}: {too_long}"))
+            else:
+                folders.append((Path(entry.path), inner, choice == "some"))
+
+
+def _choose(name: str, path: str, include: Inclusion, found: Found, *, of_tool: bool) -> str:
+    """Return how much of an entry is wanted, and note what is left out of it."""
+    kind = kind_of_tool(name)
+    if kind is None and not of_tool:
+        return "all"
+    choice = include.choose(path)
+    if choice == "all":
+        found.brought_back.append(path)
+    elif kind is not None and not of_tool:
+        found.left_out.append(LeftOut(path, kind))
+    return choice
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
-        entries = list(os.scandir(folder))
-    except OSError as problem:
-        found.problems.append(FileProblem(f"{shown(path or str(top))}: {reason(problem)}"))
-        return
-    if not entries and path:
-        found.empty_folders.append(path)
-    for entry in entries:
-        inner = f"{path}/{entry.name}" if path else entry.name
-        if entry.is_dir(follow_symlinks=False):
-            _walk(Path(entry.path), top, inner, found)
-        else:
-            _take(Path(entry.path), top, inner, found)
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False  # `_take` says why
 
 
 def _take(place: Path, top: Path, path: str, found: Found) -> None:
@@ -199,7 +275,10 @@ def _take(place: Path, top: Path, path: str, found: Found) -> None:
         real = _real(place) if place.is_symlink() else place
         seen = real.stat()
     except OSError as problem:
-        what = "a link that leads nowhere" if place.is_symlink() else reason(problem)
+        if is_annex_link(place):
+            what = NOT_HERE
+        else:
+            what = "a link that leads nowhere" if place.is_symlink() else reason(problem)
         found.problems.append(FileProblem(f"{shown(path)}: {what}"))
         return
     if wrong := _unfit(place, real, top, seen):
@@ -214,7 +293,7 @@ def _real(place: Path) -> Path:
 
 
 def _unfit(place: Path, real: Path, top: Path, seen: os.stat_result) -> str | None:
-    if real != place and not real.is_relative_to(top):
+    if real != place and not real.is_relative_to(top) and not is_annexed(real, top):
         return "a link that leads out of the folder; put the file itself there"
     if stat.S_ISDIR(seen.st_mode):
         return "a link to a folder; put the folder itself there"
@@ -222,11 +301,14 @@ def _unfit(place: Path, real: Path, top: Path, seen: os.stat_result) -> str | No
         return "neither a file nor a folder"
     if not os.access(real, os.R_OK):
         return "permission denied"
+    if is_pointer(real, seen.st_size):
+        return NOT_HERE
     return None
 
 
 def _compare(file: Local, seen: os.stat_result) -> None:
-    if (seen.st_size, seen.st_mtime_ns) != (file.size, file.mtime_ns):
+    same = (seen.st_size, seen.st_mtime_ns) == (file.size, file.mtime_ns)
+    if not (same and stat.S_ISREG(seen.st_mode)):
         raise _changed(file)
 
 

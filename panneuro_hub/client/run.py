@@ -16,6 +16,7 @@ from panneuro_hub.client.connection import connected, in_session
 from panneuro_hub.client.crew import Patience
 from panneuro_hub.client.dataset import Outcome, Said, Transfer
 from panneuro_hub.client.errors import WrongName
+from panneuro_hub.client.left_out import Inclusion
 from panneuro_hub.client.places import Name
 from panneuro_hub.client.progress import Progress, shown
 from panneuro_hub.errors import AccessDenied
@@ -44,11 +45,22 @@ def upload(
     update: bool = False,
     dry: bool = False,
     checked: bool = True,
+    include: Sequence[str] = (),
+    allow_secrets: bool = False,
     quiet: bool = True,
 ) -> Outcome:
-    """Send a folder or a file; raises as `Transfer.upload`."""
+    """Send a folder or a file; raises as `Transfer.upload`, and `WrongName` for `include`."""
+    wanted = Inclusion(tuple(include))
     with _transfer(dataset, quiet=quiet, writing=True) as transfer:
-        return transfer.upload(path, said, update=update, dry=dry, checked=checked)
+        return transfer.upload(
+            path,
+            said,
+            update=update,
+            dry=dry,
+            checked=checked,
+            include=wanted,
+            allow_secrets=allow_secrets,
+        )
 
 
 def download(dataset: str, path: Path, *, update: bool = False, quiet: bool = True) -> Outcome:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from panneuro_hub.catalog import notebooks
-from panneuro_hub.catalog.ipynb import Ipynb
+from panneuro_hub.catalog.ipynb import Ipynb, openable_problem
 from panneuro_hub.catalog.keys import CATALOG, dataset_of
 from panneuro_hub.catalog.objects import below
 from panneuro_hub.catalog.published import (
@@ -27,15 +27,24 @@ from panneuro_hub.catalog.published import (
     notebook_problem,
     split_label,
 )
+from panneuro_hub.catalog.reading import Malformed
 from panneuro_hub.catalog.touched import Touched, texts, touched
 from panneuro_hub.catalog.words import size_text
 from panneuro_hub.client import run
 from panneuro_hub.client.connection import Connection, connected, in_session
 from panneuro_hub.client.crew import Patience
-from panneuro_hub.client.errors import Conflict, FileProblem, StoreError, WrongName
-from panneuro_hub.client.files import find, read_whole, reason, shown, unchanged
+from panneuro_hub.client.errors import (
+    Conflict,
+    FileProblem,
+    SecretsFoundError,
+    StoreError,
+    WrongName,
+)
+from panneuro_hub.client.files import find, read_whole, reason, unchanged
 from panneuro_hub.client.objects import Objects
 from panneuro_hub.client.places import Name, project_place, why_not_write
+from panneuro_hub.client.secret_scan import SecretFinding, scan_notebook
+from panneuro_hub.client.shown_paths import shown
 from panneuro_hub.client.surroundings import environment_of
 from panneuro_hub.errors import AccessDenied
 from panneuro_hub.lab import here
@@ -82,11 +91,14 @@ class Shared:
         Whether it was not there before.
     notes : tuple of str
         What the person should know.
+    secrets : tuple of SecretFinding
+        What looks like a secret in the notebook.
     """
 
     published: Published
     is_new: bool
     notes: tuple[str, ...] = ()
+    secrets: tuple[SecretFinding, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,6 +115,7 @@ def share(
     said: Said | None = None,
     *,
     dry: bool = False,
+    allow_secrets: bool = False,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Shared:
     """Publish a notebook; what was published before stays as it is.
@@ -116,6 +129,8 @@ def share(
     said : Said, optional
     dry : bool
         Only find out what would be published.
+    allow_secrets : bool
+        Whether a notebook with what looks like a secret is published.
     tell : callable
         Told what is waited for.
 
@@ -124,9 +139,11 @@ def share(
     WrongName
         If `name` is none.
     FileProblem
-        If the file cannot be read.
+        If the file cannot be read, or is no notebook that JupyterLab opens.
     Malformed
-        If it is no notebook, or what is said of it cannot be.
+        If what is said of it cannot be.
+    SecretsFoundError
+        If something in it looks like a secret.
     AccessDenied
         If nothing can be published there, with the reason.
     StoreError, Crowded, ServiceUnavailable
@@ -138,10 +155,12 @@ def share(
     for dataset in said.datasets:
         if not Name.parse(dataset).dataset:
             raise WrongName(f"{dataset!r} names no dataset; write {dataset}/NAME-OF-THE-DATASET")
-    data = _read(path)
-    notebook = Ipynb.decode(data)
+    data, notebook = _read(path)
+    secrets = tuple(scan_notebook(path.name, notebook))
+    if secrets and not dry and not allow_secrets:
+        raise SecretsFoundError(secrets)
     with _shelf(project, writing=True, tell=tell) as shelf:
-        return shelf.share(own, data, notebook, said, dry=dry)
+        return replace(shelf.share(own, data, notebook, said, dry=dry), secrets=secrets)
 
 
 def copy(
@@ -361,7 +380,7 @@ def _name_of(path: Path) -> str:
     return name
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path) -> tuple[bytes, Ipynb]:
     if path.is_dir():
         raise FileProblem(f"{shown(str(path))}: it is a folder; name one notebook")
     found = find(path)
@@ -375,7 +394,15 @@ def _read(path: Path) -> bytes:
             "dataset"
         )
     with unchanged(file) as opened:
-        return read_whole(opened, file, file.size)
+        data = read_whole(opened, file, file.size)
+    try:
+        notebook = Ipynb.decode(data)
+    except Malformed as malformed:
+        raise FileProblem(f"{shown(str(path))}: {malformed}") from malformed
+    problem = openable_problem(data)
+    if problem is not None:
+        raise FileProblem(f"{shown(str(path))}: nobody could open it, since {problem}")
+    return data, notebook
 
 
 def _written(data: bytes, name: str, target: Path | None) -> Path:

@@ -12,8 +12,9 @@ from panneuro_hub.catalog.manifest import About
 from panneuro_hub.catalog.reading import Fields, is_count
 from panneuro_hub.client.dataset import Said
 from panneuro_hub.client.errors import DatasetEmbargoError, FileProblem, WrongName
-from panneuro_hub.client.files import name_problem, shown
+from panneuro_hub.client.files import name_problem
 from panneuro_hub.client.places import Name
+from panneuro_hub.client.shown_paths import shown
 from panneuro_hub.jupyter.refusals import BadRequest
 from panneuro_hub.jupyter.requests import flag, read, text
 

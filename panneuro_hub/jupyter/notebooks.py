@@ -11,8 +11,8 @@ from typing import Any
 from panneuro_hub.catalog.notebooks import NotPublished
 from panneuro_hub.catalog.published import Published
 from panneuro_hub.client.errors import FileProblem
-from panneuro_hub.client.files import shown
 from panneuro_hub.client.sharing import Said, Shared, copy, share, write_new
+from panneuro_hub.client.shown_paths import shown
 from panneuro_hub.jupyter.refusals import BadRequest, NoNotebook
 from panneuro_hub.jupyter.requests import flag, needed, read, text
 from panneuro_hub.lab import here

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from panneuro_hub.client.files import reason, shown
+from panneuro_hub.client.files import reason
+from panneuro_hub.client.shown_paths import shown
 from panneuro_hub.jupyter.refusals import BadRequest, Damaged, NoUpload, OutOfStep, TooMuch
 
 if TYPE_CHECKING:

@@ -30,6 +30,7 @@ from panneuro_hub.catalog import (
 from panneuro_hub.catalog.keys import LONGEST_DATASET, dataset_of, enclosing
 from panneuro_hub.catalog.manifest import FORMATS
 from panneuro_hub.catalog.reading import TURNING, is_shown, text_problem
+from panneuro_hub.catalog.records import size_problem
 from panneuro_hub.names import Location
 
 SEGMENTS = st.text("abzAZ019._=+@,-", min_size=1, max_size=30).filter(lambda s: s[0] != ".")
@@ -309,3 +310,30 @@ def test_a_text_has_no_character_that_changes_what_is_around_it(character: str) 
 def test_texts_of_every_script_are_texts() -> None:
     for text in ("Größe µm", "نشاط الخلايا", "תאי רשת\u200f", "神経活動", "🧠"):
         assert text_problem(text, 100) is None
+
+
+MANIFEST = Manifest(
+    dataset="many",
+    project="nav",
+    format="bids",
+    created=datetime(2026, 11, 2, tzinfo=UTC),
+    created_by="ada",
+    files=(File("a", 1, "0" * 64),),
+)
+
+
+def test_as_many_subjects_as_large_studies_have() -> None:
+    subjects = tuple(f"sub-{number:07d}" for number in range(100_000))
+    manifest = replace(MANIFEST, subjects=subjects)
+    assert size_problem(manifest) is None
+    assert Record.decode(Record.of(manifest).encode()).subjects == subjects
+
+
+def test_what_could_not_be_read_again_is_known_before() -> None:
+    manifest = len(MANIFEST.encode())
+    record = len(Record.of(MANIFEST).encode())
+    assert size_problem(MANIFEST, manifest, record) is None
+    assert "a manifest can have" in (size_problem(MANIFEST, manifest - 1, record) or "")
+    assert "a record of the catalog can have" in (
+        size_problem(MANIFEST, manifest, record - 1) or ""
+    )

@@ -13,7 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from panneuro_hub.client.errors import FileProblem
-from panneuro_hub.client.files import find, name_problem, read_whole, shown, still, unchanged
+from panneuro_hub.client.files import (
+    find,
+    find_lookalikes,
+    name_problem,
+    read_whole,
+    reader_of,
+    still,
+    unchanged,
+)
+from panneuro_hub.client.shown_paths import shown
 
 
 def problems(root: Path) -> dict[str, str]:
@@ -129,8 +138,8 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
         ("\udcff", "not valid UTF-8"),
         (".panneuro/x", "the catalog keeps"),
         ("x/../y", "'.' or '..' part"),
-        ("x" * 901, "longer than 900 bytes"),
-        ("é" * 451, "longer than 900 bytes"),
+        ("x" * 1025, "longer than 1024 bytes"),
+        ("é" * 513, "longer than 1024 bytes"),
     ],
 )
 def test_names_that_cannot_be_are_refused(name: str, reason: str) -> None:
@@ -146,8 +155,8 @@ def test_names_that_can_be_are_taken(name: str) -> None:
 
 
 def test_the_prefix_counts(tmp_path: Path) -> None:
-    assert name_problem("x" * 900, "p" * 124) is None
-    assert "longer than 1024 bytes" in (name_problem("x" * 900, "p" * 125) or "")
+    assert name_problem("x" * 1000, "p" * 24) is None
+    assert "longer than 1024 bytes" in (name_problem("x" * 1000, "p" * 25) or "")
 
 
 @given(st.text())
@@ -185,3 +194,80 @@ def test_a_change_is_noticed_before_during_and_after(tmp_path: Path) -> None:
         read_whole(opened, file, 8)
     place.unlink()
     assert "no such file" in str(still(file))
+
+
+def test_a_tree_deeper_than_pythons_stack_is_refused_by_name(tmp_path: Path) -> None:
+    os.chdir(tmp_path)
+    for _ in range(1200):
+        Path("d").mkdir()
+        os.chdir("d")
+    Path("f.txt").write_text("deep")
+    found = find(tmp_path)
+    # Nor can Python's own functions remove it.
+    Path("f.txt").unlink()
+    for _ in range(1200):
+        os.chdir("..")
+        Path("d").rmdir()
+    assert found.files == []
+    [problem] = map(str, found.problems)
+    assert problem.startswith("d/d/d/")
+    assert problem.endswith("d/d/d: its path is longer than 1024 bytes")
+    assert len(problem) < 300
+
+
+def test_a_link_up_the_tree_does_not_lead_round_for_ever(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "up").symlink_to("..")
+    assert problems(tmp_path) == {"a/b/up": "a link to a folder; put the folder itself there"}
+
+
+def test_a_named_pipe_that_took_a_files_place_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("")
+    found = find(tmp_path)
+    (tmp_path / "a").unlink()
+    os.mkfifo(tmp_path / "a")
+    with pytest.raises(FileProblem, match="a: it changed"), unchanged(found.files[0]):
+        pass
+
+
+def test_a_link_that_took_a_files_place_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("1")
+    found = find(tmp_path)
+    (tmp_path / "a").rename(tmp_path / "b")
+    (tmp_path / "a").symlink_to("b")
+    with pytest.raises(FileProblem, match="a: "), unchanged(found.files[0]):
+        pass
+
+
+def test_what_vanishes_before_it_is_looked_into_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("123")
+    read = reader_of(find(tmp_path))
+    assert read("a", 1, 5) == b"23"
+    (tmp_path / "a").unlink()
+    with pytest.raises(FileProblem, match="a: no such file"):
+        read("a", 0, 5)
+
+
+def test_names_that_are_one_on_other_disks_are_found(tmp_path: Path) -> None:
+    for name in ("Data.txt", "data.txt", "\u00e9", "e\u0301", "other"):
+        (tmp_path / name).write_text("")
+    found = find(tmp_path)
+    assert len(found.files) == 5
+    assert sorted(find_lookalikes(found.files)) == [
+        ("Data.txt", "data.txt"),
+        ("e\u0301", "\u00e9"),
+    ]
+
+
+def test_a_single_file_has_the_name_that_the_person_wrote(tmp_path: Path) -> None:
+    (tmp_path / "content").write_text("1")
+    (tmp_path / "link.csv").symlink_to("content")
+    found = find(tmp_path / "link.csv")
+    assert [file.path for file in found.files] == ["link.csv"]
+    assert reader_of(found)("link.csv", 0, 1) == b"1"
+
+
+def test_long_names_are_shortened() -> None:
+    assert shown("a/" * 400 + "b.txt").endswith("…" + ("a/" * 400 + "b.txt")[-60:])
+    assert len(shown("a/" * 400)) == 200
+    assert shown("\n" * 300).isprintable()

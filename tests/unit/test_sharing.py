@@ -205,6 +205,43 @@ def test_a_notebook_has_a_largest_size() -> None:
         Ipynb.decode(b" " * (LARGEST_NOTEBOOK + 1))
 
 
+GOOD = json.loads(ipynb(code("1")))
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (ipynb().decode().encode("utf-16"), "is in UTF-16, and must be in UTF-8"),
+        (ipynb().decode().encode("utf-16-le"), "is in UTF-16, and must be in UTF-8"),
+        (b"\xef\xbb\xbf" + ipynb(), "begins with a byte order mark"),
+        (ipynb(name="x").replace(b"x", b"\xe9"), "is not in UTF-8"),
+        (b"{", "is not JSON"),
+        (b"[" * 100_000, "is not JSON"),
+        (b"", "is not JSON"),
+        (json.dumps({**GOOD, "nbformat": 3}).encode(), "nbformat must be 4"),
+        (json.dumps({**GOOD, "cells": {}}).encode(), "cells must be a list"),
+        (json.dumps({**GOOD, "cells": [1]}).encode(), "at place 1 that is no cell"),
+        (json.dumps({**GOOD, "metadata": None}).encode(), "it has no metadata"),
+        (json.dumps({**GOOD, "nbformat_minor": "5"}).encode(), "nbformat_minor is not a whole"),
+        (ipynb(code("1", metadata=[])), "cell 1 has no metadata"),
+        (ipynb({"cell_type": "markdown", "source": ""}), "cell 1 has no metadata"),
+        (ipynb(code("1"), code("2", outputs="x")), "the outputs of cell 2 are not"),
+        (ipynb(code("1", outputs=[1])), "the outputs of cell 1 are not"),
+        (ipynb(code("1", metadata={"x": float("nan")})), "the number NaN"),
+        (ipynb(code("\ud800")), "half of a character"),
+    ],
+)
+def test_a_notebook_that_nobody_could_open_is_refused_by_name(
+    tmp_path: Path, data: bytes, why: str
+) -> None:
+    place = tmp_path / "bad.ipynb"
+    place.write_bytes(data)
+    with pytest.raises(FileProblem) as refusal:
+        sharing.share(place, "nav/x")
+    assert str(refusal.value).startswith(f"{place}: ")
+    assert why in str(refusal.value)
+
+
 @pytest.mark.parametrize(
     ("file", "name"),
     [

@@ -25,6 +25,6 @@ def download(dataset: str, path: Path, update: bool, wants_json: bool) -> None:
     with plain_errors(wants_json):
         outcome = run.download(dataset, path, update=update, quiet=wants_json)
         if wants_json:
-            as_json(vars(outcome))
+            as_json(outcome.to_json())
         else:
             click.echo(printable(run.said_of(outcome, "fetched")))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from panneuro_hub.client.command import as_json, plain_errors, printable, show
+from panneuro_hub.client.command import as_json, ask_about_secrets, plain_errors, printable, show
 
 if TYPE_CHECKING:
     from panneuro_hub.client.sharing import Shared
@@ -31,6 +31,7 @@ _tell = partial(click.echo, err=True)
     help="What it reads, besides what its code names; may be given again.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be published.")
+@click.option("--allow-secrets", is_flag=True, help="Publish what looks like a secret.")
 @_json
 def share(
     path: Path,
@@ -40,23 +41,29 @@ def share(
     note: str | None,
     datasets: tuple[str, ...],
     dry_run: bool,
+    allow_secrets: bool,
     wants_json: bool,
 ) -> None:
     """Publish NOTEBOOK.ipynb in a project, for everybody who reads that.
 
     It is published as it is, with its outputs, what it ran in and the datasets that
     its code names. Sharing it again makes a new version, and the ones before stay.
+    What looks like a secret is named first, and published only if you say so.
     Without PROJECT it is the project of this server; without NAME, the file's own.
     """
     from panneuro_hub.client import sharing
 
     said = sharing.Said(title, description, note, datasets)
     with plain_errors(wants_json):
-        shared = sharing.share(path, name, said, dry=dry_run, tell=_tell)
+        send = partial(sharing.share, path, name, said, dry=dry_run, tell=_tell)
+        shared = ask_about_secrets(send, allowed=allow_secrets, wants_json=wants_json)
         if wants_json:
             document = {"is_new": shared.is_new, "notes": shared.notes, "dry_run": dry_run}
-            as_json({**shared.published.to_json(), **document})
+            secrets = [vars(finding) for finding in shared.secrets]
+            as_json({**shared.published.to_json(), **document, "secrets": secrets})
             return
+        for finding in shared.secrets:
+            click.echo(printable(f"looks like a secret: {finding}"), err=True)
         for line in shared.notes:
             click.echo(printable(line), err=True)
         click.echo(printable(_said_of(shared, dry_run)))

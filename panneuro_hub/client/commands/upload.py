@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 
-from panneuro_hub.client.command import as_json, plain_errors, printable
+from panneuro_hub.client.command import as_json, ask_about_secrets, plain_errors, printable
 from panneuro_hub.client.errors import DatasetEmbargoError
 
 
@@ -15,6 +16,13 @@ from panneuro_hub.client.errors import DatasetEmbargoError
 @click.argument("dataset", metavar="PROJECT/DATASET")
 @click.option("--update", is_flag=True, help="Replace what is other there, and add what is new.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be sent.")
+@click.option(
+    "--include",
+    metavar="NAME",
+    multiple=True,
+    help="Send a tool's file that is left out, such as .gitattributes; may be given again.",
+)
+@click.option("--allow-secrets", is_flag=True, help="Send what looks like a secret.")
 @click.option("--no-check", is_flag=True, help="Do not ask the format's validator.")
 @click.option("--title", help="In one line.")
 @click.option("--description", help="What it is, for who finds it.")
@@ -33,6 +41,8 @@ def upload(
     dataset: str,
     update: bool,
     dry_run: bool,
+    include: tuple[str, ...],
+    allow_secrets: bool,
     no_check: bool,
     title: str | None,
     description: str | None,
@@ -46,6 +56,8 @@ def upload(
     What has arrived is never sent again: after a broken network or a crash, give the
     same command. A dataset is complete when this ends well, and visibly not before.
     Links that lead to a file inside the folder are followed, others are refused.
+    Files of version control and of tools are left out. What looks like a secret is named
+    first, and sent only if you say so.
 
     Everybody who can read PROJECT can open the dataset. To keep readers out until a
     day, upload it into a project whose `embargo` the collaboration file sets.
@@ -57,18 +69,23 @@ def upload(
     with plain_errors(wants_json):
         if embargo is not None:
             raise DatasetEmbargoError
-        outcome = run.upload(
+        send = partial(
+            run.upload,
             path,
             dataset,
             said,
             update=update,
             dry=dry_run,
             checked=not no_check,
+            include=include,
             quiet=wants_json,
         )
+        outcome = ask_about_secrets(send, allowed=allow_secrets, wants_json=wants_json)
         if wants_json:
-            as_json({**vars(outcome), "dry_run": dry_run})
+            as_json({**outcome.to_json(), "dry_run": dry_run})
             return
+        for finding in outcome.secrets:
+            click.echo(printable(f"looks like a secret: {finding}"), err=True)
         for line in (*outcome.findings, *outcome.notes):
             click.echo(printable(line), err=True)
         click.echo(printable(run.said_of(outcome, "would be sent" if dry_run else "sent")))
