@@ -61,6 +61,9 @@ async def bring_in(page: Page) -> None:
     await page.evaluate(DROP)
     form = page.locator(".panneuro-DatasetForm")
     await expect(form).to_contain_text("2 files, 20.0 MB")
+    # Nothing would enforce an embargo on one dataset, so the form offers none.
+    await expect(form).to_contain_text(f"Everybody who can read {PROJECT} can open it.")
+    await expect(form.get_by_label("Embargo")).to_have_count(0)
     await form.get_by_label("Dataset").fill("dropped")
     await form.get_by_label("Title").fill("<img src=x onerror=alert(1)>")
     await form.get_by_label("Licence").fill("CC0-1.0")
