@@ -6,14 +6,14 @@ whenever they end.
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from obstore.fsspec import FsspecStore
 from obstore.store import S3Store
 
 from panneuro_hub.lab.here import locate, session
-from panneuro_hub.lab.refusals import Place, plainly
+from panneuro_hub.lab.refusals import Place
+from panneuro_hub.lab.zarr_groups import read_zarr_group
 from panneuro_hub.names import Location
 from panneuro_hub.wire import SessionView
 
@@ -70,7 +70,10 @@ def filesystem() -> FsspecStore:
 
 
 def open_zarr(path: str, **kwargs: Any) -> xarray.Dataset:
-    """Open a Zarr group as an xarray dataset; data is read when it is used.
+    """Open one Zarr group as an xarray dataset; data is read when it is used.
+
+    Values and types are as stored: unlike in `xarray.open_zarr`, the `fill_value` of Zarr 2 means
+    no missing values, unless you pass ``use_zarr_fill_value_as_mask=True``.
 
     Parameters
     ----------
@@ -83,6 +86,8 @@ def open_zarr(path: str, **kwargs: Any) -> xarray.Dataset:
     ------
     NothingThere
         If there is no Zarr group at `path`.
+    Unreadable
+        If its metadata is damaged, or its arrays do not name their dimensions.
     AccessDenied
         If the place cannot be read from this session; the text says why.
     ServiceUnavailable
@@ -90,22 +95,10 @@ def open_zarr(path: str, **kwargs: Any) -> xarray.Dataset:
     NotInSession, ValueError
         As for `resolve`.
     """
-    import xarray
-    from zarr.storage import ObjectStore
-
     view = session()
     place = locate(view, path)
-    with (
-        plainly(Place(path, place.uri, view.project), "Zarr group"),
-        warnings.catch_warnings(),
-    ):
-        # A group without consolidated metadata opens as well; that is no news for its reader.
-        warnings.filterwarnings("ignore", "Failed to open Zarr store with consolidated")
-        # A dataset's manifest lies beside what Zarr put there.
-        warnings.filterwarnings("ignore", "Object at .* is not recognized as a component")
-        reader = ObjectStore(store_at(view, place), read_only=True)
-        dataset: xarray.Dataset = xarray.open_zarr(reader, **kwargs)
-    return dataset
+    shown = Place(path, place.uri, view.project)
+    return read_zarr_group(store_at(view, place), shown, **kwargs)
 
 
 def store_at(view: SessionView, place: Location) -> S3Store:

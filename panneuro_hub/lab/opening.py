@@ -22,9 +22,10 @@ from panneuro_hub.lab.here import SCRATCH, NothingThere, session
 from panneuro_hub.lab.listings import datasets
 from panneuro_hub.lab.objects import ObjectFile, object_file
 from panneuro_hub.lab.read_errors import Unreadable
-from panneuro_hub.lab.readers import read_file, read_zarr
+from panneuro_hub.lab.readers import read_file
 from panneuro_hub.lab.refusals import plainly
 from panneuro_hub.lab.spots import Spot, spot
+from panneuro_hub.lab.zarr_groups import read_zarr
 
 if TYPE_CHECKING:
     from panneuro_hub.catalog import File, Manifest

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from obstore.exceptions import BaseError
+
 from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.lab.refusals import Place
 
@@ -31,10 +33,13 @@ def needing(*packages: str) -> Iterator[None]:
 
 @contextmanager
 def as_named(place: Place, format_name: str) -> Iterator[None]:
-    """Translate what the formats' own libraries raise for damaged files."""
+    """Translate what the formats' own libraries raise for damaged files.
+
+    Errors of the store pass: `plainly` translates them.
+    """
     try:
         yield
-    except (PanNeuroError, FileNotFoundError, ImportError):
+    except (PanNeuroError, BaseError, FileNotFoundError, ImportError):
         raise
     except Exception as problem:
         # A damaged file makes the libraries raise anything, a TypeError or an IndexError too.

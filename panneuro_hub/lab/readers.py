@@ -9,62 +9,20 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from panneuro_hub.catalog.formats import Kind, is_hdf5
 from panneuro_hub.lab.hdf5 import read_hdf5, read_netcdf, read_nwb
 from panneuro_hub.lab.objects import ObjectFile
 from panneuro_hub.lab.read_errors import NoReader, Unreadable, as_named, needing
-from panneuro_hub.lab.refusals import Place, plainly
-
-if TYPE_CHECKING:
-    from obstore.store import S3Store
+from panneuro_hub.lab.refusals import Place
 
 _HEAD = 4096  # bytes
 _GZIP = b"\x1f\x8b"
 _BUFFER = 2**17  # bytes: less than a block, so that reading on in order gets more at once
-# Zarr asks for ten chunks at once where nobody says how many. That is for a disk: a store
-# answers more of them in the same time. Who has set another number keeps it.
-_ZARR_DEFAULT = 10
-_AT_ONCE = 64
 _NIFTI = {348: "Nifti1Image", 540: "Nifti2Image"}  # by the size of the header
 _IN_PIECES = {"nrows", "chunksize", "iterator"}
-
-
-def read_zarr(store: S3Store, place: Place, **kwargs: Any) -> Any:
-    """A Zarr hierarchy: an xarray data set or tree, an NWB file, or for one array `zarr.Array`.
-
-    Parameters
-    ----------
-    store : S3Store
-        Whose root is the hierarchy.
-    place : Place
-    **kwargs
-        For `xarray.open_zarr` or `xarray.open_datatree`.
-    """
-    with needing("xarray", "zarr"):
-        import xarray
-        import zarr
-        from zarr.storage import ObjectStore
-
-    if zarr.config.get("async.concurrency") == _ZARR_DEFAULT:
-        zarr.config.set({"async.concurrency": _AT_ONCE})
-    with plainly(place, "Zarr group"), as_named(place, "Zarr"), warnings.catch_warnings():
-        # A group without consolidated metadata opens as well; that is no news for its reader.
-        warnings.filterwarnings("ignore", "Failed to open Zarr store with consolidated")
-        warnings.filterwarnings("ignore", "Object at .* is not recognized as a component")
-        reader = ObjectStore(store, read_only=True)
-        node = zarr.open(reader, mode="r")
-        if isinstance(node, zarr.Array):
-            return node
-        if "nwb_version" in node.attrs:
-            return _nwb_on_zarr(reader, place)
-        found = xarray.open_zarr(reader, **kwargs)
-        if found.variables or "group" in kwargs or not any(node.group_keys()):
-            return found
-        return xarray.open_datatree(reader, engine="zarr", **kwargs)  # type: ignore[arg-type]
 
 
 def read_file(file: ObjectFile, kind: Kind, place: Place, **kwargs: Any) -> Any:
@@ -96,18 +54,6 @@ def _sniffed(file: ObjectFile) -> Kind:
     if is_hdf5(head):
         return "hdf5"
     return "netcdf" if head.startswith(b"CDF") else ""
-
-
-def _nwb_on_zarr(reader: Any, place: Place) -> Any:
-    try:
-        from hdmf_zarr.nwb import NWBZarrIO
-    except ImportError as missing:
-        raise ImportError(
-            f"{place.path!r} is NWB on Zarr, and reading that beside Zarr 3 needs hdmf-zarr 0.14, "
-            "which needs Python 3.12 or newer; it comes with panneuro-hub[formats]. Single arrays "
-            f"of it open here too, such as lab.open('{place.path}/units/spike_times')"
-        ) from missing
-    return NWBZarrIO(reader, mode="r", load_namespaces=True).read()
 
 
 def _nifti(file: ObjectFile, place: Place, kwargs: dict[str, Any]) -> Any:

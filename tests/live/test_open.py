@@ -224,6 +224,36 @@ def test_zarr_without_arrays_at_its_root_is_a_tree(desk: Desk) -> None:
     assert isinstance(lab.open("nav/tree.zarr", group="day-1"), xarray.Dataset)
 
 
+def test_zarr_has_values_and_types_as_stored(desk: Desk) -> None:
+    data = np.arange(600, dtype="i2").reshape(100, 6)
+    group = zarr.create_group(ZarrStore(loading(desk.seaweedfs, "nav/zeros.zarr")), zarr_format=2)
+    array = group.create_array("x", data=data, chunks=(50, 3))
+    array.attrs["_ARRAY_DIMENSIONS"] = ["t", "c"]
+    for found in (lab.open("nav/zeros.zarr"), lab.open_zarr("nav/zeros.zarr")):
+        again = pickle.loads(pickle.dumps(found))  # as it goes to Dask workers
+        assert again["x"].dtype == np.dtype("i2")
+        np.testing.assert_array_equal(again["x"], data)
+
+
+def test_zarr_without_names_of_dimensions_is_a_group(desk: Desk) -> None:
+    data = np.arange(600, dtype="i2").reshape(100, 6)
+    store = ZarrStore(loading(desk.seaweedfs, "nav/recording"))
+    group = zarr.create_group(store, attributes={"sampling_frequency": 30000.0})
+    group.create_array("traces_seg0", data=data, chunks=(50, 6))
+    image = zarr.create_group(ZarrStore(loading(desk.seaweedfs, "nav/image")))
+    image.attrs["ome"] = {"version": "0.5", "multiscales": [{"datasets": [{"path": "0"}]}]}
+    image.create_array("0", data=np.ones((64, 64), "u2"), chunks=(32, 32))
+    before = desk.tap.received
+    found = lab.open("nav/recording")
+    assert isinstance(found, zarr.Group)
+    assert found.attrs["sampling_frequency"] == 30000.0
+    np.testing.assert_array_equal(found["traces_seg0"][:50], data[:50])
+    assert desk.tap.received > before
+    levels = lab.open("nav/image")
+    assert isinstance(levels, zarr.Group)
+    assert levels["0"].shape == (64, 64)
+
+
 def test_nwb_is_an_nwb_file_and_comes_when_it_is_used(desk: Desk) -> None:
     recorded = read_receptor(1)
     for path in ("nav/2026/session-12", f"nav/2026/session-12/receptor.{NWB_ENDING}"):
