@@ -69,6 +69,8 @@ export interface Announced {
 export interface Upload {
   id: string;
   dataset: string;
+  /** How often its state has changed. */
+  revision: number;
   state: 'receiving' | 'waiting' | 'sending' | 'done' | 'failed' | 'stopped';
   size: number;
   received: number;

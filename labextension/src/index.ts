@@ -6,22 +6,17 @@ import { PageConfig } from '@jupyterlab/coreutils';
 import { IDocumentManager } from '@jupyterlab/docmanager';
 import { DocumentRegistry } from '@jupyterlab/docregistry';
 import { IFileBrowserFactory } from '@jupyterlab/filebrowser';
-import {
-  INotebookModel,
-  INotebookTracker,
-  NotebookActions,
-  NotebookPanel
-} from '@jupyterlab/notebook';
+import { INotebookModel, INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import { ToolbarButton } from '@jupyterlab/ui-components';
 import { Api, inWords } from './api';
 import { openCopyAsked, share, takeCopyAsked } from './dialogs';
 import { showDrives } from './drives';
 import { shareIcon } from './icons';
+import { insertOpening, openingCode } from './insertion';
 import { ProjectPanel } from './panel';
 
 const SHARE = 'panneuro:share';
 const LABEL = 'Share with the project…';
-const IMPORT = 'import panneuro_hub.lab as lab';
 
 class ShareButton implements DocumentRegistry.IWidgetExtension<NotebookPanel, INotebookModel> {
   constructor(private readonly app: JupyterFrontEnd) {}
@@ -42,21 +37,14 @@ class ShareButton implements DocumentRegistry.IWidgetExtension<NotebookPanel, IN
 /** Write what opens a dataset into the notebook, or onto the clipboard where there is none. */
 function use(notebooks: INotebookTracker, dataset: string): void {
   const panel = notebooks.currentWidget;
-  const code = `lab.open(${JSON.stringify(dataset)})`;
   if (panel === null) {
-    Clipboard.copyToSystem(`${IMPORT}\n\n${code}`);
-    Notification.info(`No notebook is open; ${code} is on the clipboard`, { autoClose: 4000 });
+    Clipboard.copyToSystem(openingCode(dataset));
+    Notification.info(`No notebook is open; what opens ${dataset} is on the clipboard`, {
+      autoClose: 4000
+    });
     return;
   }
-  const notebook = panel.content;
-  const imported = notebook.widgets.some(cell =>
-    cell.model.sharedModel.getSource().includes('panneuro_hub.lab')
-  );
-  const active = notebook.activeCell;
-  if (active?.model.type !== 'code' || active.model.sharedModel.getSource().trim() !== '') {
-    NotebookActions.insertBelow(notebook);
-  }
-  notebook.activeCell?.model.sharedModel.setSource(imported ? code : `${IMPORT}\n\n${code}`);
+  insertOpening(panel.content, dataset);
 }
 
 const plugin: JupyterFrontEndPlugin<void> = {

@@ -17,7 +17,8 @@ const LICENCES = ['CC0-1.0', 'CC-BY-4.0', 'CC-BY-NC-4.0', 'PDDL-1.0', 'ODC-By-1.
 export class ProjectPanel extends Panel {
   private readonly place = element('div', 'panneuro-Place');
   private readonly search = line('', 'Search: name, title, subject, person …');
-  private readonly list = element('div', 'panneuro-Datasets');
+  private readonly list = element('ul', 'panneuro-Datasets');
+  private readonly remarks = element('div');
   private readonly upload: UploadPart;
   private datasets: Dataset[] = [];
   private notes: string[] = [];
@@ -38,7 +39,9 @@ export class ProjectPanel extends Panel {
     this.search.classList.add('jp-mod-styled', 'panneuro-search');
     this.search.setAttribute('aria-label', 'Search datasets');
     this.search.addEventListener('input', () => this.draw());
+    // Said again: a list without bullets is no list to some screen readers.
     this.list.setAttribute('role', 'list');
+    this.list.setAttribute('aria-label', 'Datasets');
     const content = new Widget({
       node: element(
         'div',
@@ -47,7 +50,8 @@ export class ProjectPanel extends Panel {
         this.upload.node,
         element('h3', '', 'Datasets'),
         this.search,
-        this.list
+        this.list,
+        this.remarks
       )
     });
     const toolbar = new Toolbar();
@@ -123,18 +127,19 @@ export class ProjectPanel extends Panel {
       const text = Object.values(one).join(' ').toLowerCase();
       return wanted.every(word => text.includes(word));
     });
-    const rows = found.slice(0, MOST_SHOWN).map(one => this.row(one));
-    if (found.length > MOST_SHOWN) {
-      rows.push(
-        element('div', 'panneuro-hint', `${found.length - MOST_SHOWN} more; search for them`)
-      );
-    }
+    const rows = found.slice(0, MOST_SHOWN).map(one => element('li', '', this.row(one)));
+    this.list.replaceChildren(...rows);
+    this.list.hidden = rows.length === 0; // an empty list is announced as a fault
+    const remarks = this.notes.map(note => element('div', 'panneuro-note', note));
     if (found.length === 0) {
       const none = this.datasets.length === 0 ? 'No datasets yet.' : 'None has all these words.';
-      rows.push(element('div', 'panneuro-hint', none));
+      remarks.unshift(element('div', 'panneuro-hint', none));
     }
-    rows.push(...this.notes.map(note => element('div', 'panneuro-note', note)));
-    this.list.replaceChildren(...rows);
+    if (found.length > MOST_SHOWN) {
+      const more = `${found.length - MOST_SHOWN} more; search for them`;
+      remarks.unshift(element('div', 'panneuro-hint', more));
+    }
+    this.remarks.replaceChildren(...remarks);
   }
 
   private row(one: Dataset): HTMLElement {
@@ -148,7 +153,6 @@ export class ProjectPanel extends Panel {
       element('span', 'panneuro-state', one.state)
     );
     row.type = 'button';
-    row.setAttribute('role', 'listitem');
     row.title = one.complete
       ? [one.description, 'Click to open it in the notebook'].filter(Boolean).join('\n\n')
       : 'It is not complete, so it cannot be opened yet';

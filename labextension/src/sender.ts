@@ -1,13 +1,11 @@
 // Sending files to this server in pieces; what has arrived is not sent again.
 
-import { ServerConnection } from '@jupyterlab/services';
-import { Api, Begun, Refused } from './api';
+import { Api, Begun, Refused, Upload } from './api';
 import { durationText, sizeText } from './dom';
 import { Chosen } from './files';
+import { mayHelp, persistently } from './retry';
 
 const AT_ONCE = 4; // files
-const TRIES = 20;
-const LONGEST_PAUSE = 15_000; // milliseconds
 const WINDOW = 15_000; // milliseconds that the rate is taken over
 
 /** Sends the files of one upload from the browser to this server. */
@@ -27,8 +25,12 @@ export class Sender {
     this.total = begun.size;
   }
 
-  /** Send all of them. */
-  async send(): Promise<void> {
+  /**
+   * Send all of them, and have this server send them on to the store.
+   *
+   * Return the upload as the server has it then; `null` where the sender was stopped.
+   */
+  async send(update: boolean): Promise<Upload | null> {
     const left = this.files.map((_, index) => index);
     const work = async () => {
       for (let index = left.shift(); index !== undefined; index = left.shift()) {
@@ -37,6 +39,10 @@ export class Sender {
     };
     try {
       await Promise.all(Array.from({ length: AT_ONCE }, work));
+      if (this.ended) {
+        return null;
+      }
+      return await this.persistently(() => this.api.start(this.begun.id, update));
     } finally {
       this.ended = true;
     }
@@ -81,30 +87,33 @@ export class Sender {
     }
   }
 
-  private async piece(index: number, offset: number, content: ArrayBuffer): Promise<number> {
-    for (let tries = 1; ; tries += 1) {
+  private piece(index: number, offset: number, content: ArrayBuffer): Promise<number> {
+    return this.persistently(async () => {
       try {
-        const received = await this.api.piece(this.begun.id, index, offset, content);
-        this.trouble = '';
-        return received;
+        return await this.api.piece(this.begun.id, index, offset, content);
       } catch (problem) {
-        if (problem instanceof Refused && problem.status === 409) {
-          // It had arrived, and the answer was lost.
-          if (problem.received !== undefined && problem.received > offset) {
-            return problem.received;
-          }
-        } else if (!mayHelp(problem)) {
-          throw problem;
+        const received = problem instanceof Refused ? problem.received : undefined;
+        if (received !== undefined && received > offset) {
+          return received; // It had arrived, and the answer was lost.
         }
-        if (tries === TRIES || this.ended) {
-          throw problem;
-        }
-        this.trouble = 'the connection to your server is broken';
-        await new Promise(resolve =>
-          setTimeout(resolve, Math.min(250 * 2 ** tries, LONGEST_PAUSE))
-        );
+        throw problem;
       }
-    }
+    }, mayHelpPiece);
+  }
+
+  private async persistently<T>(
+    request: () => Promise<T>,
+    worth = mayHelp
+  ): Promise<T> {
+    const pausing = (problem: unknown) => {
+      if (this.ended) {
+        throw problem;
+      }
+      this.trouble = 'the connection to your server is broken';
+    };
+    const answer = await persistently(request, pausing, worth);
+    this.trouble = '';
+    return answer;
   }
 
   private moved(size: number): void {
@@ -123,9 +132,7 @@ export class Sender {
   }
 }
 
-function mayHelp(problem: unknown): boolean {
-  if (problem instanceof Refused) {
-    return problem.status === 422 || problem.status >= 500 && problem.status !== 507;
-  }
-  return problem instanceof ServerConnection.NetworkError || problem instanceof TypeError;
+function mayHelpPiece(problem: unknown): boolean {
+  // 409: the server still writes the same piece, from a connection that broke.
+  return mayHelp(problem) || (problem instanceof Refused && problem.status === 409);
 }

@@ -3,13 +3,16 @@
 import { Api, inWords, Refused, Said, Upload } from './api';
 import { button, element } from './dom';
 import { Chosen } from './files';
+import { mayHelp } from './retry';
 import { Sender } from './sender';
 
 const LOOK = 700; // milliseconds
+const SELDOM = 5_000; // milliseconds, where no upload is under way
 const OVER = ['done', 'failed', 'stopped'];
 
 const STATES: Record<Upload['state'], string> = {
-  receiving: 'broke off on its way to your server; drop the same files again, and it goes on',
+  // Another page may be sending it: only the page that sends knows that it does.
+  receiving: 'not all of it is on your server; unless another page is sending it, drop the same files again, and it goes on',
   waiting: 'waits for another upload',
   sending: '',
   done: '',
@@ -23,7 +26,9 @@ export class Transfers {
   private readonly unknown = element('p', 'panneuro-trouble');
   private readonly shown = new Map<string, Row>();
   private readonly senders = new Map<string, Sender>();
+  private readonly removed = new Set<string>();
   private timer = 0;
+  private asking = false;
 
   constructor(
     private readonly api: Api,
@@ -69,20 +74,30 @@ export class Transfers {
   }
 
   private async send(id: string, sender: Sender, update: boolean): Promise<void> {
+    let started: Upload | null = null;
+    let problem: unknown = null;
     try {
-      await sender.send();
-      if (this.senders.get(id) === sender) {
-        this.senders.delete(id);
-        this.show(await this.api.start(id, update));
-      }
-    } catch (problem) {
-      this.senders.delete(id);
+      started = await sender.send(update);
+    } catch (failure) {
+      problem = failure;
+    }
+    // Until here the upload counts as on its way, also while the server is asked to go on with it.
+    if (this.senders.get(id) !== sender) {
+      return;
+    }
+    this.senders.delete(id);
+    if (started !== null) {
+      this.show(started);
+    } else if (problem !== null) {
       this.shown.get(id)?.trouble(inWords(problem));
     }
     this.look();
   }
 
   private show(upload: Upload): void {
+    if (this.removed.has(upload.id)) {
+      return; // An answer from before it was removed.
+    }
     const known = this.shown.get(upload.id);
     const row = known ?? new Row(upload.dataset);
     if (known === undefined) {
@@ -120,33 +135,46 @@ export class Transfers {
         return;
       }
     }
+    this.removed.add(id);
     this.shown.get(id)?.node.remove();
     this.shown.delete(id);
   }
 
   private look(): void {
     window.clearTimeout(this.timer);
-    if (Array.from(this.shown.values()).some(row => row.moves)) {
-      this.timer = window.setTimeout(() => void this.ask(), LOOK);
+    const rows = Array.from(this.shown.values());
+    if (this.asking || !rows.some(row => row.moves)) {
+      return;
     }
+    const pause = rows.some(row => row.underWay) ? LOOK : SELDOM;
+    this.timer = window.setTimeout(() => void this.ask(), pause);
   }
 
   private async ask(): Promise<void> {
+    this.asking = true;
+    try {
+      await this.askAll();
+    } finally {
+      this.asking = false;
+      this.look();
+    }
+  }
+
+  private async askAll(): Promise<void> {
     for (const [id, row] of this.shown) {
       if (row.moves) {
         try {
           this.show(await this.api.upload(id));
         } catch (problem) {
-          if (problem instanceof Refused) {
-            row.trouble(inWords(problem));
-          } else {
+          if (mayHelp(problem)) {
             // Nobody answered; the upload goes on without being looked at.
             row.say(inWords(problem));
+          } else {
+            row.trouble(inWords(problem));
           }
         }
       }
     }
-    this.look();
   }
 }
 
@@ -159,8 +187,12 @@ interface Acts {
 class Row {
   readonly node: HTMLElement;
   over = false;
-  /** Whether it is worth asking how far it is. */
+  /** Whether its state may still change. */
   moves = true;
+  /** Whether something is on its way, as far as this page knows. */
+  underWay = true;
+  private revision = -1;
+  private failure = '';
   private readonly bar = element('progress');
   private readonly said = element('div', 'panneuro-said');
   private readonly buttons = element('div', 'panneuro-buttons');
@@ -179,16 +211,27 @@ class Row {
   }
 
   update(upload: Upload, sender: Sender | undefined, acts: Acts): void {
+    // Answers overtake each other: one of an earlier state says nothing any more.
+    if (upload.revision < this.revision) {
+      return;
+    }
+    if (upload.revision > this.revision || sender !== undefined) {
+      this.failure = '';
+    }
+    this.revision = upload.revision;
     const coming = upload.state === 'receiving' && sender !== undefined;
     this.over = OVER.includes(upload.state);
-    this.moves = coming || upload.state === 'waiting' || upload.state === 'sending';
+    this.moves = !this.over && this.failure === '';
+    this.underWay = this.moves && (coming || upload.state !== 'receiving');
     const received = sender?.received ?? upload.received;
     const whole = 2 * Math.max(upload.size, 1);
     this.bar.value = upload.state === 'done' ? 1 : (received + upload.sent) / whole;
     this.bar.hidden = this.over;
-    this.node.dataset.state = upload.state;
+    this.node.dataset.state = this.failure ? 'failed' : upload.state;
     const line = coming ? sender.line() : upload.line && `${upload.line} · to the store`;
-    const sentences = [line || upload.problem || upload.said || STATES[upload.state]];
+    const sentences = [
+      this.failure || line || upload.problem || upload.said || STATES[upload.state]
+    ];
     this.said.replaceChildren(
       ...[...sentences, ...upload.notes].map(text => element('div', '', text))
     );
@@ -196,6 +239,7 @@ class Row {
   }
 
   trouble(text: string): void {
+    this.failure = text;
     this.moves = false;
     this.node.dataset.state = 'failed';
     this.say(text);

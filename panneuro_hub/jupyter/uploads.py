@@ -65,7 +65,8 @@ class Upload:
         self.identifier = identifier
         self.asked = asked
         self.spool = spool
-        self.state: State = "receiving"
+        # Together: an answer never pairs a state with another state's number.
+        self._revision: tuple[int, State] = (0, "receiving")
         self.touched = time.monotonic()
         self._turn = turn
         self._progress = Progress()
@@ -73,6 +74,15 @@ class Upload:
         self._outcome: Outcome | None = None
         self._problem: str | None = None
         self._news: list[str] = []
+
+    @property
+    def state(self) -> State:
+        """Return the state that the upload is in."""
+        return self._revision[1]
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self._revision = (self._revision[0] + 1, state)
 
     def take(self, index: int, offset: int, piece: bytes, sha256: str | None) -> int:
         """Keep a piece of a file; raises as `Spool.take`."""
@@ -84,11 +94,15 @@ class Upload:
     def start(self, *, update: bool) -> None:
         """Go on to the store; returns at once. An upload that failed can go on again.
 
+        The same request again changes nothing: its answer may have been lost on its way.
+
         Raises
         ------
         OutOfStep
-            If not all files have come, or it goes on already.
+            If not all files have come, the upload was stopped, or it goes on otherwise.
         """
+        if self.state in ("waiting", "sending", "done") and update == self.asked.update:
+            return
         if self.state not in ("receiving", "failed"):
             raise OutOfStep("this upload goes on already, or is over", 0)
         if self.spool.missing:
@@ -108,17 +122,20 @@ class Upload:
 
     def answer(self) -> dict[str, Any]:
         """How far it is, as the browser is told."""
+        # First: whatever belongs to a state is there before the state is.
+        revision, state = self._revision
         told = self._progress
         outcome = self._outcome
         self._news += told.news()
         return {
             "id": self.identifier,
             "dataset": str(self.asked.name),
-            "state": self.state,
+            "revision": revision,
+            "state": state,
             "size": self.asked.size,
             "received": sum(self.spool.received),
             "sent": told.moved + told.spared,
-            "line": told.line() if self.state == "sending" else "",
+            "line": told.line() if state == "sending" else "",
             "problem": self._problem,
             "said": _said_of(outcome) if outcome else "",
             "notes": [*(outcome.findings if outcome else ()), *self._notes(), *self._news],

@@ -167,8 +167,9 @@ input.panneuro-search {
 }
 
 .panneuro-Datasets {
-  display: flex;
-  flex-direction: column;
+  list-style: none;
+  margin: 0;
+  padding: 0;
 }
 
 .panneuro-Dataset {
@@ -183,6 +184,7 @@ input.panneuro-search {
   gap: 1px;
   padding: 5px 6px;
   text-align: left;
+  width: 100%;
 }
 
 .panneuro-Dataset:hover:enabled,
