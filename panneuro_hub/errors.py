@@ -8,11 +8,38 @@ Errors of other libraries are translated once, where they enter, and kept as
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
 class PanNeuroError(Exception):
-    """Base of all errors of this package; its text is meant for people."""
+    """Base of all errors of this package; its text is meant for people.
+
+    Notes
+    -----
+    In a notebook such an error takes one line, because its text says all that the person needs.
+    ``%tb`` still shows the whole traceback.
+    """
+
+    @property
+    def _render_traceback_(self) -> Callable[[], list[str]]:
+        """Return the function that IPython calls for the lines to show in place of a traceback.
+
+        Raises
+        ------
+        AttributeError
+            While the error is not being handled: ``%tb`` and debuggers then find no such function,
+            and IPython makes the whole traceback.
+        """
+        if sys.exc_info()[1] is not self:
+            raise AttributeError("the whole traceback is shown")
+        return lambda: [f"{type(self).__name__}: {_one_line(str(self))}"]
+
+
+def _one_line(text: str) -> str:
+    # Names from outside may have control characters, which a terminal or a notebook obeys.
+    return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
 
 
 @dataclass(frozen=True, order=True)
@@ -61,6 +88,18 @@ class AccessDenied(PanNeuroError):
 
 class InvalidChoice(PanNeuroError):
     """What was chosen for a start cannot be understood; the text says what would be right."""
+
+
+class InvalidArgumentError(PanNeuroError, ValueError):
+    """A function got an argument that it cannot use; the text says what would be right."""
+
+    code = "invalid-argument"
+
+
+class MissingPackageError(PanNeuroError, ImportError):
+    """A package is needed and not installed; the text names it, and the extra that brings it."""
+
+    code = "missing-package"
 
 
 class TicketRefused(PanNeuroError):

@@ -13,7 +13,12 @@ from panneuro_hub.client.errors import (
     Unfinished,
     WrongName,
 )
-from panneuro_hub.errors import AccessDenied, PanNeuroError, ServiceUnavailable
+from panneuro_hub.errors import (
+    AccessDenied,
+    MissingPackageError,
+    PanNeuroError,
+    ServiceUnavailable,
+)
 from panneuro_hub.lab.here import NothingThere, NotInSession
 
 
@@ -69,6 +74,7 @@ _STATUSES: tuple[tuple[type[PanNeuroError], int], ...] = (
     (Unfinished, 409),
     (TooMuch, 413),
     (Damaged, 422),
+    (MissingPackageError, 503),
     (ServiceUnavailable, 503),
 )
 _KINDS = {"denied": 403, "exists": 409, "missing": 404}

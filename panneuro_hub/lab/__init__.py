@@ -18,6 +18,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from panneuro_hub.errors import MissingPackageError
+
 if TYPE_CHECKING:
     from panneuro_hub.lab.clusters import cluster
     from panneuro_hub.lab.data import filesystem, open_zarr, store
@@ -75,7 +77,7 @@ def __getattr__(name: str) -> Any:
     try:
         home = import_module(f"{__name__}.{_HOMES[name]}")
     except ModuleNotFoundError as missing:
-        raise ImportError(
+        raise MissingPackageError(
             f"lab.{name} needs the package {missing.name}, which this image does not have; "
             f"it comes with panneuro-hub[{extra}]"
         ) from missing

@@ -21,7 +21,12 @@ from dask_gateway import GatewayCluster
 from dask_gateway.client import GatewayClusterError, GatewayServerError
 from distributed import Client
 
-from panneuro_hub.errors import AccessDenied, PanNeuroError, ServiceUnavailable
+from panneuro_hub.errors import (
+    AccessDenied,
+    InvalidArgumentError,
+    PanNeuroError,
+    ServiceUnavailable,
+)
 from panneuro_hub.lab.here import NotInSession
 from panneuro_hub.lab.streams import keep_apart
 from panneuro_hub.lab.upstream import printable
@@ -87,7 +92,7 @@ def cluster(
         If `workers` and `minimum` are no sizes.
     """
     if not 0 <= minimum <= workers or workers < 1:
-        raise ValueError(
+        raise InvalidArgumentError(
             f"a cluster of {minimum} to {workers} workers cannot be; "
             "let workers be 1 or more, and minimum from 0 to workers"
         )

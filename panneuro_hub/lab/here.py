@@ -17,7 +17,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from panneuro_hub.errors import AccessDenied, PanNeuroError, ServiceUnavailable
+from panneuro_hub.errors import (
+    AccessDenied,
+    InvalidArgumentError,
+    PanNeuroError,
+    ServiceUnavailable,
+)
 from panneuro_hub.names import Location
 from panneuro_hub.wire import Credential, Grant, SessionView
 from panneuro_hub.wire.credential import parse_time
@@ -125,6 +130,13 @@ def resolve(path: str = "") -> str:
 
 def locate(view: SessionView, path: str) -> Location:
     """The place that `path` names in the session `view`; the rest is as for `resolve`."""
+    try:
+        return _located(view, path)
+    except ValueError as problem:
+        raise InvalidArgumentError(str(problem)) from None
+
+
+def _located(view: SessionView, path: str) -> Location:
     if "://" in path:
         return _within(view, path)
     name, _, rest = path.partition("/")

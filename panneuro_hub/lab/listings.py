@@ -12,7 +12,12 @@ from panneuro_hub.catalog.found import COLUMNS, found_in
 from panneuro_hub.catalog.found import Found as Listed
 from panneuro_hub.catalog.manifest import Record
 from panneuro_hub.catalog.records import Listing, listing
-from panneuro_hub.errors import AccessDenied, PanNeuroError, ServiceUnavailable
+from panneuro_hub.errors import (
+    AccessDenied,
+    InvalidArgumentError,
+    PanNeuroError,
+    ServiceUnavailable,
+)
 from panneuro_hub.lab.here import NothingThere, session
 from panneuro_hub.lab.refusals import plainly
 from panneuro_hub.lab.shown import table, table_html
@@ -149,7 +154,9 @@ def datasets(project: str = "") -> Datasets:
 def _project(view: SessionView, name: str) -> Spot:
     place = spot(view, name)
     if place.key or "/" in name.rstrip("/"):
-        raise ValueError(f"{name!r} is no project; write its name alone, such as {view.project!r}")
+        raise InvalidArgumentError(
+            f"{name!r} is no project; write its name alone, such as {view.project!r}"
+        )
     return place
 
 

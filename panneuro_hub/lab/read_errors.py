@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from obstore.exceptions import BaseError
 
-from panneuro_hub.errors import PanNeuroError
+from panneuro_hub.errors import MissingPackageError, PanNeuroError
 from panneuro_hub.lab.refusals import Place
 
 
@@ -25,7 +25,7 @@ def needing(*packages: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as missing:
-        raise ImportError(
+        raise MissingPackageError(
             f"opening this needs {' and '.join(packages)}, and {missing.name} is not installed "
             "here; it comes with panneuro-hub[lab,formats]"
         ) from missing

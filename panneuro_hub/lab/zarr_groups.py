@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from panneuro_hub.errors import MissingPackageError
 from panneuro_hub.lab.here import NothingThere
 from panneuro_hub.lab.read_errors import NoReader, Unreadable, as_named, needing
 from panneuro_hub.lab.refusals import Place, plainly
@@ -208,7 +209,7 @@ def _nwb(reader: Any, place: Place) -> Any:
     try:
         from hdmf_zarr.nwb import NWBZarrIO
     except ImportError as missing:
-        raise ImportError(
+        raise MissingPackageError(
             f"{place.path!r} is NWB on Zarr, and reading that beside Zarr 3 needs hdmf-zarr 0.14, "
             "which needs Python 3.12 or newer; it comes with panneuro-hub[formats]. Single arrays "
             f"of it open here too, such as lab.open('{place.path}/units/spike_times')"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -11,18 +12,26 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Dialog, Page, async_playwright, expect
+from playwright.async_api import Browser, Dialog, Page, Route, async_playwright, expect
 from test_demo import PATIENCE, PROJECT, demo
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 MS = PATIENCE * 1000
 PANEL = ".panneuro-Panel"
 UPLOADS = re.compile("/panneuro/api/uploads")
+UPLOAD = re.compile(r"/panneuro/api/uploads/[0-9a-f]{32}(\?|$)")
+BROKEN_OFF = "drop the same files again"
 DROP = """() => {
   const dropped = new DataTransfer();
   const options = { lastModified: 1700000000000 };
   dropped.items.add(new File(['a,b\\n1,2\\n'], '<b>one</b>.csv', options));
   dropped.items.add(new File([new Uint8Array(20_000_000)], 'two.bin', options));
+  const event = { dataTransfer: dropped, bubbles: true, cancelable: true };
+  document.querySelector('.panneuro-Zone').dispatchEvent(new DragEvent('drop', event));
+}"""
+DROP_ONE = """() => {
+  const dropped = new DataTransfer();
+  dropped.items.add(new File(['a,b\\n1,2\\n'], 'one.csv', { lastModified: 1700000000000 }));
   const event = { dataTransfer: dropped, bubbles: true, cancelable: true };
   document.querySelector('.panneuro-Zone').dispatchEvent(new DragEvent('drop', event));
 }"""
@@ -74,6 +83,115 @@ async def bring_in(page: Page) -> None:
     # As text: whoever names a dataset writes no markup into others' pages.
     await expect(row).to_contain_text("<img src=x onerror=alert(1)>", timeout=MS)
     assert await page.locator(f"{PANEL} img").count() == 0
+
+
+class LateAnswers:
+    """A connection on which answers about an upload overtake each other, and one is lost."""
+
+    def __init__(self) -> None:
+        self._asked = asyncio.Event()
+        self._started = asyncio.Event()
+        self._looks = 0
+
+    async def pass_on(self, route: Route) -> None:
+        """Pass a request on, and hold back what the browser asked before the start."""
+        if route.request.method == "POST":
+            await asyncio.wait_for(self._asked.wait(), PATIENCE)
+            await route.fulfill(response=await route.fetch())
+            self._started.set()
+            return
+        self._looks += 1
+        response = await route.fetch()
+        if self._looks == 1:
+            assert (await response.json())["state"] == "receiving"
+            self._asked.set()
+            await asyncio.wait_for(self._started.wait(), PATIENCE)
+        if self._looks == 2:
+            await route.fulfill(status=502, body="a proxy that is busy")
+            return
+        await route.fulfill(response=response)
+
+
+class SlowStart:
+    """A connection on which the start takes longer than a look, and its answer is lost."""
+
+    def __init__(self) -> None:
+        self.looked = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self._starts = 0
+
+    async def pass_on(self, route: Route) -> None:
+        """Pass a request on; the first start waits for `go_on`, and has no answer."""
+        if route.request.method == "GET":
+            await route.fulfill(response=await route.fetch())
+            self.looked.set()
+            return
+        self._starts += 1
+        if self._starts == 1:
+            await asyncio.wait_for(self.go_on.wait(), PATIENCE)
+            await route.fetch()
+            await route.abort()
+            return
+        await route.continue_()
+
+
+async def begin_upload(page: Page, dataset: str) -> None:
+    """Drop a file, and send it into a dataset."""
+    await page.evaluate(DROP_ONE)
+    form = page.locator(".panneuro-DatasetForm")
+    await form.get_by_label("Dataset").fill(dataset)
+    await form.get_by_role("button", name="Upload").click()
+
+
+async def upload_with_late_answers(page: Page) -> None:
+    """See that an upload ends as what it is, in whatever order the answers come."""
+    row = page.locator(".panneuro-Transfer").first
+    done = page.locator(".panneuro-Transfer[data-state=done]", has_text=f"{PROJECT}/late")
+
+    await page.route(UPLOAD, LateAnswers().pass_on)
+    await begin_upload(page, "late")
+    await expect(done).to_contain_text("1 of 1 files sent", timeout=MS)
+    await page.unroute(UPLOAD)
+
+    slow = SlowStart()
+    await page.route(UPLOAD, slow.pass_on)
+    await begin_upload(page, "slow")
+    await asyncio.wait_for(slow.looked.wait(), PATIENCE)
+    await expect(row).to_contain_text("100 % of 8 B to your server")
+    await expect(row).not_to_contain_text(BROKEN_OFF)
+    slow.go_on.set()
+    await expect(row).to_contain_text("1 of 1 files sent", timeout=MS)
+    await page.unroute(UPLOAD)
+
+
+async def insert(page: Page, dataset: str, *, into: int) -> str:
+    """Click a dataset while a cell of the notebook is active; gives the code that came."""
+    cells = page.locator(".jp-Notebook .jp-Cell")
+    await cells.nth(into).click()
+    before = await cells.count()
+    await page.locator(".panneuro-Dataset", has_text=dataset).click()
+    await expect(cells).to_have_count(before + 1)
+    lines = page.locator(".jp-Notebook .jp-Cell.jp-mod-active .cm-line")
+    await expect(lines.filter(has_text="open(")).to_have_count(1)
+    return "\n".join(await lines.all_inner_texts()).strip()
+
+
+async def insert_datasets(page: Page) -> None:
+    """See that what is inserted runs where it stands, and imports nothing twice."""
+    call = f'lab.open("{PROJECT}/dropped")'
+    whole = f"import panneuro_hub.lab as lab\n\n{call}"
+    # Above the notebook's own import.
+    assert await insert(page, f"{PROJECT}/dropped", into=0) == whole
+    # Below what was inserted.
+    assert await insert(page, f"{PROJECT}/dropped", into=1) == call
+
+
+async def hear_the_datasets(page: Page) -> None:
+    """See what a screen reader finds: a list of buttons that have the datasets' names."""
+    listed = page.get_by_role("list", name="Datasets").get_by_role("listitem")
+    button = listed.get_by_role("button", name=f"{PROJECT}/dropped")
+    await expect(button).to_have_count(1)
+    await expect(listed).to_have_count(await page.locator(".panneuro-Dataset").count())
 
 
 async def lose_the_server(page: Page) -> None:
@@ -140,10 +258,9 @@ async def test_files_come_in_a_notebook_goes_out_and_a_copy_comes_back(tmp_path:
                 await expect(page.locator(PANEL)).to_contain_text("ada, level manage", timeout=MS)
                 await bring_in(page)
                 await lose_the_server(page)
-                await page.locator(".panneuro-Dataset", has_text=f"{PROJECT}/dropped").click()
-                await expect(page.locator(".jp-NotebookPanel")).to_contain_text(
-                    f'lab.open("{PROJECT}/dropped")'
-                )
+                await upload_with_late_answers(page)
+                await hear_the_datasets(page)
+                await insert_datasets(page)
                 shared = await share(page)
                 assert shared == f"{address}/services/panneuro/notebooks/{PROJECT}/browser/average"
                 await page.screenshot(path=tmp_path / "shared.png")

@@ -200,9 +200,38 @@ def test_what_failed_can_be_tried_again_without_sending_it(
     upload.start(update=True)
     assert ended.wait(30)
     assert (upload.answer()["state"], upload.answer()["problem"]) == ("done", None)
+    # The answer to a start may be lost; the same again is no other one.
+    upload.start(update=True)
     assert updates == [False, True]
     with pytest.raises(OutOfStep):
         upload.start(update=False)
+
+
+def test_answers_can_be_put_in_order(uploads: Uploads, monkeypatch: pytest.MonkeyPatch) -> None:
+    sending, go_on = threading.Event(), threading.Event()
+
+    def send(upload: Upload) -> None:
+        upload.state = "sending"
+        sending.set()
+        assert go_on.wait(30)
+        raise Conflict("something else is there")
+
+    monkeypatch.setattr(Upload, "_send", send)
+    upload = uploads.begin(ASKED)
+    answers = [upload.answer()]
+    upload.take(0, 0, b"abcdef", None)
+    upload.start(update=False)
+    assert sending.wait(30)
+    answers.append(upload.answer())
+    go_on.set()
+    for thread in threading.enumerate():
+        if thread.name == "panneuro-upload":
+            thread.join(30)
+    answers.append(upload.answer())
+    uploads.end(upload.identifier)
+    assert [answer["state"] for answer in answers] == ["receiving", "sending", "failed"]
+    revisions = [answer["revision"] for answer in answers]
+    assert revisions == sorted(set(revisions))
 
 
 def test_nothing_stays_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
