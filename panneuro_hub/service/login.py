@@ -27,9 +27,9 @@ from panneuro_hub.service.owners import Owner
 from panneuro_hub.service.page import (
     LoginsView,
     LoginView,
+    render_decision,
     render_login,
     render_logins,
-    render_problem,
 )
 from panneuro_hub.wire import account_end
 from panneuro_hub.wire.account_end import AccountEnd
@@ -352,12 +352,7 @@ class LoginPage(LoginsPage):
 
     async def _decide(self, owner: Owner, *, allow: bool) -> None:
         await self.logins.decide(owner, self.get_body_argument("key", ""), allow=allow)
-        title, said = (
-            ("Allowed", "The computer that asked is logged in now; you can close this page.")
-            if allow
-            else ("Denied", "The computer that asked gets nothing.")
-        )
-        self.finish(render_problem(title, said, around=self.around))
+        self.finish(render_decision(self.around, allowed=allow))
 
 
 class ConfirmPage(LoginsPage):

@@ -166,6 +166,11 @@ def render_login(view: LoginView, around: Around) -> str:
     return _render("login.html", around, view=view)
 
 
+def render_decision(around: Around, *, allowed: bool) -> str:
+    """Make the HTML of the page that says what was decided about a computer."""
+    return _render("decided.html", around, allowed=allowed)
+
+
 @dataclass(frozen=True)
 class LoginsView:
     """What the page of everybody's logins shows.

@@ -173,7 +173,7 @@ async def insert(page: Page, dataset: str, *, into: int) -> str:
     await expect(cells).to_have_count(before + 1)
     lines = page.locator(".jp-Notebook .jp-Cell.jp-mod-active .cm-line")
     await expect(lines.filter(has_text="open(")).to_have_count(1)
-    return "\n".join(await lines.all_inner_texts()).strip()
+    return "\n".join(line.strip() for line in await lines.all_inner_texts()).strip()
 
 
 async def insert_datasets(page: Page) -> None:
