@@ -9,6 +9,7 @@ import { IFileBrowserFactory } from '@jupyterlab/filebrowser';
 import { INotebookModel, INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import { ToolbarButton } from '@jupyterlab/ui-components';
 import { Api, inWords } from './api';
+import { daskPlugin } from './dask';
 import { openCopyAsked, share, takeCopyAsked } from './dialogs';
 import { showDrives } from './drives';
 import { shareIcon } from './icons';
@@ -123,4 +124,4 @@ const plugin: JupyterFrontEndPlugin<void> = {
   }
 };
 
-export default plugin;
+export default [plugin, daskPlugin];

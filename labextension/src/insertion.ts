@@ -8,11 +8,21 @@ const FOREIGN_CELL = /^\s*%%(?!(?:time|capture|prun)\b)/;
 
 /** Return code that opens a dataset wherever it runs. */
 export function openingCode(dataset: string): string {
-  return `${IMPORT}\n\n${openingCall('lab', dataset)}`;
+  return withImport(name => openingCall(name, dataset));
 }
 
 /** Write what opens a dataset into a notebook, at its active cell. */
 export function insertOpening(notebook: Notebook, dataset: string): void {
+  insertCode(notebook, name => openingCall(name, dataset));
+}
+
+/** Return code that uses `lab`, whose name it gets, wherever it runs. */
+export function withImport(code: (lab: string) => string): string {
+  return `${IMPORT}\n\n${code('lab')}`;
+}
+
+/** Write code that uses `lab` into a notebook, at its active cell, with the import if it needs it. */
+export function insertCode(notebook: Notebook, code: (lab: string) => string): void {
   // An import further down does not count: it runs later.
   const above = notebook.widgets
     .slice(0, notebook.activeCellIndex + 1)
@@ -23,8 +33,7 @@ export function insertOpening(notebook: Notebook, dataset: string): void {
   if (active?.model.type !== 'code' || active.model.sharedModel.getSource().trim() !== '') {
     NotebookActions.insertBelow(notebook);
   }
-  const code = name === null ? openingCode(dataset) : openingCall(name, dataset);
-  notebook.activeCell?.model.sharedModel.setSource(code);
+  notebook.activeCell?.model.sharedModel.setSource(name === null ? withImport(code) : code(name));
 }
 
 function openingCall(name: string, dataset: string): string {

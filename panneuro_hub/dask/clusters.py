@@ -21,17 +21,21 @@ from traitlets import Float, Integer, Unicode, default
 
 from panneuro_hub.access import ClusterChoice, DaskLimits, WorkerLimits, dask_limits
 from panneuro_hub.collaboration import Collaboration
+from panneuro_hub.collaboration.quantities import format_memory
 from panneuro_hub.current import follow, health
 from panneuro_hub.dask import messages, pool
 from panneuro_hub.dask.authenticator import HubAuthenticator
+from panneuro_hub.dask.ends import ClusterEnd, ClusterEnds, EndCode, describe_end
 from panneuro_hub.dask.following import open_current
 from panneuro_hub.dask.gate import Gate
 from panneuro_hub.dask.messages import Adapt
 from panneuro_hub.dask.options import cluster_options
-from panneuro_hub.dask.routes import answer_plainly, one_line
+from panneuro_hub.dask.routes import add_routes, answer_plainly, one_line
 from panneuro_hub.dask.service import Service
-from panneuro_hub.dask.shape import CHOICE
+from panneuro_hub.dask.session_user import SessionUser
+from panneuro_hub.dask.shape import CHOICE, STARTED_IN
 from panneuro_hub.dask.views import without_names
+from panneuro_hub.dask.worker_failures import WorkerFailure, describe_failures
 from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.clusters import Requester, Running
@@ -80,8 +84,29 @@ class Cluster:
         return str(self._what.get("project", ""))
 
     @property
+    def started_in(self) -> str:
+        """Id of the session that started it; ``""`` where no session did."""
+        return str(self._what.get(STARTED_IN) or "")
+
+    @property
     def _what(self) -> Mapping[str, Any]:
         return self.config.get(CHOICE) or {}
+
+
+@dataclass(frozen=True)
+class Granted:
+    """The size that a cluster may have.
+
+    Parameters
+    ----------
+    workers : int
+        As many at most.
+    words : str or None
+        Why it is less than was asked for, for people; `None` where it is all of it.
+    """
+
+    workers: int
+    words: str | None = None
 
 
 class _NamesNoView(logging.Filter):
@@ -115,6 +140,16 @@ class ClusterMixin(Backend):
     )
     most_clusters = Integer(
         10, min=1, config=True, help="How many clusters one person may have at once."
+    )
+
+    max_workers = Integer(
+        pool.MOST_WORKERS,
+        min=1,
+        config=True,
+        help="""
+        How many workers all clusters of this gateway may have together, in all projects: what the
+        machine or the Kubernetes cluster can run.
+        """,
     )
 
     @default("service_token")
@@ -154,6 +189,10 @@ class ClusterMixin(Backend):
     async def forget_ticket(self, name: str, session: str) -> None:
         """Remove what is left of the ticket of a cluster that has ended."""
 
+    def worker_failures(self, name: str) -> list[WorkerFailure]:
+        """Return how workers of a running cluster failed, one for each worker."""
+        return []
+
     async def begin(self) -> None:
         """Make ready what `known_clusters` needs, after the backend's own setup."""
 
@@ -191,6 +230,7 @@ class ClusterMixin(Backend):
             self.log.critical("the gateway does not start:\n%s", error)
             raise SystemExit(1) from error
         self._book = pool.Book()
+        self._ends = ClusterEnds()
         self._counting = asyncio.Lock()
         self._soon = asyncio.Event()
         self._told: dict[str, str] = {}
@@ -201,6 +241,7 @@ class ClusterMixin(Backend):
         self._gate = Gate(self.service_url, self.prefix, self.dashboard)
         self.log.addFilter(_NamesNoView())
         app.add_routes(self._gate.routes())
+        add_routes(app)
         self._reports = asyncio.ensure_future(self._report_loop())
         self._following = asyncio.ensure_future(follow(self._current, log=self.log))
 
@@ -234,7 +275,7 @@ class ClusterMixin(Backend):
 
     # -- start and stop --------------------------------------------------------------------
 
-    async def start_cluster(self, user: models.User, cluster_options: Any) -> str:
+    async def start_cluster(self, user: SessionUser, cluster_options: Any) -> str:
         """Start a cluster that the person may have; its session begins before it does.
 
         Raises
@@ -252,6 +293,7 @@ class ClusterMixin(Backend):
         session = Session(session_id, choice.project, choice.profile, choice.image)
         try:
             traits = self.config_of(self.collaboration, session, user.name, variables)
+            traits[CHOICE] = {**traits[CHOICE], STARTED_IN: user.session}
             config = self.cluster_config_class(parent=self, **traits)
             name = await self.launch(user.name, options, config, ticket)
         except BaseException as error:
@@ -273,8 +315,49 @@ class ClusterMixin(Backend):
         await super().stop_cluster(cluster_name, failed=failed)
         self.report_soon()
 
+    async def end_cluster(self, name: str, code: EndCode, detail: str = "") -> None:
+        """Stop a cluster, and keep the reason for the people who ask for it."""
+        cluster = self._find(name)
+        if cluster is not None:
+            idle = self._limits(cluster.project).idle_timeout if code == "idle" else None
+            self._ends.record(name, ClusterEnd(code, detail, idle))
+        await self.stop_cluster(name)
+
+    async def end_clusters_of_session(self, person: str, session: str) -> list[str]:
+        """Stop the clusters that a session started; return their names.
+
+        Parameters
+        ----------
+        person : str
+        session : str
+            Id of the session.
+        """
+        names = [
+            cluster.name
+            for cluster in self.known_clusters()
+            if cluster.active and cluster.person == person and cluster.started_in == session
+        ]
+        for name in names:
+            await self.end_cluster(name, "server-stopped")
+        return names
+
+    def describe_end(self, cluster: models.Cluster) -> str:
+        """Return the sentence that says why a cluster that is not running any more ended."""
+        end = self._ends.find(cluster.name)
+        if end is None and cluster.status == models.ClusterStatus.FAILED:
+            end = ClusterEnd("failed")
+        return describe_end(cluster.name, end)
+
+    def notices(self, name: str) -> list[str]:
+        """Return what a cluster's person should read about its workers, as sentences."""
+        cluster = self._find(name)
+        if cluster is None:
+            return []
+        memory = format_memory(int(cluster.config["worker_memory"]))
+        return describe_failures(self.worker_failures(name), memory)
+
     async def _chosen(
-        self, user: models.User, asked: Any
+        self, user: SessionUser, asked: Any
     ) -> tuple[dict[str, Any], ClusterChoice, dict[str, str]]:
         options = await self.get_cluster_options(user)
         normal = options.parse_options(asked)
@@ -298,8 +381,8 @@ class ClusterMixin(Backend):
 
     # -- limits ----------------------------------------------------------------------------
 
-    async def scale(self, cluster: models.Cluster, wanted: int) -> str | None:
-        """Scale a cluster to what it may have; gives the words where that is less.
+    async def scale(self, cluster: models.Cluster, wanted: int) -> Granted:
+        """Scale a cluster to what it may have; return that, with words where it is less.
 
         Raises
         ------
@@ -316,10 +399,11 @@ class ClusterMixin(Backend):
             self._book.break_promise(cluster.name)
             raise
         self.report_soon()
-        return f"{share.words}. Scaling to {share.workers}." if share.words else None
+        words = f"{share.words}. Scaling to {share.workers}." if share.words else None
+        return Granted(share.workers, words)
 
-    async def adapt(self, cluster: models.Cluster, asked: Adapt) -> str | None:
-        """Let a cluster adapt within what its project could ever give it; gives words as `scale`.
+    async def adapt(self, cluster: models.Cluster, asked: Adapt) -> Granted:
+        """Let a cluster adapt within what its project could ever give it; return as `scale`.
 
         Raises
         ------
@@ -328,7 +412,7 @@ class ClusterMixin(Backend):
         """
         async with self._counting:
             holding = self._holding(self._find(cluster.name))
-            most = pool.most(self._limits(holding.project), holding)
+            most = pool.most(self._limits(holding.project), holding, self.max_workers)
             maximum = most.workers if asked.maximum is None else min(asked.maximum, most.workers)
             now = self._share(cluster.name, maximum)
         minimum = None if asked.minimum is None else min(asked.minimum, maximum)
@@ -336,16 +420,15 @@ class ClusterMixin(Backend):
             cluster,
             {"op": "adapt", "minimum": minimum, "maximum": maximum, "active": asked.active},
         )
-        if not asked.active:
-            return None
-        if asked.maximum is not None and asked.maximum > maximum:
-            return f"{most.words}. Adapting up to {maximum}."
-        if now.words is not None and (asked.maximum is not None or now.workers == 0):
-            return (
+        words = None
+        if asked.active and asked.maximum is not None and asked.maximum > maximum:
+            words = f"{most.words}. Adapting up to {maximum}."
+        elif asked.active and now.words and (asked.maximum is not None or now.workers == 0):
+            words = (
                 f"{now.words}. Adapting up to {maximum}: it has {now.workers} at most for now, and "
                 "more as others give theirs back."
             )
-        return None
+        return Granted(maximum, words)
 
     async def on_cluster_heartbeat(self, cluster_name: str, msg: Any) -> None:
         """Take in what a scheduler says; it gets no more workers than it may have.
@@ -393,7 +476,7 @@ class ClusterMixin(Backend):
             return pool.Share(0, f"there is no cluster {name}")
         asker = self._holding(cluster)
         others = [self._holding(other) for other in self.known_clusters()]
-        return pool.share(self._limits(asker.project), asker, wanted, others)
+        return pool.share(self._limits(asker.project), asker, wanted, others, self.max_workers)
 
     def _limits(self, project: str) -> DaskLimits:
         if project in self.collaboration.projects:
@@ -466,7 +549,7 @@ class ClusterMixin(Backend):
             if stop.session in running:
                 name = running[stop.session].name
                 self.log.warning("Stopping cluster %s: %s", name, one_line(stop.reason))
-                await self.stop_cluster(name)
+                await self.end_cluster(name, "refused", one_line(stop.reason))
         for session in self._gone():
             await self._service.end(session)
             await self.forget_ticket(self._told.pop(session), session)

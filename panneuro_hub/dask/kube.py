@@ -18,6 +18,7 @@ from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.dask import pods
 from panneuro_hub.dask.clusters import Cluster, ClusterMixin
 from panneuro_hub.dask.shape import STREAMS
+from panneuro_hub.dask.worker_failures import WorkerFailure, find_pod_failure
 from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.state import Session
 
@@ -142,6 +143,11 @@ class PanNeuroKubeBackend(ClusterMixin, KubeBackend):
         )
         await self._pods.start()
 
+    def worker_failures(self, name: str) -> list[WorkerFailure]:
+        """Return the failures that the cluster's worker pods show."""
+        failures = (find_pod_failure(pod) for pod in self._pods_of(name))
+        return [failure for failure in failures if failure is not None]
+
     def dashboard(self, name: str) -> str | None:
         """Behind the scheduler's Service, as the controller has made it."""
         cluster = self.clusters.get(name)
@@ -171,12 +177,16 @@ class PanNeuroKubeBackend(ClusterMixin, KubeBackend):
         live: Counter[str] = Counter()
         working: Counter[str] = Counter()
         for pod in list(self._pods.cache.values()) if hasattr(self, "_pods") else ():
-            labels = pod["metadata"].get("labels") or {}
-            name = f"{pod['metadata']['namespace']}.{labels.get('gateway.dask.org/cluster')}"
+            name = _cluster_of(pod)
             if has_worker(pod):
                 live[name] += 1
                 working[name] += pod["status"].get("phase") == "Running"
         return live, working
+
+    def _pods_of(self, name: str) -> Iterator[Mapping[str, Any]]:
+        for pod in list(self._pods.cache.values()) if hasattr(self, "_pods") else ():
+            if _cluster_of(pod) == name:
+                yield pod
 
     async def _keep_ticket(
         self, made: Mapping[str, Any], config: Any, ticket: Ticket, labels: dict[str, str]
@@ -199,6 +209,11 @@ class PanNeuroKubeBackend(ClusterMixin, KubeBackend):
                 f"the cluster's ticket could not be stored in namespace {config.namespace} "
                 f"({error.status}); the gateway's service account needs to create Secrets there"
             ) from None
+
+
+def _cluster_of(pod: Mapping[str, Any]) -> str:
+    labels = pod["metadata"].get("labels") or {}
+    return f"{pod['metadata']['namespace']}.{labels.get('gateway.dask.org/cluster')}"
 
 
 def has_worker(pod: Mapping[str, Any]) -> bool:

@@ -22,6 +22,7 @@ from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.dask import messages
 from panneuro_hub.dask.clusters import Cluster, ClusterMixin
 from panneuro_hub.dask.shape import STREAMS, cluster_shape
+from panneuro_hub.dask.worker_failures import WorkerFailure
 from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.state import Session
@@ -96,6 +97,12 @@ class PanNeuroLocalBackend(ClusterMixin, UnsafeLocalBackend):
         if cluster is not None:
             self.db.update_cluster(cluster, count=count)
             self.queue.put(cluster)
+
+    def worker_failures(self, name: str) -> list[WorkerFailure]:
+        """Return one failure for each worker whose process ended unexpectedly."""
+        cluster = self.db.get_cluster(name)
+        workers = cluster.workers.values() if cluster is not None else ()
+        return [WorkerFailure("exit") for worker in workers if worker.status == JobStatus.FAILED]
 
     def dashboard(self, name: str) -> str | None:
         """Where the cluster's scheduler says that it is; on this machine."""

@@ -63,7 +63,13 @@ class Share:
     words: str | None = None
 
 
-def share(limits: DaskLimits, asker: Holding, wanted: int, holdings: Iterable[Holding]) -> Share:
+def share(
+    limits: DaskLimits,
+    asker: Holding,
+    wanted: int,
+    holdings: Iterable[Holding],
+    all_clusters: int = MOST_WORKERS,
+) -> Share:
     """How many of the `wanted` workers a cluster may have in all.
 
     Parameters
@@ -73,16 +79,19 @@ def share(limits: DaskLimits, asker: Holding, wanted: int, holdings: Iterable[Ho
     asker : Holding
         The cluster; what it holds already is part of what is wanted.
     holdings : iterable of Holding
-        All clusters; the asker, and other projects' clusters, are passed over.
+        All clusters. The asker is passed over, and so are other projects' clusters for the limits
+        of the project.
+    all_clusters : int
+        The workers that all clusters of the gateway may have together.
     """
-    tightest = _tightest(limits, asker, holdings)
+    tightest = _tightest(limits, asker, holdings, all_clusters)
     workers = max(0, min(wanted, tightest.workers))
     return Share(workers, tightest.words(asker) if workers < wanted else None)
 
 
-def most(limits: DaskLimits, asker: Holding) -> Share:
+def most(limits: DaskLimits, asker: Holding, all_clusters: int = MOST_WORKERS) -> Share:
     """How many workers a cluster could have if no other held any."""
-    alone = _tightest(limits, asker, ())
+    alone = _tightest(limits, asker, (), all_clusters)
     return Share(alone.workers, alone.words(asker))
 
 
@@ -97,7 +106,7 @@ class _Bound:
     ----------
     kind : str
         ``workers``, ``cores`` or ``memory``.
-    whose : {"project", "person", "cluster"}
+    whose : {"project", "person", "cluster", "gateway"}
     limit, left, each : Fraction
         All of it, what no other cluster holds, and what one worker takes.
     holders : tuple of (Holding, Fraction)
@@ -105,7 +114,7 @@ class _Bound:
     """
 
     kind: str
-    whose: Literal["project", "person", "cluster"]
+    whose: Literal["project", "person", "cluster", "gateway"]
     limit: Fraction
     left: Fraction
     each: Fraction
@@ -122,6 +131,11 @@ class _Bound:
     def _left(self, asker: Holding) -> str:
         limit = _amount(self.kind, self.limit)
         what = "of memory" if self.kind == "memory" else self.kind
+        if self.whose == "gateway":
+            free = (
+                "" if self.left == self.limit else f", and {_amount(self.kind, self.left)} are free"
+            )
+            return f"all clusters of this hub together may have {limit} {what} at once{free}"
         if not self.holders:
             who = {
                 "project": asker.project,
@@ -164,17 +178,17 @@ def _whose(holder: Holding, asker: Holding) -> str:
     return "your" if holder.person == asker.person else f"{holder.person}'s"
 
 
-def _tightest(limits: DaskLimits, asker: Holding, holdings: Iterable[Holding]) -> _Bound:
-    others = [
-        other
-        for other in holdings
-        if other.project == asker.project and other.cluster != asker.cluster
-    ]
+def _tightest(
+    limits: DaskLimits, asker: Holding, holdings: Iterable[Holding], all_clusters: int
+) -> _Bound:
+    everywhere = [other for other in holdings if other.cluster != asker.cluster]
+    others = [other for other in everywhere if other.project == asker.project]
     own = [other for other in others if other.person == asker.person]
     bounds = [
         *_bounds(limits.pooled, asker, others, "project"),
         *_bounds(limits.per_person, asker, own, "person"),
         _of_any_cluster(asker),
+        _of_all_clusters(all_clusters, everywhere),
     ]
     return min(bounds, key=lambda bound: bound.workers)
 
@@ -201,6 +215,12 @@ def _bounds(
 def _of_any_cluster(asker: Holding) -> _Bound:
     most = Fraction(MOST_WORKERS if asker.most is None else min(asker.most, MOST_WORKERS))
     return _Bound("workers", "cluster", most, most, Fraction(1), ())
+
+
+def _of_all_clusters(limit: int, others: Sequence[Holding]) -> _Bound:
+    """Bound what the gateway gives in all; it names no holders, who may be of other projects."""
+    left = Fraction(max(0, limit - sum(other.workers for other in others)))
+    return _Bound("workers", "gateway", Fraction(limit), left, Fraction(1), ())
 
 
 def _each(kind: str, holding: Holding) -> Fraction:

@@ -16,8 +16,11 @@ from dask_gateway_server.backends.base import PublicException
 from dask_gateway_server.routes import api_handler
 
 from panneuro_hub.access.wording import shorten
+from panneuro_hub.collaboration.quantities import format_memory
 from panneuro_hub.dask import messages
+from panneuro_hub.dask.shape import CHOICE
 from panneuro_hub.errors import PanNeuroError, ServiceUnavailable
+from panneuro_hub.wire.addresses import SESSION_CLUSTERS_PATH
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _LONGEST_WORDS = 2000
@@ -84,16 +87,67 @@ def _ours(request: web.Request, handler: Handler) -> Handler:
 async def scale(request: web.Request) -> web.StreamResponse:
     """``POST …/scale``: give the cluster what it may have, and say so where that is less."""
     cluster, message = await _asked(request)
-    words = await request.app["backend"].scale(cluster, messages.read_scale(message))
-    return web.json_response({"ok": words is None, "msg": words})
+    granted = await request.app["backend"].scale(cluster, messages.read_scale(message))
+    return web.json_response(
+        {"ok": granted.words is None, "msg": granted.words, "count": granted.workers}
+    )
 
 
 @api_handler(user_authenticated=True)  # type: ignore[untyped-decorator]
 async def adapt(request: web.Request) -> web.StreamResponse:
     """``POST …/adapt``: let the cluster adapt, within what it may have."""
     cluster, message = await _asked(request)
-    words = await request.app["backend"].adapt(cluster, messages.read_adapt(message))
-    return web.json_response({"ok": words is None, "msg": words})
+    granted = await request.app["backend"].adapt(cluster, messages.read_adapt(message))
+    return web.json_response(
+        {"ok": granted.words is None, "msg": granted.words, "maximum": granted.workers}
+    )
+
+
+@api_handler(user_authenticated=True, token_authenticated=True)  # type: ignore[untyped-decorator]
+async def stop_cluster(request: web.Request) -> web.StreamResponse:
+    """``DELETE …/NAME``: stop a cluster; an idle scheduler sends this with its own token."""
+    user = request["user"]
+    name = request.match_info["cluster_name"]
+    backend = request.app["backend"]
+    cluster = await backend.get_cluster(name)
+    if cluster is not None:
+        if user is not None and not user.has_permissions(cluster):
+            raise web.HTTPForbidden(reason=f"cluster {shorten(name)} is not yours to stop")
+        await backend.end_cluster(name, "idle" if user is None else "stopped")
+    return web.Response(status=204)
+
+
+@api_handler(user_authenticated=True)  # type: ignore[untyped-decorator]
+async def report_notices(request: web.Request) -> web.StreamResponse:
+    """``GET …/NAME/notices``: why the cluster ended, and which of its workers failed."""
+    cluster = await _own_cluster(request)
+    backend = request.app["backend"]
+    return web.json_response(
+        {
+            "ended": None if _is_active(cluster) else backend.describe_end(cluster),
+            "notices": backend.notices(cluster.name),
+            "profile": str((cluster.config.get(CHOICE) or {}).get("profile", "")),
+            "worker_memory": format_memory(int(cluster.config["worker_memory"])),
+        }
+    )
+
+
+@api_handler(user_authenticated=True)  # type: ignore[untyped-decorator]
+async def end_clusters_of_session(request: web.Request) -> web.StreamResponse:
+    """``DELETE /api/v1/session/clusters``: stop what the session of the token started."""
+    user = request["user"]
+    if user.session is None:
+        raise web.HTTPUnprocessableEntity(
+            reason="this token belongs to no session; stop clusters by their names"
+        )
+    names = await request.app["backend"].end_clusters_of_session(user.name, user.session)
+    return web.json_response({"stopped": names})
+
+
+def add_routes(app: web.Application) -> None:
+    """Add the routes that dask-gateway does not have."""
+    app.router.add_get("/api/v1/clusters/{cluster_name}/notices", report_notices)
+    app.router.add_delete(SESSION_CLUSTERS_PATH, end_clusters_of_session)
 
 
 async def report_health(request: web.Request) -> web.StreamResponse:
@@ -125,6 +179,7 @@ def _read_statuses(text: str | None) -> list[models.ClusterStatus] | None:
 _OURS: Mapping[tuple[str, str], Handler] = {
     ("GET", "/api/health"): report_health,
     ("GET", "/api/v1/clusters/"): list_clusters,
+    ("DELETE", "/api/v1/clusters/{cluster_name}"): stop_cluster,
     ("POST", "/api/v1/clusters/{cluster_name}/scale"): scale,
     ("POST", "/api/v1/clusters/{cluster_name}/adapt"): adapt,
 }
@@ -132,13 +187,24 @@ _OURS: Mapping[tuple[str, str], Handler] = {
 
 async def _asked(request: web.Request) -> tuple[models.Cluster, dict[str, Any]]:
     """The person's own cluster, and what they ask of it."""
+    cluster = await _own_cluster(request)
+    if not _is_active(cluster):
+        raise web.HTTPConflict(reason=request.app["backend"].describe_end(cluster))
+    if cluster.status != models.ClusterStatus.RUNNING:
+        raise web.HTTPConflict(reason=f"cluster {shorten(cluster.name)} does not run yet")
+    return cluster, json.loads(await request.text())
+
+
+async def _own_cluster(request: web.Request) -> models.Cluster:
     name = request.match_info["cluster_name"]
     cluster = await request.app["backend"].get_cluster(name)
     if cluster is None or not request["user"].has_permissions(cluster):
         raise web.HTTPNotFound(reason=f"you have no cluster {shorten(name)}")
-    if cluster.status != models.ClusterStatus.RUNNING:
-        raise web.HTTPConflict(reason=f"cluster {shorten(name)} is not running")
-    return cluster, json.loads(await request.text())
+    return cluster
+
+
+def _is_active(cluster: models.Cluster) -> bool:
+    return cluster.status in (models.ClusterStatus.PENDING, models.ClusterStatus.RUNNING)
 
 
 def _refused(status: int, words: str) -> web.Response:

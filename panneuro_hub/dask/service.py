@@ -97,6 +97,7 @@ class Service:
                 # Without these keys nobody could tell a session's token from a person's own.
                 answer["project"],
                 answer["image"],
+                answer["session"],
             )
         except (KeyError, TypeError):
             raise ServiceUnavailable(

@@ -22,6 +22,7 @@ class SessionUser(models.User):
         super().__init__(requester.user, requester.teams)
         self.project = requester.project
         self.image = requester.image
+        self.session = requester.session
 
     def has_permissions(self, cluster: models.Cluster) -> bool:
         """Return whether a cluster is the person's own, and of the session's project."""

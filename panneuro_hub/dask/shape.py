@@ -13,6 +13,9 @@ from panneuro_hub.wire.state import Session
 CHOICE = "panneuro"
 """Where in a cluster's configuration it stands what it is; set by the gateway alone."""
 
+STARTED_IN = "started_in"
+"""Where below `CHOICE` the id of the session stands that started the cluster."""
+
 STREAMS = "panneuro_hub.lab.streams"
 """What schedulers, workers and nannies preload, so that none loses a healthy connection."""
 

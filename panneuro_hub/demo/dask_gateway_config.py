@@ -3,6 +3,7 @@
 import os
 
 from panneuro_hub.dask import configure
+from panneuro_hub.demo.machine import most_workers
 from panneuro_hub.demo.settings import GATEWAY_VARIABLE, GatewaySettings
 
 c = get_config()
@@ -13,6 +14,8 @@ configure(c, demo.collaboration, service_url=demo.service_url, backend="local")
 c.DaskGateway.address = f"127.0.0.1:{demo.api_port}"
 c.Proxy.address = f"127.0.0.1:{demo.port}"
 c.PanNeuroLocalBackend.clusters_directory = f"{demo.folder}/clusters"
+# The collaboration's limits are those of a real one; this machine runs less.
+c.PanNeuroLocalBackend.max_workers = most_workers()
 # Often, so that what runs is seen soon; a busy laptop may be silent for a while all the same.
 c.PanNeuroLocalBackend.cluster_heartbeat_period = 3
 c.PanNeuroLocalBackend.cluster_heartbeat_timeout = 60

@@ -45,9 +45,13 @@ c.SimpleLocalProcessSpawner.home_dir_template = f"{demo.homes}/{{username}}"
 c.Spawner.default_url = f"/lab/tree/{demo.notebook}"
 # What the notebook's image has below /etc: JupyterLab's Dask panel makes projects' clusters.
 c.Spawner.environment = {
+    "DASK_DISTRIBUTED__CLIENT__PRELOAD": "['panneuro_hub.lab.worker_memory']",
+    "DASK_DISTRIBUTED__CLIENT__SECURITY_LOADER": (
+        "panneuro_hub.lab.cluster_security.load_security"
+    ),
     "DASK_LABEXTENSION__DEFAULT__ADAPT": "{'minimum': 0, 'maximum': 4}",
     "DASK_LABEXTENSION__FACTORY__CLASS": "ProjectCluster",
-    "DASK_LABEXTENSION__FACTORY__MODULE": "panneuro_hub.lab.clusters",
+    "DASK_LABEXTENSION__FACTORY__MODULE": "panneuro_hub.lab.project_clusters",
     "JUPYTER_CONFIG_PATH": str(Path(__file__).with_name("jupyter")),
 }
 c.Spawner.http_timeout = 60  # the first JupyterLab of a day is slow on a laptop

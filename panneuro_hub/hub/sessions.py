@@ -30,6 +30,7 @@ from panneuro_hub.hub.choice import Choice, choose, read_form, read_next
 from panneuro_hub.hub.form import render_form
 from panneuro_hub.hub.server_token import escape_scopes
 from panneuro_hub.hub.session import decisions
+from panneuro_hub.hub.session_clusters import end_clusters
 from panneuro_hub.hub.start_refusal import refusal
 from panneuro_hub.hub.trusted_groups import account_of, groups_of
 from panneuro_hub.wire import Ticket
@@ -257,8 +258,16 @@ class SessionMixin(Spawner):
         return status
 
     async def stop(self, now: bool = False) -> None:
-        """Stop the server; its ticket dies with it."""
+        """Stop the server, and the Dask clusters that it started; its ticket dies with it."""
+        session, token = self.session, self.api_token
         await super().stop(now)
+        # Only now: until its end, the server's code could start another cluster. The token is
+        # good until this method returns.
+        if session is not None and self.gateway_address:
+            # A spawner may forget both as soon as the process ends, and the gateway asks for them.
+            self.session = session
+            url = self._url_of(self.gateway_address, GATEWAY)
+            await end_clusters(url, token, self._log_name)
         self.session = None
 
     def store(self) -> S3Store:

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 from panneuro_hub.errors import MissingPackageError
 
 if TYPE_CHECKING:
-    from panneuro_hub.lab.clusters import cluster
     from panneuro_hub.lab.data import filesystem, open_zarr, store
     from panneuro_hub.lab.dataset import Dataset
     from panneuro_hub.lab.here import NothingThere, Session, resolve, session
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from panneuro_hub.lab.objects import Changed
     from panneuro_hub.lab.opening import Incomplete, file
     from panneuro_hub.lab.opening import open as open  # noqa: A004
+    from panneuro_hub.lab.project_clusters import cluster, clusters
     from panneuro_hub.lab.read_errors import NoReader, Unreadable
 
 # Not `open`: whoever imports everything would lose Python's own.
@@ -41,6 +41,7 @@ __all__ = [
     "Session",
     "Unreadable",
     "cluster",
+    "clusters",
     "datasets",
     "file",
     "filesystem",
@@ -58,7 +59,8 @@ _HOMES = {
     "NothingThere": "here",
     "Session": "here",
     "Unreadable": "read_errors",
-    "cluster": "clusters",
+    "cluster": "project_clusters",
+    "clusters": "project_clusters",
     "datasets": "listings",
     "file": "opening",
     "filesystem": "data",
@@ -73,7 +75,7 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    extra = "cluster" if _HOMES[name] == "clusters" else "lab"
+    extra = "cluster" if _HOMES[name] == "project_clusters" else "lab"
     try:
         home = import_module(f"{__name__}.{_HOMES[name]}")
     except ModuleNotFoundError as missing:

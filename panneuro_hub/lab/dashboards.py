@@ -1,5 +1,7 @@
 """The dashboards of a project's clusters in JupyterLab's Dask panel; an extension of its server.
 
+It answers the panel's requests about clusters as well; see `panneuro_hub.lab.panel_clusters`.
+
 The hub opens a dashboard to the browser of who may see it, not to programs. The panel has the
 person's own server look at a dashboard first, and fetch it for them, which has none of the
 browser's cookies and must not have them. With this extension the server answers by itself which
@@ -28,6 +30,8 @@ from jupyter_server.utils import url_path_join
 from tornado import web
 from tornado.httputil import HTTPServerRequest
 from tornado.routing import Matcher, Rule
+
+from panneuro_hub.lab.panel_clusters import PanelClusters, PanelClustersHandler
 
 _PLOTS = "individual-plots.json"
 _NAME = r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}"
@@ -250,4 +254,5 @@ def _load_jupyter_server_extension(server: ServerApp) -> None:
     base_url = url_path_join(server.web_app.settings["base_url"], "/")
     known = {"dashboards": dashboards, "running": Running(is_running)}
     rule = Rule(Asked(base_url, dashboards), DashboardHandler, known)
-    server.web_app.default_router.rules.insert(0, rule)
+    clusters = Rule(PanelClusters(base_url), PanelClustersHandler)
+    server.web_app.default_router.rules[:0] = [rule, clusters]

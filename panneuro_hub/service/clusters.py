@@ -86,7 +86,7 @@ class Clusters:
         teams = tuple(sorted(person.teams))
         if session is None:
             return Requester(member.name, teams)
-        return Requester(member.name, teams, session.project, session.image)
+        return Requester(member.name, teams, session.project, session.image, session.id)
 
     async def begin(self, gateway: str, wish: Wish) -> Ticket:
         """Register a cluster; the ticket names its session.

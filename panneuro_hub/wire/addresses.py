@@ -8,6 +8,9 @@ SERVICE = "panneuro"
 GATEWAY = "dask-gateway"
 """The name under which the hub knows the Dask gateway."""
 
+SESSION_CLUSTERS_PATH = "/api/v1/session/clusters"
+"""Below the gateway's address: the Dask clusters that the session of a token started."""
+
 
 def service_url(address: str, base_url: str, service: str) -> str:
     """Return the URL of a service of the hub, without a ``/`` at its end.

@@ -38,9 +38,12 @@ class Requester:
         own, with which they may choose among their projects.
     image : str or None
         What that session runs, by the collaboration's name of it.
+    session : str or None
+        Id of that session.
     """
 
     user: str
     teams: tuple[str, ...]
     project: str | None = None
     image: str | None = None
+    session: str | None = None

@@ -24,6 +24,7 @@ _HUB = """
 c.JupyterHub.services.append(
     {{"name": {name!r}, "api_token": {token!r}, "url": {url!r}, "oauth_no_confirm": True}}
 )
+c.SessionMixin.gateway_address = {url!r}
 """
 _CONFIG = """
 from panneuro_hub.dask import configure

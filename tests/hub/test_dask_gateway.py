@@ -176,15 +176,40 @@ async def test_a_session_s_token_opens_clusters_of_its_own_project_only(
                 assert {*(await gateway.api(ada, "GET", "")).json} == {own, neighbour}
                 assert (await gateway.scale(session, own, 1)).status == 200
 
-                # A server that starts again in another project leaves its cluster behind.
+                # A server that starts again in another project finds that project's clusters.
+                mine = await gateway.start_cluster(ada, project=PROJECT)
                 await ada.stop()
                 answer = await gateway.api(session, "GET", own)
                 assert (answer.status, "does not accept this token" in answer.text) == (422, True)
                 async with in_session(ada, "shared-stimuli") as later:
                     assert [*(await gateway.api(later, "GET", "")).json] == [neighbour]
-                    await is_shut(gateway, later, own)
+                    await is_shut(gateway, later, mine)
                     assert (await gateway.api(later, "GET", neighbour)).json["tls_key"]
-                assert await gateway.is_running(ada, own)
+                assert await gateway.is_running(ada, mine)
+
+
+async def test_a_server_that_is_stopped_takes_its_clusters_with_it(gateway: DaskGateway) -> None:
+    async with person(gateway, "ada") as ada:
+        elsewhere = await gateway.start_cluster(ada, project=PROJECT)
+        async with in_session(ada, PROJECT) as session:
+            answer = await gateway.api(session, "DELETE", "../session/clusters")
+            assert (answer.status, answer.json) == (200, {"stopped": []})
+            # Nothing in the session ends it: the hub has to.
+            own = await gateway.start_cluster(session, project=PROJECT)
+            await gateway.scale(session, own, 1)
+            await until(lambda: as_many(gateway, {own: 1}), "its worker")
+        await until(lambda: as_many(gateway, {own: 0}), "the end of its worker")
+        await until(lambda: session_of(gateway, own).get("ended"), "the end of its session")
+        answer = await gateway.api(ada, "GET", f"{own}/notices")
+        assert answer.json["ended"] == (
+            f"cluster {own} was stopped together with the server that started it"
+        )
+        answer = await gateway.scale(ada, own, 1)
+        assert (answer.status, "together with the server" in answer.text) == (409, True)
+        # What her own token started is not the session's.
+        assert await gateway.is_running(ada, elsewhere)
+        answer = await gateway.api(ada, "DELETE", "../session/clusters")
+        assert (answer.status, "belongs to no session" in answer.text) == (422, True)
 
 
 async def is_shut(gateway: DaskGateway, session: Person, name: str) -> None:
@@ -364,7 +389,7 @@ async def test_two_people_share_what_a_project_may_have(gateway: DaskGateway) ->
         )
 
         answer = await gateway.scale(ada, hers, 3)
-        assert answer.json == {"ok": True, "msg": None}
+        assert answer.json == {"ok": True, "msg": None, "count": 3}
         # At once, before her scheduler has asked for any of it:
         async with gateway.client(tomas) as client:
             with pytest.warns(dask_gateway.client.GatewayWarning) as told:
@@ -513,7 +538,7 @@ async def test_a_cluster_that_dies_leaves_its_workers_to_others(gateway: DaskGat
 
         async def has_all() -> bool:
             # A worker on its way out counts until the gateway has seen it gone.
-            return (await gateway.scale(tomas, his, 3)).json == {"ok": True, "msg": None}
+            return (await gateway.scale(tomas, his, 3)).json["ok"] is True
 
         await until(has_all, "her workers for him")
 

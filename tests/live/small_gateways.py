@@ -47,12 +47,19 @@ class SmallGateway:
 
     def get(self, path: str) -> Any:
         """Ask for JSON, as who dask-gateway's client is where nothing else is configured."""
-        person = base64.b64encode(f"{getpass.getuser()}:".encode()).decode()
-        request = urllib.request.Request(
-            self.url + path, headers={"Authorization": f"Basic {person}"}
-        )
-        with urllib.request.urlopen(request) as answer:
+        with urllib.request.urlopen(self._request("GET", path)) as answer:
             return json.load(answer)
+
+    def stop(self, name: str) -> None:
+        """Stop a cluster, as its person does from elsewhere."""
+        with urllib.request.urlopen(self._request("DELETE", f"/api/v1/clusters/{name}")):
+            return
+
+    def _request(self, method: str, path: str) -> urllib.request.Request:
+        person = base64.b64encode(f"{getpass.getuser()}:".encode()).decode()
+        return urllib.request.Request(
+            self.url + path, headers={"Authorization": f"Basic {person}"}, method=method
+        )
 
     def running(self) -> dict[str, Any]:
         """The clusters that run or start, by name: what they were asked to be."""

@@ -11,6 +11,8 @@ import pytest
 from playwright.async_api import Page, async_playwright, expect
 from test_demo import PATIENCE, PROJECT, demo
 
+from panneuro_hub.demo.machine import most_workers
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 MS = PATIENCE * 1000
 
@@ -42,7 +44,13 @@ async def test_the_panel_makes_a_cluster_and_shows_its_dashboard(tmp_path: Path)
             await page.locator(".dask-DaskClusterManager").get_by_text("New").click()
             listed = page.locator(".dask-ClusterListingItem")
             await expect(listed).to_contain_text("ProjectCluster 1", timeout=MS)
-            await expect(listed).to_contain_text("Maximum Workers: 4")
+            # The smaller of what the panel asks for and what this machine can run.
+            most = min(4, most_workers())
+            await expect(listed).to_contain_text(f"Maximum Workers: {most}")
+            await expect(listed).to_be_in_viewport(ratio=0.9)
+            await ask_for_too_much(page)
+            await page.screenshot(path=tmp_path / "panel.png")
+            await join_by_the_code_button(page)
 
             plot = page.get_by_role("button", name="Task Stream", exact=True)
             await expect(plot).to_be_enabled(timeout=MS)
@@ -62,6 +70,40 @@ async def test_the_panel_makes_a_cluster_and_shows_its_dashboard(tmp_path: Path)
             log = (tmp_path / ".demo/logs/hub.log").read_text()
             assert "/~[secret]/" in log
             assert view not in log
+
+
+async def ask_for_too_much(page: Page) -> None:
+    """Ask for 99 workers; the panel shows what was granted, and why."""
+    await page.get_by_role("button", name="SCALE").click()
+    dialog = page.locator(".jp-Dialog")
+    await dialog.locator("input[type=number]").last.fill("99")
+    await dialog.get_by_role("button", name="SCALE").click()
+    said = page.locator(".dask-DaskClusterManager").get_by_role("status")
+    words = f"all clusters of this hub together may have {most_workers()} workers at once"
+    await expect(said).to_contain_text(words, timeout=MS)
+    await expect(said).to_contain_text(f"Adapting up to {most_workers()}.")
+    await expect(said).to_be_in_viewport()
+    listed = page.locator(".dask-ClusterListingItem")
+    await expect(listed).to_contain_text(f"Maximum Workers: {most_workers()}")
+
+
+async def join_by_the_code_button(page: Page) -> None:
+    """Have the panel write its line into the notebook, and run it: the cluster computes."""
+    cells = page.locator(".jp-NotebookPanel .jp-CodeCell")
+    before = await cells.first.locator(".cm-content").inner_text()
+    await cells.first.locator(".cm-content").click()
+    await page.get_by_title("Inject client code for").click()
+    written = page.locator(".jp-CodeCell.jp-mod-active .cm-content")
+    await expect(written).to_contain_text("client = lab.cluster(")
+    # The cell that was there is as it was.
+    assert await cells.first.locator(".cm-content").inner_text() == before
+    await written.click()
+    await page.keyboard.press("Control+End")
+    await page.keyboard.press("Enter")
+    await page.keyboard.type("client.submit(sum, [40, 2]).result()")
+    await page.keyboard.press("Control+Enter")
+    output = page.locator(".jp-CodeCell.jp-mod-active .jp-OutputArea-output")
+    await expect(output.last).to_contain_text("42", timeout=MS)
 
 
 async def look_around(page: Page, address: str, pictures: Path) -> None:

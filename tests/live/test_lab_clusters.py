@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import subprocess
 import sys
+import threading
+import time
 import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import cloudpickle
 import dask
 import pytest
 from dask_gateway.client import GatewayWarning
-from distributed import Client
+from distributed import Client, KilledWorker, progress
+from distributed.diagnostics.progressbar import ProgressWidget
 from small_gateways import PATIENCE, ROOT, SmallGateway, small_gateway
 
 import panneuro_hub.lab as lab
 from panneuro_hub.demo.processes import free_port
 from panneuro_hub.errors import AccessDenied, ServiceUnavailable
-from panneuro_hub.lab import clusters
-from panneuro_hub.lab.clusters import ProjectCluster
+from panneuro_hub.lab import project_clusters
+from panneuro_hub.lab.cluster_security import load_security
+from panneuro_hub.lab.gateway_errors import ClusterEndedError, ClusterNotFoundError
 from panneuro_hub.lab.here import NotInSession
+from panneuro_hub.lab.project_clusters import ProjectCluster
+from panneuro_hub.lab.worker_memory import WorkerMemoryWarning
+
+# Workers know nothing of this file, as they know nothing of a notebook.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +76,15 @@ def test_a_cluster_is_ready_to_compute_and_ends_with_its_client(
     client.close()
 
 
+def test_progress_is_a_widget_in_a_notebook(session: None) -> None:
+    with lab.cluster(workers=1) as client:
+        futures = client.map(abs, range(3))
+        shown = progress(futures, notebook=True, multi=False)
+        assert isinstance(shown, ProgressWidget)
+        assert client.gather(futures) == [0, 1, 2]
+        shown.widget.close()
+
+
 def test_it_keeps_the_workers_that_it_was_told_to(session: None) -> None:
     client = lab.cluster(workers=2, minimum=2)
     try:
@@ -80,6 +100,119 @@ def test_more_than_is_left_is_said_in_the_gateways_words(session: None) -> None:
         lab.cluster(workers=30),
     ):
         pass
+
+
+def test_a_running_cluster_is_listed_joined_and_ended_by_its_name(
+    session: None, gateway: SmallGateway
+) -> None:
+    assert lab.clusters() == []
+    with lab.cluster(workers=1) as client:
+        (listed,) = lab.clusters()
+        assert listed.name == client.cluster.name
+        assert listed.status == "running"
+        assert repr(listed).startswith(f"<cluster {listed.name}: running since ")
+        for name in (listed.name, listed.name[-5:]):
+            with lab.cluster(name) as joined:
+                assert joined.submit(sum, [1, 2]).result(timeout=PATIENCE) == 3
+            # Leaving it leaves it to its owner.
+            assert [*gateway.running()] == [listed.name]
+        with listed.join() as joined:
+            assert joined.cluster.name == listed.name
+        for wrong in ("nosuchcluster", ""):
+            with pytest.raises(ClusterNotFoundError, match=listed.name):
+                lab.cluster(wrong)
+        with pytest.raises(ValueError, match="with its name alone"):
+            lab.cluster(listed.name, profile="standard")
+        listed.stop()
+        assert gateway.running() == {}
+    with pytest.raises(ClusterNotFoundError, match="none of yours is running"):
+        lab.cluster(listed.name)
+
+
+def test_who_joins_a_cluster_can_end_it(session: None, gateway: SmallGateway) -> None:
+    with lab.cluster(workers=1) as client:
+        lab.cluster(client.cluster.name).shutdown()
+        assert gateway.running() == {}
+
+
+def test_a_client_with_the_address_alone_gets_the_certificate(session: None) -> None:
+    configured = panel_config()["distributed"]["client"]
+    settings = {f"distributed.client.{key}": value for key, value in configured.items()}
+    with dask.config.set(settings), lab.cluster(workers=1) as client:
+        address = client.cluster.scheduler_address
+        # As dask-labextension writes it.
+        with Client(address, set_as_default=False) as plain:
+            assert plain.submit(sum, [1, 2]).result(timeout=PATIENCE) == 3
+        with pytest.raises(AccessDenied, match="nosuchcluster"):
+            Client(f"{address.rpartition('/')[0]}/nosuchcluster")
+    assert load_security({"address": "tls://127.0.0.1:8786"}) is None
+
+
+def test_a_cluster_that_was_closed_says_so(session: None, recwarn: pytest.WarningsRecorder) -> None:
+    client = lab.cluster(workers=1)
+    client.close()
+    for call in (
+        lambda: client.cluster.scale(1),
+        lambda: client.cluster.adapt(maximum=1),
+        client.cluster.get_client,
+    ):
+        with pytest.raises(ClusterEndedError, match="was closed here"):
+            call()
+    gc.collect()
+    assert [str(warning.message) for warning in recwarn] == []
+
+
+def test_a_refused_connection_leaves_nothing_that_hangs(session: None) -> None:
+    with lab.cluster(workers=1) as client:
+        gc.disable()
+        try:
+            for name in ("nosuchcluster", "x"):
+                with pytest.raises(ClusterNotFoundError):
+                    lab.cluster(name)
+                with pytest.raises(AccessDenied):
+                    ProjectCluster.from_name(name)
+            # Where dask-gateway's own client would wait for itself.
+            client.loop.add_callback(gc.collect)
+            assert len(lab.clusters()) == 1
+        finally:
+            gc.enable()
+
+
+def test_an_abandoned_cluster_that_is_collected_in_its_own_loop_is_ended(
+    session: None, gateway: SmallGateway
+) -> None:
+    made = [ProjectCluster()]
+    loop = made[0].loop
+    dropped = threading.Event()
+
+    def drop() -> None:
+        made.clear()
+        gc.collect()
+        dropped.set()
+
+    loop.add_callback(drop)
+    assert dropped.wait(PATIENCE)
+    deadline = time.monotonic() + PATIENCE
+    while gateway.running():
+        assert time.monotonic() < deadline, "the cluster runs on"
+        time.sleep(0.1)
+
+
+def eat_memory() -> int:
+    kept = [bytearray(10 * 2**20) for _ in range(120)]
+    time.sleep(2)
+    return len(kept)
+
+
+def test_a_worker_that_is_killed_for_its_memory_is_named_as_such(session: None) -> None:
+    with (
+        lab.cluster(
+            workers=1, minimum=1, environment={"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
+        ) as client,
+        pytest.warns(WorkerMemoryWarning, match="killed for using more memory"),
+        pytest.raises(KilledWorker),
+    ):
+        client.submit(eat_memory).result(timeout=PATIENCE)
 
 
 def test_it_ends_with_the_interpreter(session: None, gateway: SmallGateway) -> None:
@@ -177,7 +310,7 @@ def test_a_start_that_fails_half_way_leaves_no_cluster(
     def fails(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(clusters, "ProjectClient", fails)
+    monkeypatch.setattr(project_clusters, "ProjectClient", fails)
     with pytest.raises(KeyboardInterrupt):
         lab.cluster()
     assert gateway.running() == {}
@@ -185,16 +318,16 @@ def test_a_start_that_fails_half_way_leaves_no_cluster(
 
 def panel_config() -> dict[str, Any]:
     """What the notebook image's Dask is configured with."""
-    from dask.config import collect_yaml
+    from dask.config import collect_yaml, merge
 
-    (found,) = collect_yaml([str(ROOT / "images" / "notebook" / "etc" / "dask")])
-    return dict(found)
+    return dict(merge(*collect_yaml([str(ROOT / "images" / "notebook" / "etc" / "dask")])))
 
 
 async def test_the_panels_own_manager_starts_and_scales_a_projects_cluster(
     session: None, gateway: SmallGateway
 ) -> None:
-    with warnings.catch_warnings(), dask.config.set(panel_config()):
+    panel = panel_config()["labextension"]
+    with warnings.catch_warnings(), dask.config.set({"labextension": panel}):
         # Its manager is made when it is imported; here it is used in a loop that runs.
         warnings.filterwarnings("ignore", "There is no current event loop", DeprecationWarning)
         from dask_labextension.manager import DaskClusterManager
@@ -227,7 +360,7 @@ async def test_the_panels_own_manager_starts_and_scales_a_projects_cluster(
 
 async def test_the_panel_shows_the_gateways_words(session: None) -> None:
     with ExitStack() as stack:
-        stack.enter_context(dask.config.set(panel_config()))
+        stack.enter_context(dask.config.set({"labextension": panel_config()["labextension"]}))
         stack.enter_context(dask.config.set({"labextension.factory.kwargs": {"profile": "huge"}}))
         from dask_labextension.manager import make_cluster
 

@@ -32,11 +32,14 @@ class Lab:
     port: int
     gateway: SmallGateway
 
-    def ask(self, method: str, path: str, token: str = TOKEN) -> tuple[int, str, Any]:
+    def ask(
+        self, method: str, path: str, token: str = TOKEN, body: Any = None
+    ) -> tuple[int, str, Any]:
         """Status, where it sends to, and the answer's JSON."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
-            connection.request(method, path, headers={"Authorization": f"token {token}"})
+            sent = None if body is None else json.dumps(body)
+            connection.request(method, path, sent, headers={"Authorization": f"token {token}"})
             with connection.getresponse() as response:
                 body = response.read()
                 where = response.getheader("Location", "")
@@ -174,6 +177,66 @@ def test_strangers_are_told_nothing(lab: Lab, cluster: dict[str, Any]) -> None:
     assert lab.ask("GET", f"{link}/individual-plots.json", token="")[0] == 403
     status, where, _ = lab.ask("GET", f"{link}/{TASKS}", token="")
     assert status == 403 or urlsplit(where).path == f"{BASE}login"
+
+
+def test_the_panel_reads_what_the_gateway_says_of_a_size(lab: Lab, cluster: dict[str, Any]) -> None:
+    path = f"{BASE}dask/clusters/{cluster['id']}"
+    assert cluster["cluster"] == name_of(cluster)
+    assert cluster["messages"] == []
+    status, _, model = lab.ask("PATCH", path, body={"workers": 99})
+    assert status == 200
+    (said,) = model["messages"]
+    assert "would exceed resource limit of 4 workers" in said
+    # As the panel's next look, which comes by itself.
+    assert lab.ask("GET", path)[2]["messages"] == [said]
+    (listed,) = lab.ask("GET", f"{BASE}dask/clusters/")[2]
+    assert listed["messages"] == [said]
+    status, _, model = lab.ask("PATCH", path, body={"adapt": {"minimum": 0, "maximum": 2}})
+    assert (status, model["messages"], model["adapt"]["maximum"]) == (200, [], 2)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        [],
+        {"workers": -1},
+        {"workers": "3"},
+        {"workers": True},
+        {"adapt": {}},
+        {"adapt": []},
+        {"adapt": {"minimum": 3, "maximum": 2}},
+        {"adapt": {"minimum": 0, "maximum": None}},
+    ],
+)
+def test_a_size_that_is_none_is_refused_in_words(
+    lab: Lab, cluster: dict[str, Any], body: Any
+) -> None:
+    status, _, answer = lab.ask("PATCH", f"{BASE}dask/clusters/{cluster['id']}", body=body)
+    assert status == 400
+    assert "must be" in answer["message"]
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
+def test_a_cluster_that_the_panel_does_not_have(lab: Lab, method: str) -> None:
+    path = f"{BASE}dask/clusters/00000000-0000-0000-0000-000000000000"
+    status, _, answer = lab.ask(method, path, body={"workers": 1})
+    assert (status, answer["message"]) == (404, "the panel has no such cluster any more")
+    assert lab.ask(method, path, token="", body={"workers": 1})[0] == 403
+
+
+def test_a_refusal_of_the_gateway_stands_in_the_answer(lab: Lab, cluster: dict[str, Any]) -> None:
+    # It ends behind the panel's back.
+    identifier = "0c1f8f3e-3c1f-4a55-9e2b-3a1d8f2b7c10"
+    _, _, model = lab.ask("PUT", f"{BASE}dask/clusters/{identifier}")
+    lab.gateway.stop(name_of(model))
+    status, _, answer = lab.ask("PATCH", f"{BASE}dask/clusters/{identifier}", body={"workers": 1})
+    assert status == 503
+    assert "the Dask gateway says: " in answer["message"]
+    adapt = {"adapt": {"minimum": 0, "maximum": 3}}
+    status, _, answer = lab.ask("PATCH", f"{BASE}dask/clusters/{identifier}", body=adapt)
+    assert (status, "the Dask gateway says: " in answer["message"]) == (503, True)
+    assert lab.ask("DELETE", f"{BASE}dask/clusters/{identifier}")[0] == 204
 
 
 def test_a_cluster_that_has_ended_is_not_active(lab: Lab) -> None:

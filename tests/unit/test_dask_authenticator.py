@@ -15,6 +15,7 @@ from dask_gateway_server.models import Cluster, ClusterStatus
 from dask_gateway_server.routes import default_routes
 
 from panneuro_hub.dask.authenticator import HubAuthenticator, may_start_servers
+from panneuro_hub.dask.clusters import Granted
 from panneuro_hub.dask.routes import answer_plainly
 from panneuro_hub.dask.session_user import SessionUser
 from panneuro_hub.dask.shape import CHOICE
@@ -57,14 +58,17 @@ class Backend:
     async def get_cluster(self, name: str, wait: bool = False) -> Cluster | None:
         return self.clusters.get(name)
 
-    async def stop_cluster(self, name: str) -> None:
+    async def end_cluster(self, name: str, code: str) -> None:
+        assert code == "stopped"
         self.stopped.append(name)
 
-    async def scale(self, asked: Cluster, _count: int) -> None:
+    async def scale(self, asked: Cluster, _count: int) -> Granted:
         self.told.append(asked.name)
+        return Granted(1)
 
-    async def adapt(self, asked: Cluster, _adapt: object) -> None:
+    async def adapt(self, asked: Cluster, _adapt: object) -> Granted:
         self.told.append(asked.name)
+        return Granted(1)
 
 
 @dataclass

@@ -167,7 +167,7 @@ async def test_a_cluster_is_an_object_and_its_ticket_a_secret_that_goes_with_it(
     assert ticket.encode() not in text
     assert obj["spec"]["config"]["panneuro"] == {
         "session": ticket.name, "project": "nhp-navigation", "profile": "standard",
-        "image": "neuro",
+        "image": "neuro", "started_in": None,
     }  # fmt: skip
     assert obj["spec"]["config"]["environment"]["A"] == "$$(B)"
     assert obj["metadata"]["labels"]["panneuro.org/project"] == "nhp-navigation"

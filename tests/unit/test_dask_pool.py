@@ -44,6 +44,20 @@ BOB = holding("bbb9c1", person="bob")
 # What is left
 
 
+def test_what_all_clusters_may_have_counts_other_projects_and_names_nobody() -> None:
+    other = Holding("ccc111", "carol", "human-intracranial", 4, 16 * G, 3)
+    assert share(limits(50), BOB, 2, [other, BOB], all_clusters=5).words is None
+    got = share(limits(50), BOB, 12, [other, BOB], all_clusters=5)
+    assert got.workers == 2
+    assert got.words == (
+        "all clusters of this hub together may have 5 workers at once, and 2 are free"
+    )
+    assert most(limits(50), BOB, 5).words == (
+        "all clusters of this hub together may have 5 workers at once"
+    )
+    assert share(limits(50), BOB, 12, [other] * 3, all_clusters=5).workers == 0
+
+
 def test_all_that_is_asked_for_where_it_fits() -> None:
     assert share(limits(50, 200, 800 * G), BOB, 12, [ALICE, BOB]) == (share(limits(), BOB, 12, []))
     assert share(limits(50), BOB, 12, [ALICE, BOB]).words is None

@@ -75,10 +75,10 @@ async def test_a_session_begins_is_told_of_and_ends(service: Service, answers: A
 
 
 async def test_whose_token_it_is(service: Service, answers: Answers) -> None:
-    said = {"user": "ada", "teams": ["lab"], "project": "a", "image": None}
+    said = {"user": "ada", "teams": ["lab"], "project": "a", "image": None, "session": "s1"}
     answers.status, answers.body = 200, said
     requester = await service.find_requester("ada", "secret", may_start_servers=False)
-    assert requester == Requester("ada", ("lab",), "a", None)
+    assert requester == Requester("ada", ("lab",), "a", None, "s1")
     [(method, path, body, _)] = answers.asked
     assert (method, path) == ("POST", "/services/panneuro/api/clusters/requester")
     assert body == {

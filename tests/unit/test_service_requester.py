@@ -20,7 +20,7 @@ from panneuro_hub.wire.state import Session
 
 pytest_plugins = ["service_fixtures"]
 
-NAVIGATION = Requester("ada", ("navigation-lab",), "nhp-navigation", "neuro")
+NAVIGATION = Requester("ada", ("navigation-lab",), "nhp-navigation", "neuro", "s1")
 HERSELF = Requester("ada", ("navigation-lab",))
 
 

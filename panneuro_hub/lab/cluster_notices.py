@@ -1,0 +1,57 @@
+"""What the gateway knows about one cluster: why it ended, how its workers failed, their memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from panneuro_hub.lab.gateway_errors import FOREIGN_ERRORS
+from panneuro_hub.lab.upstream import printable
+
+
+@dataclass(frozen=True)
+class ClusterNotices:
+    """What a cluster's person should know.
+
+    Parameters
+    ----------
+    ended : str or None
+        The sentence that says why it ended; `None` while it runs or starts.
+    notices : tuple of str
+        Sentences about workers that failed.
+    profile : str
+        The worker profile; ``""`` where the gateway did not say it.
+    worker_memory : str
+        What a worker of it has: ``16G``.
+    """
+
+    ended: str | None = None
+    notices: tuple[str, ...] = ()
+    profile: str = ""
+    worker_memory: str = ""
+
+
+async def read_notices(gateway: Any, name: str) -> ClusterNotices:
+    """Ask the gateway about a cluster; a gateway that does not answer has nothing to say.
+
+    Parameters
+    ----------
+    gateway : dask_gateway.Gateway
+        Used in its own event loop.
+    name : str
+    """
+    url = f"{gateway.address}/api/v1/clusters/{name}/notices"
+    try:
+        # The client's only way to a route that dask-gateway itself does not have.
+        answer = await (await gateway._request("GET", url)).json()
+    except FOREIGN_ERRORS:
+        return ClusterNotices()
+    if not isinstance(answer, dict):
+        return ClusterNotices()
+    ended = answer.get("ended")
+    return ClusterNotices(
+        ended=printable(str(ended)) if ended else None,
+        notices=tuple(printable(str(said)) for said in answer.get("notices") or ()),
+        profile=printable(str(answer.get("profile") or "")),
+        worker_memory=printable(str(answer.get("worker_memory") or "")),
+    )

@@ -1,0 +1,88 @@
+"""Errors of dask-gateway's client, translated into one sentence each.
+
+Nothing stays behind a translated error: an aiohttp error holds the request, and with it the
+server's token, and pages of traceback say nothing to a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from json import JSONDecodeError
+from typing import TypeVar
+
+import aiohttp
+from dask_gateway.client import GatewayClusterError, GatewayServerError
+
+from panneuro_hub.errors import AccessDenied, PanNeuroError, ServiceUnavailable
+from panneuro_hub.lab.upstream import printable
+
+Result = TypeVar("Result")
+
+FOREIGN_ERRORS = (
+    aiohttp.ClientError,
+    GatewayClusterError,
+    GatewayServerError,
+    OSError,
+    ValueError,
+)
+"""What dask-gateway's client raises for an answer of the gateway, and for no answer."""
+
+
+class ClusterEndedError(PanNeuroError):
+    """A cluster was closed or has ended; the text says why."""
+
+    code = "cluster_ended"
+
+
+class ClusterNotFoundError(PanNeuroError):
+    """No running cluster of this session's project has the name; the text lists the names."""
+
+    code = "cluster_not_found"
+
+
+def translate_errors(call: Callable[[], Result]) -> Result:
+    """Call, and translate what dask-gateway's client raises."""
+    try:
+        return call()
+    except FOREIGN_ERRORS as problem:
+        plain = translated(problem)
+    raise plain
+
+
+async def translate_errors_of(awaitable: Awaitable[Result]) -> Result:
+    """Await, and translate what dask-gateway's client raises."""
+    try:
+        return await awaitable
+    except FOREIGN_ERRORS as problem:
+        plain = translated(problem)
+    raise plain
+
+
+def translated(problem: Exception) -> PanNeuroError:
+    """Return the error of ours that says the same."""
+    if isinstance(problem, aiohttp.ClientResponseError):
+        return _answered(problem.status, printable(problem.message))
+    if isinstance(problem, GatewayServerError | GatewayClusterError):
+        return ServiceUnavailable(f"the Dask gateway says: {printable(str(problem))}")
+    if isinstance(problem, aiohttp.ClientError | OSError | JSONDecodeError):
+        reason = printable(str(problem)) or type(problem).__name__
+        return ServiceUnavailable(
+            f"the Dask gateway cannot be reached ({reason}); try again in a minute"
+        )
+    words = str(problem)
+    if words.lstrip().startswith("<"):  # a page, of a hub or a proxy
+        return ServiceUnavailable(
+            "what answers at DASK_GATEWAY__ADDRESS is no Dask gateway, or it is not running"
+        )
+    return AccessDenied(printable(words))
+
+
+def _answered(status: int, words: str) -> PanNeuroError:
+    if status == 401:
+        return AccessDenied(
+            "the Dask gateway does not know this server's person any more; stop your server, "
+            "and start it again from the hub"
+        )
+    if status < 500:
+        return AccessDenied(f"the Dask gateway refuses this: {words}")
+    return ServiceUnavailable(f"the Dask gateway answers {status} ({words}); try again in a minute")
