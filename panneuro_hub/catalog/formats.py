@@ -31,6 +31,13 @@ _KINDS: dict[str, Kind] = {
     ".json": "json",
     **dict.fromkeys((".txt", ".md", ".rst"), "text"),
 }
+# What programs call the parts of a table: Spark, Dask, pyarrow, DuckDB, Polars.
+_PART = re.compile(
+    r"(part[-_.]?\d.*|data_\d+|\d+|[0-9a-f]{32}-\d+|[0-9a-f-]{36}(-\d+)?)\.parquet", re.IGNORECASE
+)
+_KEY_FOLDER = re.compile(r"[^=]+=.*")
+_PARQUET = ".parquet"
+_MARKERS = frozenset({"_metadata", "_common_metadata", "_SUCCESS"})
 _ZARR_NODES = ("zarr.json", ".zgroup", ".zarray")
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _HDF5_STARTS = (0, 512, 1024, 2048)
@@ -47,12 +54,14 @@ _DATATYPES = frozenset(
 
 @dataclass(frozen=True)
 class Thing:
-    """One object of a dataset that can be opened by itself: a file, or a Zarr hierarchy.
+    """One object of a dataset that can be opened by itself.
+
+    That is a file, a Zarr hierarchy, or a folder of Parquet files that are parts of one table.
 
     Parameters
     ----------
     path : str
-        Relative to the dataset; ``""`` for a Zarr hierarchy that is all of it.
+        Relative to the dataset; ``""`` for a hierarchy or a table that is all of it.
     kind : str
         What it seems to be by its name; ``""`` for what has no reader.
     """
@@ -88,21 +97,26 @@ def kind_of(path: str) -> Kind:
 
 
 def things(paths: Iterable[str]) -> tuple[Thing, ...]:
-    """What can be opened by itself, in the order of the paths.
+    """Return what can be opened by itself, in the order of the paths.
 
-    A folder with Zarr's metadata in it is one thing, with all that is below it.
+    A folder with Zarr's metadata in it is one thing, with all that is below it. So is a folder of
+    Parquet files that are parts of one table, with them alone: one that is called ``….parquet``,
+    has folders such as ``subject=01``, or has files that are called or marked as parts.
     """
     files = sorted(path for path in paths if path.split("/", 1)[0] != OWN)
     nodes = {
         folder for folder, _, name in (path.rpartition("/") for path in files) if _is_node(name)
     }
     found: dict[str, Kind] = {}
+    tables = _table_roots(files)
     for path in files:
         root = _zarr_root(path, nodes)
-        if root is None:
-            found[path] = kind_of(path)
-        else:
+        if root is not None:
             found[root] = "zarr"
+        elif (table := _table_root(path, tables)) is not None:
+            found[table] = "table"
+        else:
+            found[path] = kind_of(path)
     return tuple(Thing(path, kind) for path, kind in found.items())
 
 
@@ -178,6 +192,61 @@ def _zarr_root(path: str, nodes: set[str]) -> str | None:
         if folder in nodes:
             return folder
     return None
+
+
+def is_part(path: str) -> bool:
+    """Return whether a file below a table's folder is a part of it, by its path."""
+    hidden = any(segment.startswith(("_", ".")) for segment in path.split("/"))
+    return path.lower().endswith(_PARQUET) and not hidden
+
+
+def _table_roots(files: list[str]) -> frozenset[str]:
+    """Return the folders whose Parquet files are parts of one table."""
+    parts = [path for path in files if is_part(path)]
+    marked = {
+        folder for folder, _, name in (path.rpartition("/") for path in files) if name in _MARKERS
+    }
+    # A folder of files with names of their own is a folder of several tables.
+    several = {path.rpartition("/")[0] for path in parts if not _PART.fullmatch(_last(path))}
+    found = set()
+    for path in parts:
+        folders = path.split("/")[:-1]
+        root = next(
+            (
+                "/".join(folders[: count + named])
+                for count, segment in enumerate(folders)
+                if (named := segment.lower().endswith(_PARQUET)) or _KEY_FOLDER.fullmatch(segment)
+            ),
+            None,
+        )
+        folder = "/".join(folders)
+        if root is None and (folder in marked or folder not in several):
+            root = folder
+        if root is not None:
+            found.add(root)
+    if not all(path in parts or _explains(path) for path in files):
+        # All of a dataset is one table only if there is nothing else in it.
+        found.discard("")
+    return frozenset(found)
+
+
+def _explains(path: str) -> bool:
+    name = _last(path)
+    return name in _MARKERS or name.startswith(".") or is_documentation(Thing(path, ""))
+
+
+def _table_root(path: str, roots: frozenset[str]) -> str | None:
+    """Return the table that a file is a part or a mark of."""
+    folder, _, name = path.rpartition("/")
+    if not roots or not (is_part(path) or name in _MARKERS or name.endswith(".parquet.crc")):
+        return None
+    segments = folder.split("/") if folder else []
+    tops = ("/".join(segments[:count]) for count in range(len(segments) + 1))
+    return next((top for top in tops if top in roots), None)
+
+
+def _last(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _json(path: str, files: Mapping[str, int], read: Read) -> Mapping[str, Any]:

@@ -10,27 +10,38 @@ from typing import TYPE_CHECKING, Any
 
 from obstore.exceptions import NotFoundError
 
-from panneuro_hub.catalog.formats import Kind, Thing, is_documentation, kind_of, things
+from panneuro_hub.catalog.formats import (
+    Kind,
+    Thing,
+    is_documentation,
+    is_part,
+    kind_of,
+    things,
+)
 from panneuro_hub.catalog.keys import OWN, enclosing, manifest_key, upload_key
 from panneuro_hub.catalog.manifest import Upload
 from panneuro_hub.catalog.reading import Malformed
 from panneuro_hub.catalog.records import read_manifest, read_upload
 from panneuro_hub.catalog.words import size_text
 from panneuro_hub.errors import PanNeuroError
+from panneuro_hub.lab.bids_tables import bids_table
 from panneuro_hub.lab.dataset import Dataset, Entry
 from panneuro_hub.lab.here import SCRATCH, NothingThere, session
 from panneuro_hub.lab.listings import datasets
 from panneuro_hub.lab.objects import ObjectFile, object_file
+from panneuro_hub.lab.parquet import read_partitioned
 from panneuro_hub.lab.read_errors import Unreadable
 from panneuro_hub.lab.readers import read_file
 from panneuro_hub.lab.refusals import plainly
 from panneuro_hub.lab.spots import Spot, spot
+from panneuro_hub.lab.tables import read_table
 from panneuro_hub.lab.zarr_groups import read_zarr
 
 if TYPE_CHECKING:
     from panneuro_hub.catalog import File, Manifest
 
 _MOST_LISTED = 100_000  # objects
+_PARTS_AT_ONCE = 32
 _ZARR = ("zarr.json", ".zgroup", ".zarray")
 
 
@@ -59,8 +70,10 @@ def open(path: str, *, incomplete: bool = False, **kwargs: Any) -> Any:  # noqa:
     -------
     object
         An `xarray.Dataset` or ``DataTree`` for Zarr, HDF5 and NetCDF (a `zarr.Array` for a
-        single array of Zarr); a `pynwb.NWBFile` for NWB on HDF5 or Zarr; a nibabel image for
-        NIfTI; a `pandas.DataFrame` for CSV, TSV and Parquet; what JSON holds; a text;
+        single array of Zarr, a `zarr.Group` where xarray cannot represent one); a
+        `pynwb.NWBFile` for NWB on HDF5 or Zarr; a nibabel image for NIfTI and CIFTI; a
+        `pandas.DataFrame` for CSV, TSV and Parquet, also for a folder of parts of one table;
+        what JSON holds; a text;
         a `Dataset` for many of these, as BIDS is, or for a folder; for a project alone the
         `Datasets` in it.
 
@@ -120,6 +133,11 @@ def file(path: str) -> ObjectFile:
 
 def open_spot(place: Spot, dataset: str | None, **kwargs: Any) -> Any:
     """Open what lies at a place of `dataset`, or of none; the rest is as for `open`."""
+    with plainly(place.place):
+        return _open_spot(place, dataset, **kwargs)
+
+
+def _open_spot(place: Spot, dataset: str | None, **kwargs: Any) -> Any:
     kind = kind_of(place.key)
     if kind and _exists(place, place.key):
         return _one_file(place, kind, **kwargs)
@@ -127,11 +145,16 @@ def open_spot(place: Spot, dataset: str | None, **kwargs: Any) -> Any:
         return read_zarr(place.own_store(), place.place, **kwargs)
     if not kind and _exists(place, place.key):
         return _one_file(place, kind, **kwargs)
-    return _folder(place, dataset)
+    return _folder(place, dataset, **kwargs)
 
 
 def _one_file(place: Spot, kind: Kind, **kwargs: Any) -> Any:
-    return read_file(object_file(place.store, place.place, place.key), kind, place.place, **kwargs)
+    file = object_file(place.store, place.place, place.key)
+    if kind == "table":
+        bids = bids_table(place, named="names" in kwargs or "header" in kwargs)
+        if bids is not None:
+            return read_table(file, place.place, bids, **kwargs)
+    return read_file(file, kind, place.place, **kwargs)
 
 
 def _whole(place: Spot, **kwargs: Any) -> Any:
@@ -148,8 +171,8 @@ def _only(found: Iterable[Thing]) -> Thing | None:
     return data[0] if len(data) == 1 and data[0].kind else None
 
 
-def _folder(place: Spot, dataset: str | None) -> Dataset:
-    """What lies in a folder: of a dataset what its manifest has, or else what is there."""
+def _folder(place: Spot, dataset: str | None, **kwargs: Any) -> Any:
+    """Return what lies in a folder: of a dataset what its manifest has, or else what is there."""
     if dataset is not None:
         below = f"{place.key}/".removeprefix(f"{dataset}/")
         files = [
@@ -165,7 +188,26 @@ def _folder(place: Spot, dataset: str | None) -> Dataset:
             f"there is nothing at {place.path!r} in {where}; list what is there with "
             f"lab.open({place.at(dataset or place.key.rpartition('/')[0]).path!r})"
         )
+    if place.key and _is_table(place, files):
+        return read_partitioned(_parts(place, files), place.place, **kwargs)
     return _many(place, files, dataset, None)
+
+
+def _is_table(place: Spot, files: Iterable[Entry]) -> bool:
+    """Return whether a folder is one table in Parquet."""
+    name = place.key.rpartition("/")[2]
+    found = things(f"{name}/{file.path}" for file in files)
+    return _only(found) == Thing(name, "table")
+
+
+def _parts(place: Spot, files: Iterable[Entry]) -> dict[str, ObjectFile]:
+    def part(path: str) -> ObjectFile:
+        inside = place.below(path)
+        return object_file(inside.store, inside.place, inside.key)
+
+    paths = sorted(file.path for file in files if is_part(file.path))
+    with ThreadPoolExecutor(min(_PARTS_AT_ONCE, len(paths)), "panneuro-open") as pool:
+        return dict(zip(paths, pool.map(part, paths), strict=True))
 
 
 def _listed(place: Spot) -> Iterator[Entry]:

@@ -6,27 +6,26 @@ text come whole. The packages are asked for when they are needed.
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
 from collections.abc import Callable
 from typing import Any
 
 from panneuro_hub.catalog.formats import Kind, is_hdf5
 from panneuro_hub.lab.hdf5 import read_hdf5, read_netcdf, read_nwb
+from panneuro_hub.lab.nifti import read_nifti
 from panneuro_hub.lab.objects import ObjectFile
-from panneuro_hub.lab.read_errors import NoReader, Unreadable, as_named, needing
+from panneuro_hub.lab.parquet import read_parquet
+from panneuro_hub.lab.read_errors import NoReader, Unreadable, as_named
 from panneuro_hub.lab.refusals import Place
+from panneuro_hub.lab.tables import encoding_of, read_table
 
 _HEAD = 4096  # bytes
-_GZIP = b"\x1f\x8b"
-_BUFFER = 2**17  # bytes: less than a block, so that reading on in order gets more at once
-_NIFTI = {348: "Nifti1Image", 540: "Nifti2Image"}  # by the size of the header
-_IN_PIECES = {"nrows", "chunksize", "iterator"}
 
 
 def read_file(file: ObjectFile, kind: Kind, place: Place, **kwargs: Any) -> Any:
-    """A file, as what its name or, where that says nothing, its beginning says.
+    """Return a file as what its name or, where that says nothing, its beginning says.
+
+    Text tables of BIDS need more than the file: see `panneuro_hub.lab.tables.read_table`.
 
     Raises
     ------
@@ -56,40 +55,10 @@ def _sniffed(file: ObjectFile) -> Kind:
     return "netcdf" if head.startswith(b"CDF") else ""
 
 
-def _nifti(file: ObjectFile, place: Place, kwargs: dict[str, Any]) -> Any:
-    with needing("nibabel"):
-        import nibabel
-
-    packed = file.read(2) == _GZIP
-    file.seek(0)
-    source: Any = gzip.GzipFile(fileobj=io.BufferedReader(file, _BUFFER)) if packed else file
-    head = source.read(4)
-    source.seek(0)
-    sizes = {int.from_bytes(head, "little"), int.from_bytes(head, "big")}
-    name = next((_NIFTI[size] for size in sizes if size in _NIFTI), None)
-    if name is None:
-        raise Unreadable(f"{place.path!r} does not begin as NIfTI does")
-    image = getattr(nibabel, name)
-    holders = image.make_file_map({"header": source, "image": source})
-    return image.from_file_map(holders, **kwargs)
-
-
 def _table(file: ObjectFile, place: Place, kwargs: dict[str, Any]) -> Any:
-    with needing("pandas"):
-        import pandas
-
-    name = place.path.lower()
-    if name.endswith(".parquet"):
-        with needing("pandas", "pyarrow"):
-            return pandas.read_parquet(file, **kwargs)
-    given = {
-        "sep": "\t" if name.endswith((".tsv", ".tsv.gz")) else ",",
-        "compression": "gzip" if name.endswith(".gz") else None,
-        **kwargs,
-    }
-    in_pieces = any(kwargs.get(key) for key in _IN_PIECES)
-    source = io.BufferedReader(file, _BUFFER) if in_pieces else io.BytesIO(file.whole())
-    return pandas.read_csv(source, **given)
+    if place.path.lower().endswith(".parquet"):
+        return read_parquet(file, place, kwargs)
+    return read_table(file, place, None, **kwargs)
 
 
 def _json(file: ObjectFile, place: Place, kwargs: dict[str, Any]) -> Any:
@@ -97,16 +66,31 @@ def _json(file: ObjectFile, place: Place, kwargs: dict[str, Any]) -> Any:
 
 
 def _text(file: ObjectFile, place: Place, kwargs: dict[str, Any]) -> str:
-    return bytes(file.whole()).decode(**{"encoding": "utf-8", "errors": "replace", **kwargs})
+    content = bytes(file.whole())
+    try:
+        return content.decode(**{"encoding": encoding_of(content), **kwargs})
+    except UnicodeDecodeError as problem:
+        raise Unreadable(
+            f"{place.path!r} is no text in {problem.encoding}: {problem.reason} at byte "
+            f"{problem.start}; say its encoding, such as lab.open(…, encoding='latin-1')"
+        ) from problem
 
 
 _READERS: dict[Kind, Callable[[ObjectFile, Place, dict[str, Any]], Any]] = {
     "hdf5": read_hdf5,
     "json": _json,
     "netcdf": read_netcdf,
-    "nifti": _nifti,
+    "nifti": read_nifti,
     "nwb": read_nwb,
     "table": _table,
     "text": _text,
 }
-_NAMES = {"hdf5": "HDF5", "netcdf": "NetCDF", "nifti": "NIfTI", "nwb": "NWB", "table": "a table"}
+_NAMES = {
+    "hdf5": "HDF5",
+    "json": "JSON",
+    "netcdf": "NetCDF",
+    "nifti": "NIfTI",
+    "nwb": "NWB",
+    "table": "a table",
+    "text": "text",
+}

@@ -254,6 +254,64 @@ def test_zarr_without_names_of_dimensions_is_a_group(desk: Desk) -> None:
     assert levels["0"].shape == (64, 64)
 
 
+def test_tables_of_bids_are_as_bids_says(desk: Desk) -> None:
+    rows = b"".join(b"%d\t%d\t%d\n" % (n, 10 * n, n % 2) for n in range(1, 101))
+    columns = b'{"SamplingFrequency": 100.0, "Columns": ["cardiac", "respiratory", "trigger"]}'
+    files = {
+        "dataset_description.json": b'{"Name": "Physio", "BIDSVersion": "1.10.0"}',
+        "participants.tsv": b"participant_id\tgroup\n001\tNA\n002\tn/a\n",
+        "task-rest_physio.json": columns,
+        "sub-01/func/sub-01_task-rest_physio.tsv.gz": gzip.compress(rows),
+    }
+    put(desk.nav, "nav", "physio", files)
+    data = lab.open("nav/physio")
+    found = data.open("sub-01/func/sub-01_task-rest_physio.tsv.gz")
+    assert list(found.columns) == ["cardiac", "respiratory", "trigger"]
+    assert len(found) == 100
+    people = lab.open("nav/physio/participants.tsv")
+    assert people["participant_id"].tolist() == ["001", "002"]
+    assert people["group"].isna().tolist() == [False, True]
+    # The lists that other tests compare have no such dataset.
+    desk.nav.delete(manifest_key("physio"))
+    desk.nav.delete(record_key("physio"))
+
+
+def test_cifti_is_cifti(desk: Desk) -> None:
+    axis = nibabel.cifti2.SeriesAxis(0, 1, 3)
+    brain = nibabel.cifti2.BrainModelAxis.from_mask(
+        np.ones((2, 2, 1)), affine=np.eye(4), name="thalamus_left"
+    )
+    numbers = np.arange(12.0).reshape(3, 4)
+    image = nibabel.Cifti2Image(numbers, (axis, brain))
+    desk.nav.put("loose-cifti/rest.dtseries.nii", image.to_bytes())
+    found = lab.open("nav/loose-cifti/rest.dtseries.nii")
+    assert isinstance(found, nibabel.Cifti2Image)
+    np.testing.assert_array_equal(found.dataobj[...], numbers)
+
+
+def test_a_partitioned_table_is_one_table(desk: Desk) -> None:
+    for subject in ("001", "010"):
+        target = io.BytesIO()
+        pandas.DataFrame({"time": [float(subject)]}).to_parquet(target)
+        desk.nav.put(f"spikes.parquet/subject={subject}/part-0.parquet", target.getvalue())
+    desk.nav.put("spikes.parquet/_SUCCESS", b"")
+    for found in (lab.open("nav/spikes.parquet"), spikes_dataset(desk)):
+        assert found["time"].tolist() == [1.0, 10.0]
+        assert found["subject"].tolist() == ["001", "010"]
+
+
+def spikes_dataset(desk: Desk) -> pandas.DataFrame:
+    """The same parts, published as a dataset."""
+    paths = [f"subject={subject}/part-0.parquet" for subject in ("001", "010")]
+    parts = {path: bytes(desk.nav.get(f"spikes.parquet/{path}").bytes()) for path in paths}
+    put(desk.nav, "nav", "spikes", {**parts, "README.md": b"Of two subjects."})
+    try:
+        return lab.open("nav/spikes")
+    finally:
+        desk.nav.delete(manifest_key("spikes"))
+        desk.nav.delete(record_key("spikes"))
+
+
 def test_nwb_is_an_nwb_file_and_comes_when_it_is_used(desk: Desk) -> None:
     recorded = read_receptor(1)
     for path in ("nav/2026/session-12", f"nav/2026/session-12/receptor.{NWB_ENDING}"):
