@@ -15,6 +15,14 @@ export interface Session {
   problem: string | null;
   drives: Record<string, string>;
   pages: string;
+  /** Names of files that an upload leaves out. */
+  left_out: ToolFiles[];
+}
+
+export interface ToolFiles {
+  kind: string;
+  /** `*` stands for any characters. */
+  patterns: string[];
 }
 
 export interface Dataset {
@@ -48,6 +56,8 @@ export interface Shared {
   image: string;
   packages: number;
   notes: string[];
+  /** What looks like a secret: where, and of which kind. */
+  secrets: string[];
   page: string;
 }
 
@@ -58,6 +68,7 @@ export interface Said {
   citation: string;
   license: string;
   update: boolean;
+  include_all: boolean;
 }
 
 export interface Announced {
@@ -77,6 +88,11 @@ export interface Upload {
   sent: number;
   line: string;
   problem: string | null;
+  /** Of the problem, for programs; empty for most. */
+  code: string;
+  update: boolean;
+  /** Whether the person allowed what looks like a secret. */
+  allowed: boolean;
   said: string;
   notes: string[];
 }
@@ -117,8 +133,8 @@ export class Api {
 
   upload = (id: string): Promise<Upload> => this.ask('GET', `uploads/${id}`);
 
-  start = (id: string, update: boolean): Promise<Upload> =>
-    this.ask('POST', `uploads/${id}`, { update });
+  start = (id: string, update: boolean, allowSecrets = false): Promise<Upload> =>
+    this.ask('POST', `uploads/${id}`, { update, allow_secrets: allowSecrets });
 
   end = (id: string): Promise<void> => this.ask('DELETE', `uploads/${id}`);
 

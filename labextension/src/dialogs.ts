@@ -7,6 +7,7 @@ import { Api, inWords, Session, Shared } from './api';
 import { element, field, line, lines, link } from './dom';
 
 const PARAMETER = 'panneuro-copy';
+const MOST_SECRETS = 10;
 
 /** A sentence in a dialog with one button. */
 export function tell(title: string, ...sentences: string[]): Promise<unknown> {
@@ -122,6 +123,7 @@ class ShareForm {
   private readonly description: HTMLTextAreaElement;
   private readonly note: HTMLTextAreaElement;
   private readonly datasets: HTMLInputElement;
+  private readonly secrets = element('input');
 
   constructor(session: Session, preview: Shared) {
     this.name = line(preview.name);
@@ -130,7 +132,9 @@ class ShareForm {
     this.description = lines(preview.description, 2);
     this.note = lines('', 2);
     this.datasets = line('', `such as ${session.project}/session-12`);
+    this.secrets.type = 'checkbox';
     this.node.append(
+      ...warnings(preview.secrets, this.secrets),
       field('Name', this.name, `in ${session.project}; a name that is there gets a new version`),
       field('Title', this.heading),
       field('Description', this.description),
@@ -146,9 +150,32 @@ class ShareForm {
       title: this.heading.value,
       description: this.description.value,
       note: this.note.value,
-      datasets: this.datasets.value
+      datasets: this.datasets.value,
+      allow_secrets: this.secrets.checked
     };
   }
+}
+
+/** Name what looks like a secret, and ask whether it is to be shared. */
+function warnings(secrets: string[], agree: HTMLInputElement): HTMLElement[] {
+  if (secrets.length === 0) {
+    return [];
+  }
+  const list = element('ul', '', ...secrets.slice(0, MOST_SECRETS).map(one => element('li', '', one)));
+  if (secrets.length > MOST_SECRETS) {
+    list.append(element('li', '', `and ${secrets.length - MOST_SECRETS} more`));
+  }
+  const label = element('label', 'panneuro-Check', agree);
+  label.append(element('span', '', 'Share it all the same'));
+  const warning = element(
+    'div',
+    'panneuro-Secrets',
+    element('p', '', 'This looks like secrets, which everybody who opens the notebook would have:'),
+    list,
+    label
+  );
+  warning.setAttribute('role', 'alert');
+  return [warning];
 }
 
 function facts(session: Session, preview: Shared): HTMLElement {

@@ -3,14 +3,16 @@
 import { Toolbar, ToolbarButton, refreshIcon } from '@jupyterlab/ui-components';
 import { Message } from '@lumino/messaging';
 import { Panel, Widget } from '@lumino/widgets';
-import { Api, Dataset, inWords, Said, Session } from './api';
+import { Api, Dataset, inWords, Said, Session, ToolFiles } from './api';
 import { button, element, field, line, lines, link, sizeText } from './dom';
 import { Chosen, dropped, picked, withinFolder } from './files';
 import { projectIcon } from './icons';
+import { sort, Sorted } from './leftout';
 import { Transfers } from './transfers';
 
 const STALE = 60_000; // milliseconds
 const MOST_SHOWN = 200;
+const NAMED = 3; // files of each kind of tool
 const LICENCES = ['CC0-1.0', 'CC-BY-4.0', 'CC-BY-NC-4.0', 'PDDL-1.0', 'ODC-By-1.0'];
 
 /** The panel on the left. */
@@ -169,6 +171,7 @@ class UploadPart {
   private readonly zone = element('div', 'panneuro-Zone');
   private readonly form = element('div');
   private project = '';
+  private toolFiles: ToolFiles[] = [];
 
   constructor(api: Api, finished: () => void) {
     this.transfers = new Transfers(api, finished);
@@ -199,6 +202,7 @@ class UploadPart {
       return;
     }
     this.zone.classList.remove('panneuro-mod-shut');
+    this.toolFiles = session.left_out;
     if (this.project !== session.project) {
       this.project = session.project;
       this.invite();
@@ -255,10 +259,11 @@ class UploadPart {
   }
 
   private ask(folder: string, files: Chosen[]): void {
-    const form = new DatasetForm(this.project, folder, files, {
+    const sorted = sort(files, this.toolFiles);
+    const form = new DatasetForm(this.project, folder, sorted, {
       cancel: () => this.form.replaceChildren(),
       send: async said => {
-        await this.transfers.add(said, files);
+        await this.transfers.add(said, said.include_all ? files : sorted.data);
         this.form.replaceChildren();
       }
     });
@@ -281,13 +286,15 @@ class DatasetForm {
   private readonly citation = line('', 'How to cite it');
   private readonly licence = line('', 'Such as CC-BY-4.0');
   private readonly update = element('input');
+  private readonly tools = element('input');
+  private readonly sum = element('p');
   private readonly trouble = element('p', 'panneuro-trouble');
   private readonly submit = element('button', 'jp-mod-styled jp-mod-accept', 'Upload');
 
   constructor(
     private readonly project: string,
     folder: string,
-    files: Chosen[],
+    private readonly files: Sorted,
     acts: Acts
   ) {
     this.name = line(nameFrom(folder), 'such as session-12');
@@ -295,10 +302,12 @@ class DatasetForm {
     this.update.type = 'checkbox';
     this.submit.type = 'submit';
     this.trouble.setAttribute('role', 'alert');
-    const size = files.reduce((sum, { file }) => sum + file.size, 0);
-    const count = files.length === 1 ? '1 file' : `${files.length} files`;
+    this.tools.type = 'checkbox';
+    this.tools.addEventListener('change', () => this.count());
+    this.count();
     this.node.append(
-      element('p', '', `${count}, ${sizeText(size)}`),
+      this.sum,
+      ...this.leftOut(),
       field('Dataset', this.name, `its name in ${project}`),
       field('Title', this.heading),
       field('Description', this.description),
@@ -329,13 +338,48 @@ class DatasetForm {
         description: this.description.value,
         citation: this.citation.value,
         license: this.licence.value,
-        update: this.update.checked
+        update: this.update.checked,
+        include_all: this.tools.checked
       });
     } catch (problem) {
       this.trouble.textContent = inWords(problem);
     } finally {
-      this.submit.disabled = false;
+      this.count();
     }
+  }
+
+  /** Say how much would be sent. */
+  private count(): void {
+    const { data, tools } = this.files;
+    const files = this.tools.checked ? [...data, ...tools] : data;
+    const size = files.reduce((sum, { file }) => sum + file.size, 0);
+    const count = files.length === 1 ? '1 file' : `${files.length} files`;
+    this.sum.textContent = `${count}, ${sizeText(size)}`;
+    this.submit.disabled = files.length === 0;
+  }
+
+  /** Say which files of tools are left out, and offer to send them. */
+  private leftOut(): HTMLElement[] {
+    const { kinds, tools } = this.files;
+    if (tools.length === 0) {
+      return [];
+    }
+    const names = Array.from(kinds, ([kind, paths]) => {
+      const some = Array.from(paths).slice(0, NAMED).join(', ');
+      const more = paths.size > NAMED ? ', …' : '';
+      return element('li', '', `${paths.size} of ${kind} (${some}${more})`);
+    });
+    const label = element('label', 'panneuro-Check', this.tools);
+    label.append(element('span', '', 'Upload them as well'));
+    return [
+      element(
+        'div',
+        'panneuro-LeftOut',
+        element('p', '', 'Left out, since they are not data:'),
+        element('ul', '', ...names),
+        label
+      )
+    ];
   }
 
   private licences(): HTMLElement {

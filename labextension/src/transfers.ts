@@ -8,6 +8,7 @@ import { Sender } from './sender';
 
 const LOOK = 700; // milliseconds
 const SELDOM = 5_000; // milliseconds, where no upload is under way
+const SECRETS = 'secrets_found';
 const OVER = ['done', 'failed', 'stopped'];
 
 const STATES: Record<Upload['state'], string> = {
@@ -107,16 +108,16 @@ export class Transfers {
     const over = row.over;
     row.update(upload, this.senders.get(upload.id), {
       remove: () => void this.remove(upload.id),
-      again: update => void this.again(upload.id, update)
+      again: (update, secrets) => void this.again(upload.id, update, secrets)
     });
     if (upload.state === 'done' && !over) {
       this.finished();
     }
   }
 
-  private async again(id: string, update: boolean): Promise<void> {
+  private async again(id: string, update: boolean, secrets: boolean): Promise<void> {
     try {
-      this.show(await this.api.start(id, update));
+      this.show(await this.api.start(id, update, secrets));
     } catch (problem) {
       this.shown.get(id)?.trouble(inWords(problem));
     }
@@ -180,7 +181,7 @@ export class Transfers {
 
 interface Acts {
   remove: () => void;
-  again: (update: boolean) => void;
+  again: (update: boolean, allowSecrets: boolean) => void;
 }
 
 /** One upload. */
@@ -235,7 +236,7 @@ class Row {
     this.said.replaceChildren(
       ...[...sentences, ...upload.notes].map(text => element('div', '', text))
     );
-    this.draw(upload.state, acts);
+    this.draw(upload, acts);
   }
 
   trouble(text: string): void {
@@ -249,17 +250,19 @@ class Row {
     this.said.replaceChildren(element('div', '', text));
   }
 
-  private draw(state: Upload['state'], acts: Acts): void {
+  private draw({ state, code, update, allowed }: Upload, acts: Acts): void {
     // Not at every look: a button that is replaced cannot be clicked.
-    if (state === this.drawn) {
+    if (state + code === this.drawn) {
       return;
     }
-    this.drawn = state;
+    this.drawn = state + code;
     this.buttons.replaceChildren();
-    if (state === 'failed') {
+    if (state === 'failed' && code === SECRETS) {
+      this.buttons.append(button('Upload all the same', () => acts.again(update, true)));
+    } else if (state === 'failed') {
       this.buttons.append(
-        button('Try again', () => acts.again(false)),
-        button('Update what is there', () => acts.again(true))
+        button('Try again', () => acts.again(false, allowed)),
+        button('Update what is there', () => acts.again(true, allowed))
       );
     }
     this.buttons.append(button(this.over ? 'Remove from list' : 'Stop', acts.remove));

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sysconfig
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -75,13 +75,19 @@ class _Said:
     code: str
     message: str
     place: str
+    path: str
 
 
 class _Unusable(Exception):
     """A validator did not do its work; the text says why."""
 
 
-def check(folder: Path, kind: Format, patience: float = _PATIENCE) -> tuple[Finding, ...]:
+def check(
+    folder: Path,
+    kind: Format,
+    patience: float = _PATIENCE,
+    left_out: Collection[str] = (),
+) -> tuple[Finding, ...]:
     """Ask the validators of a format about a dataset on this machine.
 
     Parameters
@@ -92,6 +98,8 @@ def check(folder: Path, kind: Format, patience: float = _PATIENCE) -> tuple[Find
         What `recognise` found. ``zarr`` and ``files`` have no validator.
     patience : float
         Seconds for the validator.
+    left_out : collection of str
+        Files and folders that are not of the dataset, such as ``.git``; nothing is said of them.
 
     Returns
     -------
@@ -106,7 +114,8 @@ def check(folder: Path, kind: Format, patience: float = _PATIENCE) -> tuple[Find
     if kind not in validators:
         return ()
     try:
-        found = _together(validators[kind](folder.absolute(), patience))
+        said = validators[kind](folder.absolute(), patience)
+        found = _together(one for one in said if not _is_below(one.path, left_out))
     except _Unusable as problem:
         return (Finding("warning", "", str(problem)),)
     return tuple(sorted(found, key=lambda one: (_ORDER[one.severity], one.code)))
@@ -124,6 +133,7 @@ def _ask_bids(folder: Path, patience: float) -> Iterator[_Said]:
             code,
             _line(texts.get(code)) or _line(issue.get("issueMessage")),
             f"{sub} of {place}" if sub else place,
+            place,
         )
 
 
@@ -141,6 +151,7 @@ def _ask_nwb(folder: Path, patience: float) -> Iterator[_Said]:
             # Of a traceback the last line is for people.
             _line(text.strip().rpartition("\n")[2] if broken else text),
             _line(f"{below if str(below) != '.' else path.name} {where}"),
+            below.as_posix(),
         )
 
 
@@ -200,6 +211,10 @@ def _last_words(errors: Path) -> str:
 def _search_path() -> str:
     # The environment's own programs first: it need not be activated.
     return os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])
+
+
+def _is_below(path: str, folders: Collection[str]) -> bool:
+    return any(f"{path}/".startswith(f"{folder}/") for folder in folders)
 
 
 def _together(said: Iterable[_Said]) -> list[Finding]:

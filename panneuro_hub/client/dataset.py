@@ -189,7 +189,9 @@ class Transfer:
         root = source if source.is_dir() else source.parent
         sizes = {file.path: file.size for file in found.files}
         known = recognise(sizes, reader_of(found))
-        findings = tuple(str(one) for one in check(source, known.format)) if checked else ()
+        others = [one.path for one in found.left_out]
+        judged = check(source, known.format, left_out=others) if checked else ()
+        findings = tuple(str(one) for one in judged)
         try:
             before = self._before(found, update)
             self._check_limits(found, before, update, known, _words(root, known, said, before))

@@ -58,74 +58,93 @@ class SecretFinding:
 
 @dataclass(frozen=True)
 class _Shape:
-    """One kind of secret: the group ``value``, where there is one, must be no placeholder."""
+    """One kind of secret: the group ``value``, where there is one, must be no placeholder.
+
+    A text that has none of ``words`` in small letters cannot match: most texts are passed over so.
+    """
 
     kind: str
+    words: tuple[str, ...]
     pattern: re.Pattern[str]
 
 
 # Each pattern begins with literal text, or with an alternative of few, and repeats with a bound:
 # the time for a line of a million letters grows with its length alone.
 _SHAPES = tuple(
-    _Shape(kind, re.compile(pattern))
-    for kind, pattern in (
+    _Shape(kind, tuple(words.split("|")), re.compile(pattern))
+    for kind, words, pattern in (
         (
             "a private key",
+            "private key",
             r"-----BEGIN (?:[A-Z]{2,10} ){0,2}PRIVATE KEY(?: BLOCK)?-----(?:\\n|\\r|\s){1,4}"
             r"(?:[A-Za-z-]{3,20}: [^\n]{0,200}(?:\\n|\s){1,4}){0,5}[A-Za-z0-9+/=]{20}",
         ),
-        ("a private key", r"PuTTY-User-Key-File-[23]: "),
+        ("a private key", "putty-user-key-file", r"PuTTY-User-Key-File-[23]: "),
         (
             "a password or token in an address",
+            "://",
             r"(?<!docker)(?<!oras)://[^\s/:@\"'<>]{0,100}:(?P<value>[^\s/@\"'<>]{3,300})@[A-Za-z0-9\[]",
         ),
-        ("an access key of AWS", r"\b(?:AKIA|ASIA)(?P<value>[A-Z2-7]{16})\b"),
+        ("an access key of AWS", "akia|asia", r"\b(?:AKIA|ASIA)(?P<value>[A-Z2-7]{16})\b"),
         (
             "a secret key of AWS",
+            "aws",
             r"(?i:aws_?secret_?(?:access_?)?key)[\"'\]]{0,2}\s{0,4}[:=]\s{0,4}[\"']?"
             r"(?P<value>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+])",
         ),
-        ("a token of GitHub", r"\bgh[pousr]_(?P<value>[A-Za-z0-9]{36,255})\b"),
-        ("a token of GitHub", r"\bgithub_pat_(?P<value>[A-Za-z0-9_]{22,255})\b"),
+        (
+            "a token of GitHub",
+            "ghp_|gho_|ghu_|ghs_|ghr_",
+            r"\bgh[pousr]_(?P<value>[A-Za-z0-9]{36,255})\b",
+        ),
+        ("a token of GitHub", "github_pat_", r"\bgithub_pat_(?P<value>[A-Za-z0-9_]{22,255})\b"),
         (
             "a token of GitLab",
+            "glpat-|gldt-|glrt-|glptt-|glcbt-|glsoat-|glagent-",
             r"\bgl(?:pat|dt|rt|ptt|cbt|soat|agent)-(?P<value>[A-Za-z0-9_-]{20,300})",
         ),
-        ("a token of Slack", r"\bxox[abeprs]-(?P<value>[A-Za-z0-9-]{10,300})"),
+        ("a token of Slack", "xox", r"\bxox[abeprs]-(?P<value>[A-Za-z0-9-]{10,300})"),
         (
             "a token of Slack",
+            "hooks.slack.com",
             r"hooks\.slack\.com/services/(?P<value>T[A-Z0-9]{6,}/B[A-Z0-9]{6,}/\w{10,})",
         ),
-        ("a key of Google", r"\bAIza(?P<value>[A-Za-z0-9_-]{35})(?![A-Za-z0-9_-])"),
-        ("a token of Google", r"\bya29\.(?P<value>[A-Za-z0-9_-]{20,2000})"),
-        ("a token of Hugging Face", r"\bhf_(?P<value>[A-Za-z0-9]{30,100})\b"),
+        ("a key of Google", "aiza", r"\bAIza(?P<value>[A-Za-z0-9_-]{35})(?![A-Za-z0-9_-])"),
+        ("a token of Google", "ya29.", r"\bya29\.(?P<value>[A-Za-z0-9_-]{20,2000})"),
+        ("a token of Hugging Face", "hf_", r"\bhf_(?P<value>[A-Za-z0-9]{30,100})\b"),
         (
             "a key of a language model's provider",
+            "sk-",
             r"\bsk-(?:proj|ant|svcacct)-(?P<value>[A-Za-z0-9_-]{20,300})",
         ),
-        ("a token of PyPI", r"\bpypi-AgE(?P<value>[A-Za-z0-9_-]{50,1000})"),
+        ("a token of PyPI", "pypi-age", r"\bpypi-AgE(?P<value>[A-Za-z0-9_-]{50,1000})"),
         (
             "a login token (JWT)",
+            "eyj",
             r"\beyJ[A-Za-z0-9_-]{10,2000}\.eyJ(?P<value>[A-Za-z0-9_-]{10,4000})\.[A-Za-z0-9_-]{20}",
         ),
         (
             "a login header",
+            "authorization",
             r"(?i:authorization)[\"'\]]{0,2}\s{0,4}[:=,]\s{0,4}[\"']?(?i:bearer|token|basic)\s{1,4}"
             r"(?P<value>[A-Za-z0-9._~+/=-]{16,2000})",
         ),
         (
             "a password",
+            "passw|passphrase",
             r"(?i:password|passwd|passphrase)[\"'\]]{0,2}\s{0,4}[:=]\s{0,4}"
             r"(?P<quote>[\"'])(?P<value>[^\"'\s]{6,100})(?P=quote)",
         ),
         (
             "a secret or token",
+            "secret|token|key",
             r"(?i:secret|token|api_?key|access_?key|secret_?key)[\"'\]]{0,2}\s{0,4}[:=]\s{0,4}"
             r"(?P<quote>[\"'])(?P<value>(?=[^\"']{0,60}[0-9])(?=[^\"']{0,60}[A-Za-z])"
             r"[A-Za-z0-9_+/=-]{20,500})(?P=quote)",
         ),
         (
             "a secret or token",
+            "password=|secret=|token=|key=",
             r"(?:PASSWORD|SECRET|TOKEN|API_KEY|ACCESS_KEY|SECRET_KEY)=(?P<value>[^\s\"'$<>{}()]{12,500})",
         ),
     )
@@ -202,7 +221,10 @@ def scan_notebook(path: str, notebook: Ipynb) -> list[SecretFinding]:
 def _scan_text(text: str) -> Iterator[tuple[str, int]]:
     """Return the kinds of secrets in a text, each once, and where the first one begins."""
     told = set()
+    small = text.lower()
     for shape in _SHAPES:
+        if not any(word in small for word in shape.words):
+            continue
         for match in shape.pattern.finditer(text):
             value = match.groupdict().get("value")
             if value is not None and _PLACEHOLDER.search(value):

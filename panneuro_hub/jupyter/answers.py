@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from panneuro_hub.client.left_out import TOOL_FILES
 from panneuro_hub.client.places import why_not_write
 from panneuro_hub.lab.here import Session
 from panneuro_hub.names import Location
@@ -49,6 +50,9 @@ def session_answer(session: Session, services: str, drives: Mapping[str, str]) -
         "problem": session.problem,
         "drives": dict(drives),
         "pages": services,
+        "left_out": [
+            {"kind": files.kind, "patterns": list(files.patterns)} for files in TOOL_FILES
+        ],
     }
 
 
@@ -85,6 +89,7 @@ def shared_answer(shared: Shared, pages: str) -> dict[str, Any]:
         "packages": len(published.environment.packages),
         "size": published.size,
         "notes": list(shared.notes),
+        "secrets": [str(finding) for finding in shared.secrets],
         "page": f"{pages}notebooks/{quote(published.project)}/{quote(published.name)}",
     }
 

@@ -54,12 +54,15 @@ class AskedUpload:
     update : bool
         Whether what is there is replaced or added to.
     files : tuple of Announced
+    include_all : bool
+        Whether files of tools, which are left out otherwise, are sent as well.
     """
 
     name: Name
     said: Said
     update: bool
     files: tuple[Announced, ...]
+    include_all: bool = False
 
     @property
     def size(self) -> int:
@@ -82,7 +85,7 @@ class AskedUpload:
             files = _files(fields.objects("files"))
         except Malformed as problem:
             raise BadRequest(str(problem)) from problem
-        return cls(name, said, flag(fields, "update"), files)
+        return cls(name, said, flag(fields, "update"), files, flag(fields, "include_all"))
 
 
 def _said(fields: Fields, name: Name) -> Said:

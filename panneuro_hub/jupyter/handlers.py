@@ -237,7 +237,8 @@ class UploadHandler(Handler):
     async def post(self, identifier: str) -> None:
         """Go on to the store with what has come."""
         upload = await self.upload(identifier)
-        upload.start(update=flag(read(self.body() or b"{}"), "update"))
+        asked = read(self.body() or b"{}")
+        upload.start(update=flag(asked, "update"), allow_secrets=flag(asked, "allow_secrets"))
         self.set_status(202)
         self.finish(upload.answer())
 

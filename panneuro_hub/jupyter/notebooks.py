@@ -27,8 +27,8 @@ def share_asked(body: bytes, root: Path) -> Shared:
     Parameters
     ----------
     body : bytes
-        JSON with ``path``, and ``name``, ``title``, ``description``, ``note``, ``datasets`` and
-        ``dry``.
+        JSON with ``path``, and ``name``, ``title``, ``description``, ``note``, ``datasets``,
+        ``dry`` and ``allow_secrets``.
     root : Path
         Of this server's files.
 
@@ -50,7 +50,13 @@ def share_asked(body: bytes, root: Path) -> Shared:
     view = here.session()
     name = text(fields, "name")
     whole = f"{view.project}/{name}" if name else None
-    return share(place_of(path, root), whole, said, dry=flag(fields, "dry"))
+    return share(
+        place_of(path, root),
+        whole,
+        said,
+        dry=flag(fields, "dry"),
+        allow_secrets=flag(fields, "allow_secrets"),
+    )
 
 
 def place_of(path: str, root: Path) -> Path:

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,10 +23,19 @@ from panneuro_hub.catalog.words import size_text
 from panneuro_hub.client.connection import connected
 from panneuro_hub.client.crew import Patience
 from panneuro_hub.client.dataset import Outcome, Transfer
-from panneuro_hub.client.errors import Conflict, NotComplete, Stopped
+from panneuro_hub.client.errors import (
+    Conflict,
+    FileProblem,
+    NotComplete,
+    SecretsFoundError,
+    Stopped,
+)
+from panneuro_hub.client.files import name_problem
+from panneuro_hub.client.left_out import EVERYTHING
 from panneuro_hub.client.places import Name, project_place, why_not_write
 from panneuro_hub.client.progress import Progress
 from panneuro_hub.client.run import said_of
+from panneuro_hub.client.shown_paths import shown
 from panneuro_hub.errors import AccessDenied, PanNeuroError
 from panneuro_hub.jupyter.asked import AskedUpload
 from panneuro_hub.jupyter.refusals import NoUpload, OutOfStep, TooMuch
@@ -73,6 +82,8 @@ class Upload:
         self._stop = threading.Event()
         self._outcome: Outcome | None = None
         self._problem: str | None = None
+        self._code = ""
+        self._allow_secrets = False
         self._news: list[str] = []
 
     @property
@@ -91,7 +102,7 @@ class Upload:
             raise NoUpload("this upload takes no files any more")
         return self.spool.take(index, offset, piece, sha256)
 
-    def start(self, *, update: bool) -> None:
+    def start(self, *, update: bool, allow_secrets: bool = False) -> None:
         """Go on to the store; returns at once. An upload that failed can go on again.
 
         The same request again changes nothing: its answer may have been lost on its way.
@@ -108,8 +119,9 @@ class Upload:
         if self.spool.missing:
             raise OutOfStep(f"{self.spool.missing} files have not come whole yet", 0)
         self.asked = replace(self.asked, update=update)
+        self._allow_secrets = allow_secrets
+        self._problem, self._code = None, ""
         self.state = "waiting"
-        self._problem = None
         self._progress = Progress()
         threading.Thread(target=self._run, name="panneuro-upload", daemon=True).start()
 
@@ -137,6 +149,9 @@ class Upload:
             "sent": told.moved + told.spared,
             "line": told.line() if state == "sending" else "",
             "problem": self._problem,
+            "code": self._code,
+            "update": self.asked.update,
+            "allowed": self._allow_secrets,
             "said": _said_of(outcome) if outcome else "",
             "notes": [*(outcome.findings if outcome else ()), *self._notes(), *self._news],
         }
@@ -150,6 +165,8 @@ class Upload:
                 self._send()
             except Stopped:
                 self.state = "stopped"
+            except SecretsFoundError as problem:
+                self._fail(str(problem), problem.code)
             except PanNeuroError as problem:
                 self._fail(str(problem))
             except Exception:
@@ -166,16 +183,22 @@ class Upload:
         with connected(asked.name.project, writing=True) as connection:
             transfer = Transfer(connection, asked.name, progress, patience)
             try:
-                self._outcome = transfer.upload(self.spool.folder, asked.said, update=asked.update)
+                self._outcome = transfer.upload(
+                    self.spool.folder,
+                    asked.said,
+                    update=asked.update,
+                    include=EVERYTHING if asked.include_all else None,
+                    allow_secrets=self._allow_secrets,
+                )
             finally:
                 transfer.close()
         self.state = "done"
         self.touched = time.monotonic()
         self.spool.remove()
 
-    def _fail(self, problem: str) -> None:
+    def _fail(self, problem: str, code: str = "") -> None:
         self.touched = time.monotonic()
-        self._problem = problem
+        self._problem, self._code = problem, code
         # After what happened is known: who asks meanwhile must not see a failure without it.
         self.state = "stopped" if self._stop.is_set() else "failed"
 
@@ -297,11 +320,12 @@ def begin(uploads: Uploads, body: bytes) -> Upload:
         If there is no room for it.
     """
     asked = AskedUpload.parse(body)
-    check_target(asked.name, update=asked.update)
+    paths = [file.path for file in asked.files]
+    check_target(asked.name, update=asked.update, paths=paths)
     return uploads.begin(asked)
 
 
-def check_target(name: Name, *, update: bool) -> None:
+def check_target(name: Name, *, update: bool, paths: Iterable[str] = ()) -> None:
     """Find out before anything is sent whether it can be published there.
 
     Raises
@@ -310,6 +334,8 @@ def check_target(name: Name, *, update: bool) -> None:
         If this session may not write there, with the reason.
     Conflict
         If the dataset is there already, and is not to be changed.
+    FileProblem
+        If a path is too long for the place.
     NotInSession, ServiceUnavailable, StoreError
         If that cannot be found out.
     """
@@ -320,6 +346,9 @@ def check_target(name: Name, *, update: bool) -> None:
         reason = why_not_write(connection.view, place)
         if reason is not None:
             raise AccessDenied(f"nothing can be written to {name}: {reason}")
+        for path in paths:
+            if wrong := name_problem(path, place.key):
+                raise FileProblem(f"{shown(path)}: {wrong}")
         if update:
             return
         transfer = Transfer(connection, name, Progress(), Patience(seconds=_SHORT))

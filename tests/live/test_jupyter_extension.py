@@ -26,6 +26,7 @@ DROP = """() => {
   const options = { lastModified: 1700000000000 };
   dropped.items.add(new File(['a,b\\n1,2\\n'], '<b>one</b>.csv', options));
   dropped.items.add(new File([new Uint8Array(20_000_000)], 'two.bin', options));
+  dropped.items.add(new File(['x'], '.DS_Store', options));
   const event = { dataTransfer: dropped, bubbles: true, cancelable: true };
   document.querySelector('.panneuro-Zone').dispatchEvent(new DragEvent('drop', event));
 }"""
@@ -35,6 +36,27 @@ DROP_ONE = """() => {
   const event = { dataTransfer: dropped, bubbles: true, cancelable: true };
   document.querySelector('.panneuro-Zone').dispatchEvent(new DragEvent('drop', event));
 }"""
+DROP_SECRET = """() => {
+  const dropped = new DataTransfer();
+  dropped.items.add(new File(["u = 'https://ada:not-a-real-token@example.org'"], 'fetch.py'));
+  const event = { dataTransfer: dropped, bubbles: true, cancelable: true };
+  document.querySelector('.panneuro-Zone').dispatchEvent(new DragEvent('drop', event));
+}"""
+SECRET_NOTEBOOK = {
+    "nbformat": 4,
+    "nbformat_minor": 5,
+    "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+    "cells": [
+        {
+            "cell_type": "code",
+            "id": "a",
+            "metadata": {},
+            "source": "url = 'https://ada:not-a-real-token@example.org'",
+            "execution_count": None,
+            "outputs": [],
+        }
+    ],
+}
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
 
@@ -73,6 +95,10 @@ async def bring_in(page: Page) -> None:
     # Nothing would enforce an embargo on one dataset, so the form offers none.
     await expect(form).to_contain_text(f"Everybody who can read {PROJECT} can open it.")
     await expect(form.get_by_label("Embargo")).to_have_count(0)
+    await expect(form).to_contain_text("1 of macOS (.DS_Store)")
+    await form.get_by_label("Upload them as well").check()
+    await expect(form).to_contain_text("3 files, 20.0 MB")
+    await form.get_by_label("Upload them as well").uncheck()
     await form.get_by_label("Dataset").fill("dropped")
     await form.get_by_label("Title").fill("<img src=x onerror=alert(1)>")
     await form.get_by_label("Licence").fill("CC0-1.0")
@@ -210,6 +236,41 @@ async def lose_the_server(page: Page) -> None:
     await expect(page.locator(".panneuro-Transfers")).not_to_contain_text("cannot be listed")
 
 
+async def hold_secrets_back(page: Page, address: str, home: Path, pictures: Path) -> None:
+    """See that what looks like a secret is named, and is sent only where a person says so."""
+    await page.locator('[data-id="panneuro-project"]').click()
+    await page.evaluate(DROP_SECRET)
+    form = page.locator(".panneuro-DatasetForm")
+    await form.get_by_label("Dataset").fill("secret")
+    await form.get_by_role("button", name="Upload").click()
+    told = page.locator(".panneuro-Transfer", has_text=f"{PROJECT}/secret")
+    await expect(told).to_contain_text("fetch.py, line 1: a password or token", timeout=MS)
+    await expect(told).not_to_contain_text("not-a-real-token")
+    await page.screenshot(path=pictures / "secret-upload.png")
+    await told.get_by_role("button", name="Upload all the same").click()
+    await expect(told).to_contain_text("1 of 1 files sent", timeout=MS)
+
+    (home / "secret.ipynb").write_text(json.dumps(SECRET_NOTEBOOK))
+    await page.goto(f"{address}/user/ada/lab/tree/secret.ipynb")
+    notebook = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+    await expect(notebook).to_contain_text("not-a-real-token", timeout=MS)
+    await notebook.locator(".panneuro-ShareButton").click()
+    dialog = page.locator(".jp-Dialog")
+    warning = dialog.get_by_role("alert")
+    await expect(warning).to_contain_text(
+        "secret.ipynb, the code of cell 1: a password", timeout=MS
+    )
+    await expect(warning).not_to_contain_text("not-a-real-token")
+    await page.screenshot(path=pictures / "secret-share.png")
+    await dialog.locator(".jp-mod-accept").click()
+    await expect(dialog).to_contain_text("nothing was sent, since this looks like secrets")
+    await dialog.locator(".jp-mod-accept").click()
+    await dialog.get_by_label("Share it all the same").check()
+    await dialog.locator(".jp-mod-accept").click()
+    await expect(dialog).to_contain_text(f"{PROJECT}/secret@1 is shared", timeout=MS)
+    await dialog.locator(".jp-mod-accept").click()
+
+
 async def share(page: Page) -> str:
     """Share the open notebook; gives its page's address."""
     await page.locator(".panneuro-ShareButton").first.click()
@@ -268,6 +329,8 @@ async def test_files_come_in_a_notebook_goes_out_and_a_copy_comes_back(tmp_path:
                 browser_of_project = page.locator(f"#panneuro-shared-{PROJECT}")
                 await expect(browser_of_project).to_contain_text("dropped", timeout=MS)
                 await page.screenshot(path=tmp_path / "tree.png")
+                own = homes / "ada" / "projects" / PROJECT
+                await hold_secrets_back(page, address, own, tmp_path)
                 assert alerts == []
             async with person(browser, address, "tomas", PROJECT) as page:
                 # Who only reads is told so, and is offered nothing.

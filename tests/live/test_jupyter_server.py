@@ -27,7 +27,7 @@ ROOT = Path(panneuro_hub.__file__).parents[1]
 BASE = "/user/ada/"
 TOKEN = "gurke"
 OVER = ("done", "failed", "stopped")
-NOTEBOOK = {
+NOTEBOOK: dict[str, Any] = {
     "nbformat": 4,
     "nbformat_minor": 5,
     "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3"}},
@@ -273,6 +273,72 @@ def test_a_broken_line_is_gone_on_with_where_it_broke(lab: Lab) -> None:
     lab.ask("POST", f"uploads/{begun['id']}", {})
     assert lab.end_of(begun["id"])["state"] == "done"
     assert lab.bench.read("broken/a") == b"0123456789"
+
+
+def test_the_panel_knows_what_is_left_out(lab: Lab) -> None:
+    told = lab.ask("GET", "session")[1]["left_out"]
+    assert ".git" in next(one["patterns"] for one in told if one["kind"] == "version control")
+
+
+def test_files_of_tools_are_left_out_unless_they_are_wanted(lab: Lab) -> None:
+    files = {"a.csv": b"1\n", ".git/HEAD": b"ref: main\n", "sub/.DS_Store": b"x"}
+    told = lab.upload(f"{PROJECT}/tools", files)
+    assert told["state"] == "done", told
+    assert any("1 of macOS (sub/.DS_Store)" in note for note in told["notes"])
+    assert lab.bench.objects("tools").keys() == {"a.csv", ".panneuro/manifest.json"}
+    told = lab.upload(f"{PROJECT}/all-tools", files, include_all=True)
+    assert told["state"] == "done", told
+    assert lab.bench.objects("all-tools").keys() == {*files, ".panneuro/manifest.json"}
+
+
+def test_what_looks_like_a_secret_waits_until_it_is_allowed(lab: Lab) -> None:
+    name, secret = f"{PROJECT}/secret", b"url = 'https://ada:not-a-real-token@example.org'\n"
+    told = lab.upload(name, {"a.py": secret})
+    assert (told["state"], told["code"]) == ("failed", "secrets_found")
+    assert "a.py, line 1: a password or token in an address" in told["problem"]
+    assert "not-a-real-token" not in told["problem"]
+    assert lab.bench.objects("secret") == {}
+    again = f"uploads/{told['id']}"
+    assert lab.ask("POST", again, {"allow_secrets": "yes"})[0] == 400
+    assert lab.ask("POST", again, {"allow_secrets": True})[0] == 202
+    assert lab.end_of(told["id"])["state"] == "done"
+    assert lab.bench.read("secret/a.py") == secret
+
+
+def test_a_key_that_no_store_can_have_is_refused_before_a_file_comes(lab: Lab) -> None:
+    before = len(f"{PROJECT}/long/")
+    path = "/".join(["x" * 200] * 4 + ["y" * (1024 - before - 4 * 201)])
+    assert lab.begin(f"{PROJECT}/long", {path: b""})[0] == 201
+    status, refusal = lab.begin(f"{PROJECT}/long", {f"{path}y": b""})
+    assert (status, "longer than 1024 bytes" in refusal["message"]) == (400, True)
+
+
+def test_a_tree_as_deep_as_keys_can_be_comes_and_goes(lab: Lab) -> None:
+    path = "d/" * 490 + "f.txt"
+    told = lab.upload(f"{PROJECT}/deep", {path: b"deep"})
+    assert told["state"] == "done", told
+    assert lab.bench.read(f"deep/{path}") == b"deep"
+    assert lab.ask("DELETE", f"uploads/{told['id']}")[0] == 204
+
+
+def test_a_notebook_with_a_secret_is_shared_only_where_that_is_allowed(lab: Lab) -> None:
+    cells = [{**NOTEBOOK["cells"][1], "source": "login('https://a:not-a-real-token@example.org')"}]
+    (lab.home / "secret.ipynb").write_text(json.dumps({**NOTEBOOK, "cells": cells}))
+    status, planned = lab.ask("POST", "shares", {"path": "secret.ipynb", "dry": True})
+    assert (status, planned["secrets"]) == (
+        200,
+        ["secret.ipynb, the code of cell 1: a password or token in an address"],
+    )
+    status, refusal = lab.ask("POST", "shares", {"path": "secret.ipynb"})
+    assert (status, "the code of cell 1" in refusal["message"]) == (409, True)
+    asked = {"path": "secret.ipynb", "allow_secrets": True}
+    assert lab.ask("POST", "shares", asked)[1]["new"] is True
+
+
+def test_a_notebook_that_nobody_could_open_is_refused(lab: Lab) -> None:
+    (lab.home / "utf16.ipynb").write_bytes(json.dumps(NOTEBOOK).encode("utf-16"))
+    status, refusal = lab.ask("POST", "shares", {"path": "utf16.ipynb", "dry": True})
+    assert (status, "utf16.ipynb: the notebook is in UTF-16" in refusal["message"]) == (400, True)
 
 
 @pytest.mark.parametrize(

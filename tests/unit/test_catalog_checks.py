@@ -75,6 +75,17 @@ def test_nwb_is_inspected(tmp_path: Path) -> None:
     assert "Traceback" not in unread.message
 
 
+def test_nothing_is_said_of_what_is_left_out(tmp_path: Path) -> None:
+    for place in ("a.nwb", ".git/annex/objects/1/key.nwb", ".github/b.nwb"):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_bytes(b"no HDF5")
+    assert ".git/" in " ".join(map(str, check(tmp_path, "nwb")))
+    found = " ".join(map(str, check(tmp_path, "nwb", left_out=[".git"])))
+    assert ".git/" not in found
+    assert "a.nwb" in found
+    assert ".github/b.nwb" in found
+
+
 def test_other_formats_have_no_validator(tmp_path: Path) -> None:
     assert check(tmp_path, "files") == check(tmp_path, "zarr") == ()
 
