@@ -70,6 +70,43 @@ class File:
             raise Malformed(f"the file {self.path[:200]!r}: {problem}")
 
 
+@dataclass(frozen=True, order=True, slots=True)
+class Replacement:
+    """New content that an update is putting in the place of a file, or was when it broke off.
+
+    While a manifest names one, the file has either its old content or this.
+
+    Parameters
+    ----------
+    file : File
+        The new content.
+    by : str
+        The person whose update it is.
+    since : datetime
+        When the update began to replace files; in UTC, to the second.
+
+    Raises
+    ------
+    Malformed
+        If one of them is not valid.
+    """
+
+    file: File
+    by: str
+    since: datetime
+
+    def __post_init__(self) -> None:
+        read = Fields({}, f"the replacement of {self.file.path[:200]!r}")
+        problem = text_problem(self.by, _LONGEST_LINE)
+        if problem is not None:
+            raise read.wrong("by", problem)
+        object.__setattr__(self, "since", read.moment("since", self.since))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON object that manifests hold."""
+        return {**_file_json(self.file), "by": self.by, "since": format_time(self.since)}
+
+
 @dataclass(frozen=True, kw_only=True)
 class About:
     """What people say and programs saw of a dataset.
@@ -166,6 +203,8 @@ class Manifest(About):
     ----------
     files : tuple of File
         By their paths; kept in the order of these.
+    changing : tuple of Replacement
+        Updates that are replacing files now, or broke off while they did.
 
     Raises
     ------
@@ -174,6 +213,7 @@ class Manifest(About):
     """
 
     files: tuple[File, ...]
+    changing: tuple[Replacement, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -184,6 +224,7 @@ class Manifest(About):
         if not is_count(sum(file.size for file in files)):
             raise self._whole().wrong("files", "come to more bytes than can be counted")
         object.__setattr__(self, "files", files)
+        object.__setattr__(self, "changing", tuple(sorted(self.changing)))
 
     @property
     def size(self) -> int:
@@ -202,9 +243,8 @@ class Manifest(About):
             "bytes": self.size,
             "files_count": len(self.files),
             "sha256": self.sha256,
-            "files": [
-                {"path": file.path, "size": file.size, "sha256": file.sha256} for file in self.files
-            ],
+            "files": [_file_json(file) for file in self.files],
+            **({"changing": [one.to_json() for one in self.changing]} if self.changing else {}),
         }
 
     def encode(self) -> bytes:
@@ -228,7 +268,12 @@ class Manifest(About):
         read = Fields(document, _named("the manifest", document))
         read.version(VERSION)
         files = tuple(_file(one, read) for one in read.objects("files"))
-        manifest = cls(**_about(read), files=files)
+        changing = read.objects("changing") if "changing" in document else []
+        manifest = cls(
+            **_about(read),
+            files=files,
+            changing=tuple(_replacement(one, read) for one in changing),
+        )
         for name, sum_of_files in (
             ("bytes", manifest.size),
             ("files_count", len(files)),
@@ -410,6 +455,15 @@ def _file(document: Any, read: Fields) -> File:
         raise read.wrong("files", "must be a list of objects")
     one = Fields(document, f"{read.what}: a file")
     return File(one.text("path"), one.number("size"), one.text("sha256"))
+
+
+def _file_json(file: File) -> dict[str, Any]:
+    return {"path": file.path, "size": file.size, "sha256": file.sha256}
+
+
+def _replacement(document: Any, read: Fields) -> Replacement:
+    one = Fields(document if isinstance(document, dict) else {}, f"{read.what}: a replacement")
+    return Replacement(_file(document, read), one.text("by"), one.time("since"))
 
 
 def _about(read: Fields) -> dict[str, Any]:

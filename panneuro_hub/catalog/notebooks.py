@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
-from panneuro_hub.catalog.objects import AT_ONCE, Trouble, below, exists, read_object
+from panneuro_hub.catalog.objects import AT_ONCE, Trouble, exists, read_object
 from panneuro_hub.catalog.png import plain_png
 from panneuro_hub.catalog.published import (
     LARGEST_NOTEBOOK,
@@ -30,6 +30,7 @@ from panneuro_hub.catalog.published import (
     place_of,
 )
 from panneuro_hub.catalog.reading import Malformed
+from panneuro_hub.catalog.stored_keys import keys_below
 from panneuro_hub.errors import PanNeuroError
 
 if TYPE_CHECKING:
@@ -259,7 +260,7 @@ def _is_ours(store: S3Store, made: Published) -> bool:
 
 def _last_number(store: S3Store, name: str) -> int:
     """The greatest number that has a record, whatever that holds."""
-    places = (place_of(meta["path"]) for meta in below(store, folder_of(name)))
+    places = (place_of(key.path) for key in keys_below(store, folder_of(name)))
     return max((one.number for one in places if one and one.ending == "json"), default=0)
 
 
@@ -297,20 +298,20 @@ def _listed(store: S3Store, project: str, folder: str) -> Listing:
 def _seen(store: S3Store, folder: str) -> _Seen:
     seen = _Seen()
     to_read = 0
-    for count, meta in enumerate(below(store, folder)):
-        place = place_of(meta["path"])
+    for count, key in enumerate(keys_below(store, folder)):
+        place = place_of(key.path)
         if place is not None and place.ending == "json":
-            to_read += min(meta["size"], LARGEST_RECORD)
+            to_read += min(key.size, LARGEST_RECORD)
         if count == _MOST_OBJECTS or to_read > _MOST_BYTES:
             seen.troubles.insert(0, Trouble(folder, f"only {count:,} objects of it are looked at"))
             return seen
         if place is None:
             why = "its name is not that of a notebook's version"
-            seen.troubles.append(Trouble(meta["path"], why))
+            seen.troubles.append(Trouble(key.path, why))
         elif place.ending == "json":
-            seen.records[place.name, place.number] = meta["size"]
+            seen.records[place.name, place.number] = key.size
         elif place.ending == "ipynb":
-            seen.notebooks[place.name, place.number] = meta["size"]
+            seen.notebooks[place.name, place.number] = key.size
     return seen
 
 

@@ -7,7 +7,6 @@ a listing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,6 @@ from obstore.exceptions import NotFoundError
 from panneuro_hub.catalog.reading import Malformed
 
 if TYPE_CHECKING:
-    from obstore import ObjectMeta
     from obstore.store import S3Store
 
 AT_ONCE = 16
@@ -44,12 +42,6 @@ class Trouble:
         return f"{self.key}: {self.reason}"
 
 
-def below(store: S3Store, folder: str) -> Iterator[ObjectMeta]:
-    """Everything in a folder, with its size."""
-    for page in store.list(folder):
-        yield from page
-
-
 def exists(store: S3Store, key: str) -> bool:
     """Whether anything lies at `key`."""
     try:
@@ -67,6 +59,18 @@ def read_object(store: S3Store, key: str, largest: int) -> bytes | None:
     Malformed
         If it has more bytes than `largest`; it is not read then.
     """
+    found = read_version(store, key, largest)
+    return None if found is None else found[0]
+
+
+def read_version(store: S3Store, key: str, largest: int) -> tuple[bytes, str | None] | None:
+    """Return an object with its ETag; `None` if there is none.
+
+    Raises
+    ------
+    Malformed
+        If it has more bytes than `largest`; it is not read then.
+    """
     try:
         answer = store.get(key)
     except MISSING:
@@ -74,4 +78,4 @@ def read_object(store: S3Store, key: str, largest: int) -> bytes | None:
     size = answer.meta["size"]
     if size > largest:
         raise Malformed(f"it has {size} bytes, more than the {largest} that one can have")
-    return bytes(answer.bytes())
+    return bytes(answer.bytes()), answer.meta["e_tag"]

@@ -7,11 +7,13 @@ a listing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
+
+from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
 from panneuro_hub.catalog.keys import (
     CATALOG,
@@ -23,16 +25,25 @@ from panneuro_hub.catalog.keys import (
     record_key,
     upload_key,
 )
-from panneuro_hub.catalog.manifest import Manifest, Record, Upload
-from panneuro_hub.catalog.objects import AT_ONCE, MISSING, Trouble, below, exists, read_object
+from panneuro_hub.catalog.manifest import Manifest, Record, Replacement, Upload
+from panneuro_hub.catalog.objects import (
+    AT_ONCE,
+    MISSING,
+    Trouble,
+    exists,
+    read_object,
+    read_version,
+)
 from panneuro_hub.catalog.reading import Malformed
+from panneuro_hub.catalog.stored_keys import StoredKey, folders_in, key_problem, keys_below
 from panneuro_hub.catalog.words import size_text
+from panneuro_hub.errors import PanNeuroError
 
 if TYPE_CHECKING:
-    from obstore import ObjectMeta
     from obstore.store import S3Store
 
-_ROUNDS = 3
+_ROUNDS = 20
+_NAMED = 10  # files in a sentence
 _LARGEST_RECORD = 2**23  # bytes: half a million subjects
 _LARGEST_MANIFEST = 2**30  # bytes: some millions of files
 _Found = TypeVar("_Found", Record, Upload, Manifest)
@@ -84,14 +95,42 @@ class Rebuilt:
         Keys of records that were nobody's.
     kept : int
         How many records were right.
+    unread : int
+        How many manifests cannot be read; their records stay as they are.
     troubles : tuple of Trouble
-        Manifests that cannot be read; their records stay as they are.
+        These manifests, those that do not agree with the objects, and odd keys.
     """
 
     written: tuple[str, ...]
     removed: tuple[str, ...]
     kept: int
+    unread: int
     troubles: tuple[Trouble, ...]
+
+
+class ManifestChangedError(PanNeuroError):
+    """Somebody else wrote the dataset's manifest since it was read; read it again."""
+
+    code = "manifest_changed"
+
+
+@dataclass(frozen=True)
+class StoredManifest:
+    """A manifest with the version of it that the store has.
+
+    Parameters
+    ----------
+    manifest : Manifest or None
+        `None` if the object is no manifest of this dataset.
+    e_tag : str or None
+        As the store writes it, with quotes.
+    problem : str
+        The reason why there is no manifest; ``""`` otherwise.
+    """
+
+    manifest: Manifest | None
+    e_tag: str | None
+    problem: str = ""
 
 
 def size_problem(
@@ -129,16 +168,99 @@ def begin(store: S3Store, upload: Upload) -> None:
     store.put(upload_key(upload.dataset), upload.encode())
 
 
-def publish(store: S3Store, manifest: Manifest) -> None:
-    """Make a dataset complete, all of whose files are there: manifest, record, end of the upload.
+def keeps_conditions(store: S3Store, upload: Upload) -> bool:
+    """Return whether the store refuses a write whose condition does not hold.
 
-    The manifest comes first: whatever breaks off after it, `rebuild` brings the rest.
+    The note of `upload` is written twice, with conditions that are false while any note
+    is there. A store that accepts one of them ignores conditions.
     """
-    encoded = manifest.encode()
-    store.put(manifest_key(manifest.dataset), encoded)
-    store.put(record_key(manifest.dataset), Record.of(manifest, encoded).encode())
+    return not any(
+        _put_if(store, upload_key(upload.dataset), upload.encode(), e_tag)
+        for e_tag in (None, f'"{"0" * 32}"')
+    )
+
+
+def read_stored(store: S3Store, dataset: str) -> StoredManifest | None:
+    """Return a dataset's manifest with its version; `None` if there is none."""
+    found = read_version(store, manifest_key(dataset), _LARGEST_MANIFEST)
+    if found is None:
+        return None
+    encoded, e_tag = found
+    try:
+        return StoredManifest(_own(Manifest.decode(encoded), dataset), e_tag)
+    except Malformed as problem:
+        return StoredManifest(None, e_tag, str(problem))
+
+
+def replace_manifest(store: S3Store, manifest: Manifest, seen: StoredManifest | None) -> None:
+    """Write a manifest, if what the store has is still what was `seen`.
+
+    Parameters
+    ----------
+    seen : StoredManifest or None
+        `None` if there was no manifest.
+
+    Raises
+    ------
+    ManifestChangedError
+        If somebody else wrote it meanwhile. Nothing is written then.
+    obstore.exceptions.BaseError
+        If the store refuses it for another reason.
+    """
+    key = manifest_key(manifest.dataset)
+    if not _put_if(store, key, manifest.encode(), seen.e_tag if seen else None):
+        raise ManifestChangedError(f"the manifest of {manifest.dataset} has just been changed")
+
+
+def finish(store: S3Store, dataset: str, upload: Upload | None = None) -> None:
+    """Bring a dataset's record up to its manifest, and remove the note of an upload.
+
+    Parameters
+    ----------
+    upload : Upload, optional
+        The one that has ended; the note of another one stays. Any note if not given.
+
+    The note stays, or comes back, while an update is replacing files.
+    """
+    _renew(store, dataset)
+    key = upload_key(dataset)
+    note = read_object(store, key, _LARGEST_RECORD)
+    if note is None or (upload is not None and note != upload.encode()):
+        return
+    if _is_changing(store, dataset):
+        return
     with suppress(*MISSING):
-        store.delete(upload_key(manifest.dataset))
+        store.delete(key)
+    # An update may have begun to replace files between the two.
+    if _is_changing(store, dataset):
+        _put_if(store, key, note, None)
+
+
+def publish(store: S3Store, manifest: Manifest) -> None:
+    """Make a dataset complete where nobody else writes: manifest, record, end of the upload.
+
+    All its files are there. The manifest comes first: whatever breaks off after it,
+    `rebuild` brings the rest. With other writers, use `replace_manifest` and `finish`.
+    """
+    store.put(manifest_key(manifest.dataset), manifest.encode())
+    finish(store, manifest.dataset)
+
+
+def missing_files(manifest: Manifest, there: Iterable[StoredKey]) -> list[str]:
+    """Return the paths of a manifest's files that are not there with their sizes.
+
+    Parameters
+    ----------
+    there : iterable of StoredKey
+        A listing of the dataset; its paths are relative to the dataset.
+    """
+    sizes = {key.path: key.size for key in there}
+    replaced = {one.file.path: one.file.size for one in manifest.changing}
+    return [
+        file.path
+        for file in manifest.files
+        if sizes.get(file.path, -1) not in (file.size, replaced.get(file.path, file.size))
+    ]
 
 
 def read_manifest(
@@ -217,19 +339,80 @@ def rebuild(store: S3Store) -> Rebuilt:
     written: list[str] = []
     troubles: list[Trouble] = []
     datasets = list(_datasets(store))
+    unread = 0
     for dataset in datasets:
         try:
             if _renew(store, dataset):
                 written.append(dataset)
+            troubles += _contradicted(store, dataset)
         except Malformed as problem:
+            unread += 1
             troubles.append(Trouble(manifest_key(dataset), str(problem)))
     right = {record_key(dataset) for dataset in datasets}
-    removed = [key for key in _keys(store, CATALOG) if key not in right and _is_nobodys(store, key)]
-    for key in removed:
+    removed = []
+    for key in keys_below(store, CATALOG):
+        if key.path in right or not _is_nobodys(store, key.path):
+            continue
+        if (odd := key_problem(key.path)) is not None:
+            troubles.append(Trouble(key.path, odd))
+            continue
         with suppress(*MISSING):
-            store.delete(key)
-    kept = len(datasets) - len(written) - len(troubles)
-    return Rebuilt(tuple(written), tuple(removed), kept, tuple(troubles))
+            store.delete(key.path)
+        removed.append(key.path)
+    kept = len(datasets) - len(written) - unread
+    return Rebuilt(tuple(written), tuple(removed), kept, unread, tuple(troubles))
+
+
+def _contradicted(store: S3Store, dataset: str) -> Iterator[Trouble]:
+    """Yield where a manifest and the objects of its dataset differ."""
+    manifest = read_manifest(store, dataset)
+    if manifest is None:
+        return
+    folder = f"{dataset}/"
+    there = [key._replace(path=key.path.removeprefix(folder)) for key in keys_below(store, dataset)]
+    if gone := missing_files(manifest, there):
+        reason = f"it lists {len(gone)} files that are not there: {few(gone)}"
+        yield Trouble(manifest_key(dataset), reason)
+    if manifest.changing:
+        yield Trouble(manifest_key(dataset), changing_text(manifest.changing))
+
+
+def changing_text(changing: Sequence[Replacement]) -> str:
+    """Return the sentence that says which files an update is replacing."""
+    first = changing[0]
+    return (
+        f"{first.by} began to replace files on {first.since:%Y-%m-%d at %H:%M} UTC, and that has "
+        f"not ended: {few([one.file.path for one in changing])}"
+    )
+
+
+def few(names: Sequence[str]) -> str:
+    """Return some of many names as one text."""
+    more = len(names) - _NAMED
+    shown = [name if name.isprintable() else ascii(name) for name in names[:_NAMED]]
+    return ", ".join([*shown, f"and {more} more"] if more > 0 else shown)
+
+
+def _is_changing(store: S3Store, dataset: str) -> bool:
+    stored = read_stored(store, dataset)
+    return stored is not None and stored.manifest is not None and bool(stored.manifest.changing)
+
+
+def _put_if(store: S3Store, key: str, data: bytes, e_tag: str | None) -> bool:
+    """Write an object if it still has this ETag, or if there is none; return whether it did."""
+    try:
+        if e_tag is None:
+            store.put(key, data, mode="create", use_multipart=False)
+        else:
+            store.put(key, data, mode={"e_tag": e_tag}, use_multipart=False)
+    except (AlreadyExistsError, PreconditionError, *MISSING):
+        return False
+    except BaseError as refusal:
+        # Some stores know no such conditions, and say so.
+        if "NotImplemented" not in str(refusal):
+            raise
+        store.put(key, data, use_multipart=False)
+    return True
 
 
 def _renew(store: S3Store, dataset: str) -> bool:
@@ -257,8 +440,7 @@ def _record_is(store: S3Store, dataset: str, right: bytes) -> bool:
 
 def _datasets(store: S3Store, prefix: str = "", depth: int = 0) -> Iterator[str]:
     """The names of all datasets with a manifest; no dataset lies in another one."""
-    for folder in sorted(store.list_with_delimiter(prefix or None)["common_prefixes"]):
-        name = folder.rstrip("/")
+    for name in folders_in(store, prefix):
         if dataset_problem(name) is not None:
             continue
         if exists(store, manifest_key(name)):
@@ -306,7 +488,7 @@ def _read_all(
         except Malformed as problem:
             return problem
 
-    keys, whole = _within(below(store, folder), bounds)
+    keys, whole = _within(keys_below(store, folder), bounds)
     with ThreadPoolExecutor(AT_ONCE, "panneuro-catalog") as pool:
         found: list[tuple[str, _Found | Malformed | None]] = list(
             zip(keys, pool.map(one, keys), strict=True)
@@ -316,20 +498,16 @@ def _read_all(
     return found
 
 
-def _within(objects: Iterable[ObjectMeta], bounds: Bounds | None) -> tuple[list[str], bool]:
+def _within(objects: Iterable[StoredKey], bounds: Bounds | None) -> tuple[list[str], bool]:
     """The keys of what is read, and whether that is everything."""
     keys: list[str] = []
     size = 0
-    for meta in objects:
-        size += meta["size"]
+    for key in objects:
+        size += key.size
         if bounds is not None and (len(keys) == bounds.number or size > bounds.size):
             return keys, False
-        keys.append(meta["path"])
+        keys.append(key.path)
     return keys, True
-
-
-def _keys(store: S3Store, folder: str) -> Iterable[str]:
-    return (meta["path"] for meta in below(store, folder))
 
 
 def _is_nobodys(store: S3Store, key: str) -> bool:

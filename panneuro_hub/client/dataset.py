@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from panneuro_hub.catalog import File, Malformed, Manifest, Upload, records
+from panneuro_hub.catalog import File, Format, Malformed, Manifest, Upload, records, upload_key
 from panneuro_hub.catalog.checks import check
 from panneuro_hub.catalog.formats import Recognised, recognise
 from panneuro_hub.catalog.keys import OWN, enclosing
@@ -26,14 +27,16 @@ from panneuro_hub.client.errors import (
     StoreError,
     Unfinished,
 )
+from panneuro_hub.client.failures import ENGINE_ERRORS
 from panneuro_hub.client.files import Found, find, find_lookalikes, reader_of
 from panneuro_hub.client.left_out import Inclusion, LeftOut, describe_left_out, summarize_left_out
 from panneuro_hub.client.objects import Objects
 from panneuro_hub.client.places import Name, frozen_inside, project_place, why_not_write
 from panneuro_hub.client.progress import Progress
+from panneuro_hub.client.publication import LONGEST_REPLACING, Publication, Uploaded, whose
 from panneuro_hub.client.secret_scan import SecretFinding, scan_files
 from panneuro_hub.client.shown_paths import shown
-from panneuro_hub.client.upload import Uploader
+from panneuro_hub.client.upload import Sent, Uploader
 from panneuro_hub.errors import AccessDenied, PanNeuroError
 from panneuro_hub.names import Location
 
@@ -134,7 +137,14 @@ class Transfer:
         self.place = Location(
             self._project.bucket, f"{self._project.key}{name.dataset}/".replace("//", "/")
         )
+        self._keys = connection.keys
         self._objects = Objects(connection.view, connection.keys, self._project)
+        self._publication = Publication(
+            self._objects, name.dataset, str(name), connection.view.user, patience
+        )
+        self._note: Upload | None = None
+        self._other: Upload | None = None
+        self._replacing = False
 
     def close(self) -> None:
         """Close all connections."""
@@ -192,13 +202,23 @@ class Transfer:
         others = [one.path for one in found.left_out]
         judged = check(source, known.format, left_out=others) if checked else ()
         findings = tuple(str(one) for one in judged)
+        self._replacing = False
+        before: Manifest | None = None
         try:
             before = self._before(found, update)
             self._check_limits(found, before, update, known, _words(root, known, said, before))
-            sent = self._send(found, before, update=update, dry=dry)
-        except StoreError as failure:
-            raise self._why(failure) from failure
-        manifest = None if dry else self._publish(sent, before, update, known, root, said)
+            sent, uploader = self._send(found, before, update=update, dry=dry)
+            with self._keys.held():
+                if sent.staged:
+                    self._put_in_place(uploader, sent, before)
+                manifest = None if dry else self._publish(sent, before, update, known, root, said)
+        except (StoreError, AccessDenied) as failure:
+            refused = isinstance(failure, AccessDenied) or failure.kind == "denied"
+            if refused and before is not None and self._note and not self._replacing:
+                self._withdraw()
+            if self._replacing:
+                raise self._half_replaced(failure) from failure
+            raise self._why(failure) if isinstance(failure, StoreError) else failure from failure
         return Outcome(
             dataset=str(self.name),
             uri=self.place.uri,
@@ -270,6 +290,10 @@ class Transfer:
             raise NotComplete(
                 f"{self.name} is not complete: {note.by} began to upload it on "
                 f"{note.began:%Y-%m-%d at %H:%M} UTC, and has not finished"
+            )
+        if manifest is not None and manifest.changing:
+            raise NotComplete(
+                f"{self.name} is half replaced: {records.changing_text(manifest.changing)}"
             )
         if manifest is None:
             raise NotComplete(
@@ -356,9 +380,35 @@ class Transfer:
                 )
         return before
 
+    def _put_in_place(self, uploader: Uploader, sent: Sent, before: Manifest | None) -> None:
+        """Replace the objects of changed files, after the manifest says which those are."""
+        self._publication.announce(before, [staged.file for staged in sent.staged])
+        self._replacing = True
+        uploader.replace(LONGEST_REPLACING.total_seconds())
+
+    def _half_replaced(self, failure: Exception) -> Exception:
+        """Return the error for an update that ended while it was replacing files."""
+        try:
+            stored = records.read_stored(self._objects.store, self.name.dataset)
+        except ENGINE_ERRORS:
+            stored = None
+        changing = stored.manifest.changing if stored and stored.manifest else ()
+        if not changing:
+            return failure
+        return Unfinished(
+            f"{failure}\n{self.name} is half replaced, and its manifest says so; each of these "
+            "files is the old or the new one, until the same command ends well:",
+            [Conflict(shown(one.file.path)) for one in changing],
+        )
+
+    def _withdraw(self) -> None:
+        """Remove the note of an update that has replaced nothing: the dataset is as it was."""
+        with suppress(*ENGINE_ERRORS, PanNeuroError):
+            self._objects.store.delete(upload_key(self.name.dataset))
+
     def _send(
         self, found: Found, before: Manifest | None, *, update: bool, dry: bool
-    ) -> list[File]:
+    ) -> tuple[Sent, Uploader]:
         uploader = Uploader(
             self._objects,
             f"{self.name.dataset}/",
@@ -378,7 +428,7 @@ class Transfer:
         if sent.problems:
             raise Unfinished(self._how_far(found, sent.problems, before, update), sent.problems)
         self._tell_of_others(foreign, found, before)
-        return sent.files
+        return sent, uploader
 
     def _how_far(
         self, found: Found, problems: list[PanNeuroError], before: Manifest | None, update: bool
@@ -388,8 +438,25 @@ class Transfer:
         there = len(found.files) - len(problems)
         return (
             f"{self.name} is not complete; {there} of {len(found.files)} files are there, and are "
-            "not sent again. These are not:"
+            f"not sent again{self._who_else()}. These are not:"
         )
+
+    def _who_else(self) -> str:
+        """Return the words for another upload into the dataset; ``""`` if none is known."""
+        store, dataset = self._objects.store, self.name.dataset
+        note, stored = self._other, None
+        with suppress(*ENGINE_ERRORS, PanNeuroError):
+            now = records.read_upload(store, dataset)
+            note = note if now is None or now == self._note else now
+            stored = records.read_stored(store, dataset)
+        if note is not None:
+            return (
+                f" ({note.by} began another upload into it on {note.began:%Y-%m-%d at %H:%M:%S} "
+                "UTC)"
+            )
+        if stored is not None and stored.manifest is not None:
+            return f" (it became complete meanwhile, by {whose(stored.manifest)})"
+        return ""
 
     def _begin(self, found: Found) -> None:
         dataset = self.name.dataset
@@ -407,6 +474,10 @@ class Transfer:
             size=found.size,
         )
         self._ask(lambda: records.begin(self._objects.store, upload))
+        self._note, self._other = upload, note
+        self._publication.conditional = self._ask(
+            lambda: records.keeps_conditions(self._objects.store, upload)
+        )
 
     def _tell_of_others(self, there: list[str], found: Found, before: Manifest | None) -> None:
         known = {file.path for file in found.files}
@@ -421,7 +492,7 @@ class Transfer:
 
     def _publish(
         self,
-        sent: list[File],
+        sent: Sent,
         before: Manifest | None,
         update: bool,
         known: Recognised,
@@ -437,13 +508,29 @@ class Transfer:
                     "changes it"
                 )
             note = self._ask(lambda: records.read_upload(store, self.name.dataset))
-            if note is None:
+            if note is None and not before.changing:
+                self._publication.check(before)
                 return before
-            manifest = before  # what broke off was the end of an upload
-        else:
-            manifest = self._manifest(sent, before, known, _words(root, known, said, before))
-        self._ask(lambda: records.publish(store, manifest))
-        return manifest
+
+        def make(files: Sequence[File], there: Manifest | None) -> Manifest:
+            if there is not None and not update:
+                self._agree(said, there)
+                if set(files) <= set(there.files):
+                    return there
+            words = _words(root, known, said, there)
+            return self._manifest(files, there, known, words, together=there != before)
+
+        uploaded = Uploaded(tuple(sent.files), sent.etags)
+        return self._publication.publish(uploaded, make, update=update, note=self._note)
+
+    def _agree(self, said: Said, there: Manifest) -> None:
+        """Refuse to say something else than another upload that was published meanwhile."""
+        if replace(there, **said.given()) != there:
+            raise Conflict(
+                f"{self.name} became complete meanwhile, by {whose(there)}, which says other "
+                "things of it; the files are there, so give the same command with --update to "
+                "add them and to change what is said"
+            )
 
     def _check_limits(
         self,
@@ -464,17 +551,19 @@ class Transfer:
 
     def _manifest(
         self,
-        sent: list[File],
+        sent: Sequence[File],
         before: Manifest | None,
         known: Recognised,
         words: Mapping[str, Any],
+        *,
+        together: bool = False,
     ) -> Manifest:
         new = {file.path for file in sent}
         kept = tuple(file for file in before.files if file.path not in new) if before else ()
         if before is not None and kept:
             # A piece of a dataset does not tell what the whole is.
             known = Recognised(
-                before.format,
+                joined_format(before.format, known.format) if together else before.format,
                 tuple(sorted({*before.subjects, *known.subjects})),
                 tuple(sorted({*before.modalities, *known.modalities})),
             )
@@ -493,6 +582,12 @@ class Transfer:
     def _ask(self, call: Callable[[], T]) -> T:
         guarded = partial(self._objects.guarded, f"the catalog of {self.name.project}", call)
         return self._patience.keep_trying(guarded)
+
+
+def joined_format(one: Format, other: Format) -> Format:
+    """Return the format of a dataset that two uploads brought together."""
+    formats: tuple[Format, ...] = ("bids", "nwb")
+    return next((known for known in formats if known in (one, other)), "files")
 
 
 def _words(root: Path, known: Recognised, said: Said, before: Manifest | None) -> dict[str, Any]:

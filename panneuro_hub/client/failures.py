@@ -1,4 +1,8 @@
-"""What the two engines raise, said in our words; each is translated here and nowhere else."""
+"""What the two engines raise, said in our words; each is translated here and nowhere else.
+
+Only what may end without anybody's doing is tried again: the network, and answers with
+which a store asks for patience. Everything else is final, what is not known included.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,17 @@ import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    IncompleteReadError,
+    MetadataRetrievalError,
+)
+from botocore.exceptions import (
+    ConnectionError as NoConnectionError,
+)
 from obstore.exceptions import (
     AlreadyExistsError,
     BaseError,
@@ -22,6 +36,7 @@ ENGINE_ERRORS = (BaseError, BotoCoreError, ClientError, FileNotFoundError)
 """Everything that obstore and botocore raise of their own accord."""
 
 _CODE = re.compile(r"<Code>(\w{1,64})</Code>")
+_UNREACHABLE = re.compile(r"HTTP error|error sending request|connection|timed out", re.IGNORECASE)
 _STATUS = re.compile(r"status code: ([1-5][0-9]{2})\b")
 
 # Source: Amazon S3 API Reference, "Error responses"; SeaweedFS and Ceph use the same words.
@@ -33,14 +48,17 @@ _KINDS: dict[str, Kind] = {
     "InvalidAccessKeyId": "keys",
     "InvalidDigest": "damaged",
     "InvalidToken": "keys",
+    "InternalError": "again",
     "NoSuchKey": "missing",
     "NoSuchUpload": "missing",
+    "NotImplemented": "other",
     "OperationAborted": "again",
     "PreconditionFailed": "exists",
     "ConditionalRequestConflict": "again",
     "RequestTimeTooSkewed": "clock",
     "RequestTimeout": "again",
     "SignatureDoesNotMatch": "damaged",
+    "ServiceUnavailable": "again",
     "SlowDown": "again",
     "TokenRefreshRequired": "keys",
     "XAmzContentChecksumMismatch": "damaged",
@@ -53,6 +71,8 @@ _STATUSES: dict[int, Kind] = {
     409: "again",
     412: "exists",
 }
+# Source: RFC 9110, RFC 4918 (507), RFC 5842 (508), RFC 2774 (510), RFC 6585 (511).
+_FINAL = (501, 505, 507, 508, 510, 511)
 _CLASSES: tuple[tuple[type[Exception], Kind], ...] = (
     (AlreadyExistsError, "exists"),
     (PreconditionError, "exists"),
@@ -73,12 +93,16 @@ def translate(error: Exception, what: str) -> StoreError:
     what : str
         What was being done, such as ``sending a.bin``.
     """
+    if isinstance(error.__cause__, (ClientError, BotoCoreError)):
+        return translate(error.__cause__, what)  # A listing of odd keys.
     if isinstance(error, ClientError):
         return _of_botocore(error, what)
-    if isinstance(error, HTTPClientError):
+    if isinstance(error, (HTTPClientError, NoConnectionError, IncompleteReadError)):
         return StoreError("again", f"{what}: the store cannot be reached; its network or this one")
-    if isinstance(error, BotoCoreError):
+    if isinstance(error, (CredentialRetrievalError, MetadataRetrievalError)):
         return StoreError("again", f"{what}: {error}")
+    if isinstance(error, BotoCoreError):
+        return StoreError("other", f"{what}: {error}")
     return _of_obstore(error, what)
 
 
@@ -87,8 +111,10 @@ def kind_of(code: str, status: int | None) -> Kind | None:
     known = _KINDS.get(code)
     if known is not None or status is None:
         return known
-    if status >= 500 or status in (408, 429):
+    if (status >= 500 and status not in _FINAL) or status in (408, 425, 429):
         return "again"
+    if status == 409 and code and not code.isdigit():
+        return None  # Of conflicts, those that pass have names that are known here.
     return _STATUSES.get(status)
 
 
@@ -112,12 +138,16 @@ def _of_obstore(error: Exception, what: str) -> StoreError:
         kind = next((kind for kind_, kind in _CLASSES if isinstance(error, kind_)), None)
     if kind == "clock":
         return StoreError(kind, _skew(None), code)
-    if kind is None and status is None:
+    if kind is None and status is None and not code and _UNREACHABLE.search(_first_line(text)):
         # No answer at all: a connection that was refused, reset or cut off.
         kind = "again"
         return StoreError(kind, f"{what}: the store cannot be reached; its network or this one")
-    first = code or text.partition("\n")[0][:300]
+    first = code or _first_line(text)
     return StoreError(kind or "other", _sentence(kind, what, first), code)
+
+
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0][:300]
 
 
 def _sentence(kind: Kind | None, what: str, said: str) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 from panneuro_hub.client.errors import StoreError
 from panneuro_hub.errors import AccessDenied, PanNeuroError, ServiceUnavailable
 from panneuro_hub.wire import Credential
+
+_LEAST = timedelta(minutes=1)
 
 
 class Keys:
@@ -21,6 +25,22 @@ class Keys:
     def __init__(self, ask: Callable[[], Credential]) -> None:
         self._ask = ask
         self._problem: PanNeuroError | None = None
+        self._holding = False
+        self._held: Credential | None = None
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Stay with the keys in use until they end, not only until newer ones can be had.
+
+        The rights of keys do not change. What begins with keys that may write a place is
+        not stopped in the middle because the place is frozen for newer keys.
+        """
+        self._holding = True
+        try:
+            yield
+        finally:
+            self._holding = False
+            self._held = None
 
     def current(self) -> Credential:
         """The keys in use.
@@ -30,6 +50,9 @@ class Keys:
         AccessDenied, ServiceUnavailable
             If there are none; the reason is kept for `explain`.
         """
+        held = self._held
+        if held is not None and held.expires - datetime.now(UTC) > _LEAST:
+            return held
         try:
             made = self._ask()
         except PanNeuroError as problem:
@@ -37,6 +60,8 @@ class Keys:
             self._problem = problem.with_traceback(None)
             raise
         self._problem = None
+        if self._holding:
+            self._held = made
         return made
 
     def explain(self, failure: StoreError) -> None:

@@ -149,10 +149,10 @@ class PartsOnTheirWay:
             self._check()
         return whole.hexdigest()
 
-    def complete(self, *, replace: bool) -> None:
-        """Make one object of all parts."""
+    def complete(self, *, replace: bool) -> str:
+        """Make one object of all parts and return its ETag."""
         etags = [self._etags[number] for number in sorted(self._etags)]
-        self._work.objects.complete(self._path, self.upload, etags, replace=replace)
+        return self._work.objects.complete(self._path, self.upload, etags, replace=replace)
 
     def abort(self) -> None:
         """Give it up, with all that has arrived."""

@@ -19,19 +19,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote_plus
 
 from obstore.store import S3Store
 
+from panneuro_hub.catalog.stored_keys import keys_below
 from panneuro_hub.client.crew import REQUESTS
 from panneuro_hub.client.errors import StoreError
 from panneuro_hub.client.failures import ENGINE_ERRORS, translate
 from panneuro_hub.client.keys import Keys
+from panneuro_hub.client.parts import etag_of_parts
 from panneuro_hub.errors import ServiceUnavailable
 from panneuro_hub.names import Location
 from panneuro_hub.wire import SessionView
 from panneuro_hub.wire.credential import format_time
 
 if TYPE_CHECKING:
+    from obstore import PutResult
     from obstore.store import ClientConfig, S3Config, S3Credential
 
 T = TypeVar("T")
@@ -105,11 +109,7 @@ class Objects:
         """Every object below a folder, by path."""
 
         def look() -> dict[str, Meta]:
-            return {
-                meta["path"]: Meta(meta["size"], (meta["e_tag"] or "").strip('"'))
-                for page in self._whole.list(below or None, chunk_size=1000)
-                for meta in page
-            }
+            return {key.path: Meta(key.size, key.e_tag) for key in keys_below(self._whole, below)}
 
         return self.guarded("listing what is there", look)
 
@@ -132,9 +132,9 @@ class Objects:
 
         return self.guarded(f"looking at {path}", ask)
 
-    def put(self, path: str, data: bytes, *, replace: bool) -> None:
-        """Write an object; where something is there and `replace` is false, ``exists``."""
-        self.guarded(f"sending {path}", lambda: self._put(path, data, replace))
+    def put(self, path: str, data: bytes, *, replace: bool) -> str:
+        """Write an object and return its ETag; raise ``exists`` if one is not to be replaced."""
+        return self.guarded(f"sending {path}", lambda: self._put(path, data, replace))
 
     def get(self, path: str) -> memoryview:
         """A whole object."""
@@ -156,9 +156,9 @@ class Objects:
 
         def look() -> dict[str, list[str]]:
             found: dict[str, list[str]] = {}
-            for upload in self._pages("list_multipart_uploads", "Uploads", self.root.key + below):
-                path = upload["Key"].removeprefix(self.root.key)
-                found.setdefault(path, []).append(upload["UploadId"])
+            for key, upload in self._unfinished(self.root.key + below):
+                path = key.removeprefix(self.root.key)
+                found.setdefault(path, []).append(upload)
             return found
 
         return self.guarded("looking for uploads that were broken off", look)
@@ -199,9 +199,9 @@ class Objects:
         )
         return str(made["ETag"]).strip('"')
 
-    def complete(self, path: str, upload: str, etags: list[str], *, replace: bool) -> None:
-        """Make an object of parts 1 to n; as `put` where something is there."""
-        self.guarded(f"sending {path}", lambda: self._complete(path, upload, etags, replace))
+    def complete(self, path: str, upload: str, etags: list[str], *, replace: bool) -> str:
+        """Make an object of parts 1 to n and return its ETag; raise as `put`."""
+        return self.guarded(f"sending {path}", lambda: self._complete(path, upload, etags, replace))
 
     def abort(self, path: str, upload: str) -> None:
         """Forget an upload in parts, and what has arrived of it."""
@@ -215,21 +215,20 @@ class Objects:
         if "_parts" in vars(self):
             self._parts.close()
 
-    def _put(self, path: str, data: bytes, replace: bool) -> None:
+    def _put(self, path: str, data: bytes, replace: bool) -> str:
         if replace or not self._conditional:
             if not replace:
                 self._must_be_free(path)
-            self._whole.put(path, data, use_multipart=False)
-            return
+            return _e_tag(self._whole.put(path, data, use_multipart=False))
         try:
-            self._whole.put(path, data, mode="create", use_multipart=False)
+            return _e_tag(self._whole.put(path, data, mode="create", use_multipart=False))
         except ENGINE_ERRORS as error:
             if translate(error, path).code != "NotImplemented":
                 raise
             self._conditional = False
-            self._put(path, data, replace)
+            return self._put(path, data, replace)
 
-    def _complete(self, path: str, upload: str, etags: list[str], replace: bool) -> None:
+    def _complete(self, path: str, upload: str, etags: list[str], replace: bool) -> str:
         parts = [
             {"PartNumber": number, "ETag": f'"{etag}"'} for number, etag in enumerate(etags, 1)
         ]
@@ -237,7 +236,7 @@ class Objects:
         if not replace and not self._conditional:
             self._must_be_free(path)
         try:
-            self._parts.complete_multipart_upload(
+            made = self._parts.complete_multipart_upload(
                 **self._at(path),
                 UploadId=upload,
                 MultipartUpload={"Parts": parts},
@@ -247,32 +246,40 @@ class Objects:
             if not condition or translate(error, path).code != "NotImplemented":
                 raise
             self._conditional = False
-            self._complete(path, upload, etags, replace)
+            return self._complete(path, upload, etags, replace)
+        return str(made.get("ETag", "")).strip('"')
 
     def _must_be_free(self, path: str) -> None:
         if self.look(path) is not None:
             raise StoreError("exists", f"{path} is there already", "PreconditionFailed")
 
-    def _pages(self, operation: str, name: str, prefix: str) -> Iterator[Any]:
-        pages = self._parts.get_paginator(operation).paginate(
-            Bucket=self.root.bucket, Prefix=prefix
+    def _unfinished(self, prefix: str) -> Iterator[tuple[str, str]]:
+        # A key may have characters that XML does not have.
+        pages = self._parts.get_paginator("list_multipart_uploads").paginate(
+            Bucket=self.root.bucket, Prefix=prefix, EncodingType="url"
         )
         for page in pages:
-            yield from page.get(name, [])
+            plain = unquote_plus if page.get("EncodingType") == "url" else str
+            for upload in page.get("Uploads", []):
+                yield plain(upload["Key"]), upload["UploadId"]
 
     def _at(self, path: str) -> dict[str, str]:
         return {"Bucket": self.root.bucket, "Key": self.root.key + path}
 
 
 def same_whole(meta: Meta, size: int, md5: bytes) -> bool:
-    """Whether an object that was written at once is known to hold these bytes."""
-    return meta.size == size and meta.etag == md5.hex()
+    """Return whether an object, written at once or as one part, is known to hold these bytes."""
+    return meta.size == size and meta.etag in (md5.hex(), etag_of_parts([md5]))
 
 
 def digests(data: bytes) -> tuple[str, bytes]:
     """SHA-256, as manifests have it, and MD5, which stores call an object's ETag."""
     md5 = hashlib.md5(data, usedforsecurity=False).digest()
     return hashlib.sha256(data).hexdigest(), md5
+
+
+def _e_tag(made: PutResult) -> str:
+    return (made["e_tag"] or "").strip('"')
 
 
 def _or_none(look: Callable[[], T]) -> T | None:

@@ -90,6 +90,11 @@ class Progress:
                 parts += [f"{size_text(rate)}/s", f"{duration_text(left)} left"]
         return " · ".join(parts)
 
+    def waiting(self) -> str:
+        """Return what is waited for; ``""`` while something moves."""
+        with self._lock:
+            return self._waiting
+
     def _rate(self, now: float) -> float:
         if not self._moves:
             return 0.0
@@ -104,14 +109,13 @@ def shown(progress: Progress, out: TextIO | None = None, *, quiet: bool = False)
     Parameters
     ----------
     quiet : bool
-        Show nothing, for programs that read the outcome.
+        Show only what is waited for, for listings and for programs that read the outcome.
     """
     target = sys.stderr if out is None else out
-    if quiet:
-        yield
-        return
     over = threading.Event()
     show = _on_terminal if target.isatty() else _in_plain_lines
+    if quiet:
+        show = _only_waits
     thread = threading.Thread(target=show, args=(progress, target, over), daemon=True)
     thread.start()
     try:
@@ -119,7 +123,7 @@ def shown(progress: Progress, out: TextIO | None = None, *, quiet: bool = False)
     finally:
         over.set()
         thread.join()
-        for news in progress.news():
+        for news in () if quiet else progress.news():
             print(news, file=target)
 
 
@@ -148,6 +152,15 @@ def _on_terminal(progress: Progress, out: TextIO, over: threading.Event) -> None
             out.write("\r\x1b[K")
             out.flush()
             return
+
+
+def _only_waits(progress: Progress, out: TextIO, over: threading.Event) -> None:
+    told = ""
+    while not over.wait(_LOOK):
+        waiting = progress.waiting()
+        if waiting and waiting != told:
+            print(f"waiting: {waiting}", file=out, flush=True)
+            told = waiting
 
 
 def _in_plain_lines(progress: Progress, out: TextIO, over: threading.Event) -> None:

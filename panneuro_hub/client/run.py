@@ -168,7 +168,7 @@ def files(dataset: str) -> Listed:
 
 def rebuilt_in_words(project: str, made: records.Rebuilt) -> str:
     """What `rebuild` did, in a sentence or two."""
-    written, removed, damaged = len(made.written), len(made.removed), len(made.troubles)
+    written, removed, damaged = len(made.written), len(made.removed), made.unread
     if not written and not removed and not damaged:
         return f"The catalog of {project} was right: {_records(made.kept)}."
     parts = []

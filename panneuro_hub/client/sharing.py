@@ -16,7 +16,6 @@ from typing import TypeVar
 from panneuro_hub.catalog import notebooks
 from panneuro_hub.catalog.ipynb import Ipynb, openable_problem
 from panneuro_hub.catalog.keys import CATALOG, dataset_of
-from panneuro_hub.catalog.objects import below
 from panneuro_hub.catalog.published import (
     LARGEST_NOTEBOOK,
     LAST_NUMBER,
@@ -28,6 +27,7 @@ from panneuro_hub.catalog.published import (
     split_label,
 )
 from panneuro_hub.catalog.reading import Malformed
+from panneuro_hub.catalog.stored_keys import keys_below
 from panneuro_hub.catalog.touched import Touched, texts, touched
 from panneuro_hub.catalog.words import size_text
 from panneuro_hub.client import run
@@ -319,8 +319,8 @@ class _Shelf:
                 f"the catalog of {project}",
                 lambda: frozenset(
                     name
-                    for meta in below(objects.store, CATALOG)
-                    if (name := dataset_of(meta["path"])) is not None
+                    for key in keys_below(objects.store, CATALOG)
+                    if (name := dataset_of(key.path)) is not None
                 ),
             )
         return frozenset()

@@ -11,7 +11,9 @@ where that is more: 525 MiB for a file of 5 TiB.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -24,6 +26,7 @@ from panneuro_hub.client.large import Work, digest, find_begun
 from panneuro_hub.client.objects import Meta, Objects, digests, same_whole
 from panneuro_hub.client.parts import PART, Cut, cut
 from panneuro_hub.client.progress import Progress
+from panneuro_hub.client.shown_paths import shown
 from panneuro_hub.errors import PanNeuroError
 
 T = TypeVar("T")
@@ -39,10 +42,34 @@ class Sent:
         That are there, whole; none where nothing was to be sent.
     problems : list of PanNeuroError
         Of the others.
+    staged : list of Staged
+        Sent and not yet in place, since another object is there.
+    etags : dict of str to str
+        What the store calls the objects of `files`, by path.
     """
 
     files: list[File] = field(default_factory=list)
     problems: list[PanNeuroError] = field(default_factory=list)
+    staged: list[Staged] = field(default_factory=list)
+    etags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Staged:
+    """New content of an object that is there, on the store's side and not yet in its place.
+
+    Parameters
+    ----------
+    file : File
+    finish : callable
+        Put it in place; gives its ETag.
+    is_there : callable
+        Say of an object whether it has this content.
+    """
+
+    file: File
+    finish: Callable[[], str]
+    is_there: Callable[[Meta], bool]
 
 
 class Uploader:
@@ -120,6 +147,42 @@ class Uploader:
         self._sent.problems = crew.problems or self._changed_since(files)
         return self._sent
 
+    def replace(self, seconds: float) -> None:
+        """Put what is staged in place.
+
+        Parameters
+        ----------
+        seconds : float
+            Nothing more is put in place after so long.
+
+        Raises
+        ------
+        AccessDenied, StoreError
+            If not all of it could be.
+        """
+        until = time.monotonic() + seconds
+        with Crew(self._patience.stop).at_work() as crew:
+            for staged in self._sent.staged:
+                crew.small(0, partial(self._finish, staged, until))
+
+    def _finish(self, staged: Staged, until: float) -> None:
+        if time.monotonic() > until:
+            raise StoreError("other", "it took too long to replace the files")
+        path = staged.file.path
+        try:
+            etag = self._try(staged.finish)
+        except StoreError as failure:
+            if failure.kind != "missing":
+                raise
+            # Done, where the answer to a request was lost and it was sent again.
+            there = self._try(partial(self._objects.look, self._folder + path))
+            if there is None or not staged.is_there(there):
+                raise
+            etag = there.etag
+        with self._lock:
+            self._sent.files.append(staged.file)
+            self._sent.etags[path] = etag
+
     def _changed_since(self, files: list[Local]) -> list[PanNeuroError]:
         """Files that were sent whole, and are others by now."""
         return [problem for file in files if (problem := still(file)) is not None]
@@ -130,26 +193,74 @@ class Uploader:
         sha256, md5 = digests(data)
         there = self._there.get(file.path)
         if there is not None and self._same(file, there, sha256, md5):
-            self._is_there(file, sha256)
+            self._is_there(file, sha256, there)
             return
         if there is not None and not self._replace:
             raise conflict(file.path)
-        if not self._dry:
-            self._put(file, data, sha256, md5)
+        if there is not None and not self._dry:
+            self._stage_small(file, data, sha256, md5)
+            return
+        etag = "" if self._dry else self._put(file, data, sha256, md5)
         self._progress.move(file.size)
-        self._keep(file, sha256, moved=True)
+        self._keep(file, sha256, etag, moved=True)
 
-    def _put(self, file: Local, data: bytes, sha256: str, md5: bytes) -> None:
+    def _put(self, file: Local, data: bytes, sha256: str, md5: bytes) -> str:
         path = self._folder + file.path
         try:
-            self._try(partial(self._objects.put, path, data, replace=self._replace))
+            return self._try(partial(self._objects.put, path, data, replace=False))
         except StoreError as failure:
             if failure.kind != "exists":
                 raise
             # Ours, where the answer to a request was lost and it was sent again.
             there = self._try(partial(self._objects.look, path))
             if there is None or not self._same(file, there, sha256, md5):
-                raise conflict(file.path) from failure
+                raise self._taken(file) from failure
+            return there.etag
+
+    def _taken(self, file: Local) -> Conflict:
+        """Return the error for an object that somebody else wrote just now."""
+        if not self._replace:
+            return conflict(file.path)
+        return Conflict(
+            f"{shown(file.path)}: another upload wrote it just now; look at it, and give the "
+            "same command again if yours is right"
+        )
+
+    def _stage_small(self, file: Local, data: bytes, sha256: str, md5: bytes) -> None:
+        path = self._folder + file.path
+        if data:
+            finish = self._staged_part(file, data, md5)
+        else:  # An upload in parts needs at least one byte.
+            finish = partial(self._objects.put, path, data, replace=True)
+        self._stage(file, sha256, finish, lambda there: same_whole(there, file.size, md5))
+
+    def _staged_part(self, file: Local, data: bytes, md5: bytes) -> Callable[[], str]:
+        path = self._folder + file.path
+        complete = partial(self._objects.complete, path, replace=True)
+        for upload in self._unfinished.get(file.path, []):
+            with suppress(StoreError):
+                arrived = self._try(partial(self._objects.arrived, path, upload))
+                if [(part.number, part.etag) for part in arrived] == [(1, md5.hex())]:
+                    self._progress.spare(file.size)
+                    return partial(complete, upload, [arrived[0].etag])
+        begun = self._try(partial(self._objects.begin, path))
+        etag = self._try(partial(self._objects.send_part, path, begun, 1, data, md5))
+        self._progress.move(file.size)
+        return partial(complete, begun, [etag])
+
+    def _stage(
+        self,
+        file: Local,
+        sha256: str,
+        finish: Callable[[], str],
+        is_there: Callable[[Meta], bool],
+        *,
+        moved: bool = True,
+    ) -> None:
+        self._progress.done(moved=moved)
+        staged = Staged(File(file.path, file.size, sha256), finish, is_there)
+        with self._lock:
+            self._sent.staged.append(staged)
 
     def _same(self, file: Local, there: Meta, sha256: str, md5: bytes) -> bool:
         if there.size != file.size:
@@ -161,13 +272,14 @@ class Uploader:
 
     def _large(self, file: Local) -> None:
         plan = cut(file.size)
-        if sha256 := self._sha256_if_there(file, plan, self._there.get(file.path)):
-            self._is_there(file, sha256)
+        there = self._there.get(file.path)
+        if there is not None and (sha256 := self._sha256_if_there(file, plan, there)):
+            self._is_there(file, sha256, there)
         elif file.path in self._there and not self._replace:
             raise conflict(file.path)
         elif self._dry:
             self._progress.move(file.size)
-            self._keep(file, "", moved=True)
+            self._keep(file, "", "", moved=True)
         else:
             self._send_large(file, plan)
 
@@ -189,9 +301,12 @@ class Uploader:
 
     def _send_parts(self, file: Local, plan: Cut, begun: list[str]) -> None:
         parts = find_begun(self._work, self._folder + file.path, begun, plan)
+        replacing = file.path in self._there
+        etag = ""
         try:
             sha256 = parts.send(file, plan)
-            self._try(partial(parts.complete, replace=self._replace))
+            if not replacing:
+                etag = self._try(partial(parts.complete, replace=False))
         except FileProblem:
             # Parts of what the file was are worth nothing.
             self._try(parts.abort)
@@ -204,21 +319,31 @@ class Uploader:
             found = self._sha256_if_there(file, plan, there)
             if found is None and failure.kind == "exists":
                 self._try(parts.abort)
-                raise conflict(file.path) from failure
-            if found is None:
+                raise self._taken(file) from failure
+            if found is None or there is None:
                 raise
-            sha256 = found
-        self._keep(file, sha256, moved=parts.sent > 0)
+            sha256, etag = found, there.etag
+        if replacing:
+            finish = partial(parts.complete, replace=True)
+            self._stage(
+                file, sha256, finish, partial(self._holds, file, plan), moved=parts.sent > 0
+            )
+        else:
+            self._keep(file, sha256, etag, moved=parts.sent > 0)
 
-    def _is_there(self, file: Local, sha256: str) -> None:
+    def _holds(self, file: Local, plan: Cut, there: Meta) -> bool:
+        return self._sha256_if_there(file, plan, there) is not None
+
+    def _is_there(self, file: Local, sha256: str, there: Meta) -> None:
         self._progress.spare(file.size)
-        self._keep(file, sha256, moved=False)
+        self._keep(file, sha256, there.etag, moved=False)
 
-    def _keep(self, file: Local, sha256: str, *, moved: bool) -> None:
+    def _keep(self, file: Local, sha256: str, etag: str, *, moved: bool) -> None:
         self._progress.done(moved=moved)
         if not self._dry:
             with self._lock:
                 self._sent.files.append(File(file.path, file.size, sha256))
+                self._sent.etags[file.path] = etag
 
     def _try(self, request: Callable[[], T]) -> T:
         return self._patience.keep_trying(request)

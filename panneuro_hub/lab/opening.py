@@ -21,7 +21,8 @@ from panneuro_hub.catalog.formats import (
 from panneuro_hub.catalog.keys import OWN, enclosing, manifest_key, upload_key
 from panneuro_hub.catalog.manifest import Upload
 from panneuro_hub.catalog.reading import Malformed
-from panneuro_hub.catalog.records import read_manifest, read_upload
+from panneuro_hub.catalog.records import changing_text, few, read_manifest, read_upload
+from panneuro_hub.catalog.stored_keys import key_problem, keys_below
 from panneuro_hub.catalog.words import size_text
 from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.lab.bids_tables import bids_table
@@ -176,12 +177,18 @@ def _folder(place: Spot, dataset: str | None, **kwargs: Any) -> Any:
     if dataset is not None:
         below = f"{place.key}/".removeprefix(f"{dataset}/")
         files = [
-            Entry(file.path.removeprefix(below), file.size)
+            Entry(f"{file.path}/".removeprefix(below).rstrip("/"), file.size)
             for file in _manifest(place, dataset).files
-            if file.path.startswith(below)
+            if f"{file.path}/".startswith(below)
         ]
     else:
         files = list(_listed(place))
+    if dataset is not None and any(file.path == "" for file in files):
+        raise NothingThere(
+            f"the manifest of {place.at(dataset).path} lists {below[:-1]!r}, and the store does "
+            "not have it: it was deleted after the upload; send it again with "
+            "panneuro upload --update"
+        )
     if not files:
         where = f"the dataset {place.at(dataset).path}" if dataset else place.place.uri
         raise NothingThere(
@@ -212,18 +219,25 @@ def _parts(place: Spot, files: Iterable[Entry]) -> dict[str, ObjectFile]:
 
 def _listed(place: Spot) -> Iterator[Entry]:
     folder = f"{place.key}/" if place.key else ""
-    count = 0
-    for page in place.store.list(place.key or None):
-        for meta in page:
-            path = meta["path"].removeprefix(folder)
-            if path.split("/", 1)[0] == OWN:
-                continue
-            count += 1
-            if count > _MOST_LISTED:
-                raise TooMany(
-                    f"{place.path!r} has more than {_MOST_LISTED:,} objects; open a folder in it"
-                )
-            yield Entry(path, meta["size"])
+    odd: list[str] = []
+    for count, key in enumerate(keys_below(place.store, place.key)):
+        if count == _MOST_LISTED:
+            raise TooMany(
+                f"{place.path!r} has more than {_MOST_LISTED:,} objects; open a folder in it"
+            )
+        path = key.path.removeprefix(folder)
+        if path.split("/", 1)[0] == OWN:
+            continue
+        if key_problem(path) is None:
+            yield Entry(path, key.size)
+        else:
+            odd.append(path)
+    if odd:
+        warnings.warn(
+            f"{len(odd)} objects in {place.path!r} are left out, since their names have control "
+            f"characters or empty parts; rename them: {few(odd)}",
+            stacklevel=3,
+        )
 
 
 def _many(
@@ -265,12 +279,26 @@ def _dataset(place: Spot, incomplete: bool) -> str | None:
             "open what is there with lab.open(…, incomplete=True)"
         )
     if begun is not None and begun == complete:
+        if not incomplete:
+            _refuse_half_replaced(place, complete)
         warnings.warn(
             f"{place.at(begun).path} is being changed: {_whose(place, begun)}; what you read "
             "may be of before or after",
             stacklevel=3,
         )
     return complete
+
+
+def _refuse_half_replaced(place: Spot, dataset: str) -> None:
+    below = f"{place.key}/".removeprefix(f"{dataset}/")
+    changing = [
+        one for one in _manifest(place, dataset).changing if f"{one.file.path}/".startswith(below)
+    ]
+    if changing:
+        raise Incomplete(
+            f"{place.at(dataset).path} is half replaced: {changing_text(changing)}. Wait for it, "
+            "or open what is there with lab.open(…, incomplete=True)"
+        )
 
 
 def _whose(place: Spot, dataset: str) -> str:

@@ -20,19 +20,19 @@ from panneuro_hub.errors import AccessDenied
 @pytest.mark.parametrize(
     ("made", "words"),
     [
-        (Rebuilt((), (), 0, ()), "The catalog of nav was right: 0 records."),
-        (Rebuilt((), (), 1, ()), "The catalog of nav was right: 1 record."),
+        (Rebuilt((), (), 0, 0, ()), "The catalog of nav was right: 0 records."),
+        (Rebuilt((), (), 1, 0, ()), "The catalog of nav was right: 1 record."),
         (
-            Rebuilt(("a",), (), 2, ()),
+            Rebuilt(("a",), (), 2, 0, ()),
             "The catalog of nav is made anew: 1 record written anew (a), 2 records right already.",
         ),
         (
-            Rebuilt(tuple("abcdef"), ("k",), 0, ()),
+            Rebuilt(tuple("abcdef"), ("k",), 0, 0, ()),
             "The catalog of nav is made anew: 6 records written anew (a, b, c, d, e, …), "
             "1 record removed that had no dataset, 0 records right already.",
         ),
         (
-            Rebuilt((), (), 0, (Trouble("k", "no JSON"),)),
+            Rebuilt((), (), 0, 1, (Trouble("k", "no JSON"),)),
             "The catalog of nav is made anew: 0 records right already, 1 not looked at, since "
             "the manifest cannot be read.",
         ),

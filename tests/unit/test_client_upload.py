@@ -48,11 +48,12 @@ class Memory:
         data, etag = self.content[path]
         return None if "-" in etag else hashlib.sha256(data).hexdigest()
 
-    def put(self, path: str, data: bytes, *, replace: bool) -> None:
+    def put(self, path: str, data: bytes, *, replace: bool) -> str:
         self._may_write(path, replace)
         self.sent += len(data)
         self.content[path] = data, self._seal(hashlib.md5(data).hexdigest())
         self._answer("put")
+        return self.content[path][1]
 
     def begin(self, path: str) -> str:
         upload = f"{path}#{len(self.uploads)}"
@@ -76,7 +77,7 @@ class Memory:
         self.uploads[upload][number] = data
         return self._seal(md5.hex())
 
-    def complete(self, path: str, upload: str, etags: list[str], *, replace: bool) -> None:
+    def complete(self, path: str, upload: str, etags: list[str], *, replace: bool) -> str:
         if upload not in self.uploads:
             raise StoreError("missing", "no such upload", "NoSuchUpload")
         self._may_write(path, replace)
@@ -84,6 +85,7 @@ class Memory:
         etag = etag_of_parts(hashlib.md5(data).digest() for data in parts)
         self.content[path] = b"".join(parts), self._seal(etag)
         self._answer("complete")
+        return self.content[path][1]
 
     def abort(self, path: str, upload: str) -> None:
         self.uploads.pop(upload, None)
@@ -103,7 +105,9 @@ def send(store: Memory, source: Path, *, replace: bool = False) -> Sent:
         cast(Objects, store), "d/", replace=replace, progress=Progress(), patience=Patience()
     )
     uploader.look()
-    return uploader.send(find(source).files)
+    sent = uploader.send(find(source).files)
+    uploader.replace(60)
+    return sent
 
 
 @pytest.fixture

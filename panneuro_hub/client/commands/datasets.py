@@ -46,6 +46,6 @@ def _rebuild(project: str, wants_json: bool) -> None:
     else:
         click.echo(printable(run.rebuilt_in_words(project, made)))
         for one in made.troubles:
-            click.echo(printable(f"left as it is: {one}"), err=True)
+            click.echo(printable(str(one)), err=True)
     if troubles:
         raise click.exceptions.Exit(FAILED)

@@ -1,0 +1,303 @@
+"""Publish an upload while others may publish theirs into the same dataset.
+
+A manifest is written only over the version that was read. Where somebody else was
+faster, it is read again, and both uploads' files are in what is written then.
+
+Objects are replaced in place. Before the first one is, the manifest says which files
+get which new content: at any time an object has the content that `Manifest.files` or
+`Manifest.changing` says, also where the update breaks off in the middle. An update
+does not begin to replace a file that another one is replacing with other content.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TypeVar
+
+from panneuro_hub.catalog import File, Manifest, Upload, records
+from panneuro_hub.catalog.manifest import Replacement
+from panneuro_hub.catalog.records import ManifestChangedError, StoredManifest
+from panneuro_hub.catalog.stored_keys import StoredKey
+from panneuro_hub.client.crew import Patience
+from panneuro_hub.client.errors import Conflict, Unfinished
+from panneuro_hub.client.objects import Meta, Objects
+from panneuro_hub.client.shown_paths import shown
+from panneuro_hub.errors import PanNeuroError
+
+T = TypeVar("T")
+
+LONGEST_REPLACING = timedelta(minutes=10)
+"""An update that replaces files for longer stops."""
+
+_BROKEN_OFF = timedelta(minutes=15)
+"""An update that has been replacing files for so long is not any more."""
+
+_ROUNDS = 100
+_LONGEST_PAUSE = 2.0  # seconds between two rounds
+_SETTLED = 3.0  # seconds
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """What an upload brought.
+
+    Parameters
+    ----------
+    files : tuple of File
+    etags : mapping of str to str
+        What the store called their objects, by path.
+    """
+
+    files: tuple[File, ...]
+    etags: Mapping[str, str]
+
+
+class Publication:
+    """The manifest of one dataset, as one upload writes it.
+
+    Parameters
+    ----------
+    objects : Objects
+    dataset : str
+    name : str
+        With its project, for sentences.
+    user : str
+        Whose upload it is.
+    patience : Patience
+    """
+
+    def __init__(
+        self, objects: Objects, dataset: str, name: str, user: str, patience: Patience
+    ) -> None:
+        self._objects = objects
+        self._dataset = dataset
+        self._name = name
+        self._user = user
+        self._patience = patience
+        self._announced: set[Replacement] = set()
+        self._superseded: set[Replacement] = set()
+        self.conditional = True
+        """Whether the store refuses a write whose condition does not hold."""
+
+    def announce(self, before: Manifest | None, new: Sequence[File]) -> None:
+        """Say in the manifest which files get which content, before the first one does.
+
+        Parameters
+        ----------
+        before : Manifest or None
+            As it was when this upload began.
+        new : sequence of File
+
+        Raises
+        ------
+        Conflict
+            If another upload replaced one of them meanwhile, or is doing so.
+        """
+        since = datetime.now(UTC)
+        mine = {Replacement(file, self._user, since) for file in new}
+        paths = {file.path for file in new}
+        for round_ in range(_ROUNDS):
+            stored = self._read()
+            if stored is None or stored.manifest is None:
+                return  # Nobody believes in anything yet.
+            there = stored.manifest
+            refuse_rivals(self._name, there, before, new, since)
+            others = set(there.changing) - mine
+            self._announced = mine
+            self._superseded = {one for one in others if one.file.path in paths}
+            marked = replace(there, changing=tuple(others | mine))
+            if self._write(marked, stored):
+                return
+            self._pause(round_)
+        raise self._crowded()
+
+    def publish(
+        self,
+        uploaded: Uploaded,
+        make: Callable[[Sequence[File], Manifest | None], Manifest],
+        *,
+        update: bool,
+        note: Upload | None,
+    ) -> Manifest:
+        """Write the manifest with all that was uploaded, and with what others published.
+
+        Parameters
+        ----------
+        uploaded : Uploaded
+        make : callable
+            Make the manifest of new files, and of the one that is there.
+        update : bool
+            Whether files that others published may be replaced.
+        note : Upload or None
+            The note to remove in the end, while it is the one that is there; any if `None`.
+
+        Raises
+        ------
+        Conflict, Unfinished
+            If others wrote the same files, or files are missing.
+        """
+        for round_ in range(_ROUNDS):
+            stored = self._read()
+            there = stored.manifest if stored else None
+            objects = self._objects_of_dataset()
+            mine, replaced = sorted_out(uploaded, objects)
+            if not update or there is None:
+                self._refuse(replaced, there)
+            if there is not None and not update:
+                refuse_rivals(self._name, there, None, mine, None)
+            manifest = self._with_changes(make(mine, there), there, mine)
+            self._check_all_there(manifest, objects)
+            if self._written(manifest, there) or self._write(manifest, stored):
+                self._ask(partial(records.finish, self._objects.store, self._dataset, note))
+                if self.conditional or self._still_there(manifest):
+                    self._refuse(replaced, there)
+                    return manifest
+            self._pause(round_)
+        raise self._crowded()
+
+    def check(self, manifest: Manifest) -> None:
+        """Raise `Unfinished` if files of a manifest are missing; it names them."""
+        self._check_all_there(manifest, self._objects_of_dataset())
+
+    def _with_changes(
+        self, manifest: Manifest, there: Manifest | None, mine: Sequence[File]
+    ) -> Manifest:
+        """Keep what others are replacing; what this upload announced and has done is over."""
+        done = {file.path for file in mine}
+        changing = there.changing if there is not None else ()
+        return replace(
+            manifest,
+            changing=tuple(
+                one for one in changing if one.file.path not in done or one not in self._superseded
+            ),
+        )
+
+    def _written(self, manifest: Manifest, there: Manifest | None) -> bool:
+        """Return whether it is there: where the answer to a write was lost, it is."""
+        return there is not None and replace(manifest, created=there.created) == there
+
+    def _still_there(self, manifest: Manifest) -> bool:
+        """Return whether nobody has overwritten the manifest without having seen it."""
+        self._patience.stop.wait(_SETTLED)
+        stored = self._read()
+        there = stored.manifest if stored else None
+        return there is not None and set(manifest.files) <= set(there.files)
+
+    def _check_all_there(self, manifest: Manifest, objects: Mapping[str, Meta]) -> None:
+        there = [StoredKey(path, meta.size, meta.etag) for path, meta in objects.items()]
+        gone = records.missing_files(manifest, there)
+        if gone:
+            raise Unfinished(
+                f"{self._name} is not complete: {len(gone)} of its files are not in the store, or "
+                "not as they were sent; somebody removed or replaced them. Send them again:",
+                [Conflict(f"{shown(path)}: it is not there") for path in gone],
+            )
+
+    def _refuse(self, replaced: Sequence[str], there: Manifest | None) -> None:
+        if replaced:
+            by = f" ({whose(there)})" if there is not None else ""
+            raise Unfinished(
+                f"{self._name}: another upload{by} replaced these files while this one ran, and "
+                "what it sent is what is there now:",
+                [Conflict(shown(path)) for path in replaced],
+            )
+
+    def _objects_of_dataset(self) -> dict[str, Meta]:
+        folder = f"{self._dataset}/"
+        found = self._patience.keep_trying(partial(self._objects.listing, folder))
+        return {path.removeprefix(folder): meta for path, meta in found.items()}
+
+    def _read(self) -> StoredManifest | None:
+        return self._ask(partial(records.read_stored, self._objects.store, self._dataset))
+
+    def _write(self, manifest: Manifest, stored: StoredManifest | None) -> bool:
+        try:
+            self._ask(partial(records.replace_manifest, self._objects.store, manifest, stored))
+        except ManifestChangedError:
+            return False
+        return True
+
+    def _ask(self, call: Callable[[], T]) -> T:
+        guarded = partial(self._objects.guarded, f"the manifest of {self._name}", call)
+        return self._patience.keep_trying(guarded)
+
+    def _pause(self, round_: int) -> None:
+        # Not all who were refused come back at the same time.
+        longest = min(0.05 * 2 ** min(round_, 10), _LONGEST_PAUSE)
+        self._patience.stop.wait(random.uniform(0, longest))  # noqa: S311 - no secret
+        self._patience.check()
+
+    def _crowded(self) -> PanNeuroError:
+        return Conflict(
+            f"others write the manifest of {self._name} all the time; what was sent is there, so "
+            "give the same command again"
+        )
+
+
+def sorted_out(uploaded: Uploaded, objects: Mapping[str, Meta]) -> tuple[list[File], list[str]]:
+    """Return the files whose objects are this upload's, and the paths of the others.
+
+    An object that has gone altogether is among the first: it is missing, not replaced.
+    """
+    mine: list[File] = []
+    replaced: list[str] = []
+    for file in uploaded.files:
+        known, there = uploaded.etags.get(file.path, ""), objects.get(file.path)
+        if there is None or not known or not there.etag or there.etag == known:
+            mine.append(file)
+        else:
+            replaced.append(file.path)
+    return mine, sorted(replaced)
+
+
+def refuse_rivals(
+    name: str,
+    there: Manifest,
+    before: Manifest | None,
+    new: Iterable[File],
+    now: datetime | None,
+) -> None:
+    """Refuse files that another upload has replaced since `before`, or is replacing.
+
+    Parameters
+    ----------
+    now : datetime or None
+        `None` if replacements that have not ended are nobody's business.
+
+    Raises
+    ------
+    Conflict
+        With whose upload that is, and since when.
+    """
+    known = {file.path: file for file in before.files} if before is not None else {}
+    listed = {file.path: file for file in there.files}
+    for file in new:
+        other = listed.get(file.path)
+        if other is not None and other not in (file, known.get(file.path)):
+            raise Conflict(
+                f"{name}: {shown(file.path)} was published with other content meanwhile, by "
+                f"{whose(there)}; nothing of it was replaced. Look at it, and give the same "
+                "command with --update if yours is right"
+            )
+    if now is None:
+        return
+    wanted = {file.path: file for file in new}
+    for rival in there.changing:
+        file_ = wanted.get(rival.file.path)
+        if file_ is None or file_ == rival.file or now - rival.since > _BROKEN_OFF:
+            continue
+        raise Conflict(
+            f"{name}: {rival.by} began to replace {shown(rival.file.path)} with other content on "
+            f"{rival.since:%Y-%m-%d at %H:%M} UTC; nothing of it was replaced. Wait for that "
+            f"upload, or give the same command again after {rival.since + _BROKEN_OFF:%H:%M} UTC "
+            "if it broke off"
+        )
+
+
+def whose(manifest: Manifest) -> str:
+    """Return whose upload a manifest is of, and when it ended."""
+    return f"{manifest.created_by}'s upload of {manifest.created:%Y-%m-%d at %H:%M} UTC"
