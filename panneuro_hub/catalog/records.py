@@ -353,7 +353,7 @@ def rebuild(store: S3Store) -> Rebuilt:
     for key in keys_below(store, CATALOG):
         if key.path in right or not _is_nobodys(store, key.path):
             continue
-        if (odd := key_problem(key.path)) is not None:
+        if (odd := _undeletable(key.path)) is not None:
             troubles.append(Trouble(key.path, odd))
             continue
         with suppress(*MISSING):
@@ -361,6 +361,12 @@ def rebuild(store: S3Store) -> Rebuilt:
         removed.append(key.path)
     kept = len(datasets) - len(written) - unread
     return Rebuilt(tuple(written), tuple(removed), kept, unread, tuple(troubles))
+
+
+def _undeletable(path: str) -> str | None:
+    if any(letter in "\ufffe\uffff" for letter in path):
+        return "its name has a character that no request to delete it can hold; remove the object"
+    return key_problem(path)
 
 
 def _contradicted(store: S3Store, dataset: str) -> Iterator[Trouble]:

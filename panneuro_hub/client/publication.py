@@ -166,15 +166,25 @@ class Publication:
     def _with_changes(
         self, manifest: Manifest, there: Manifest | None, mine: Sequence[File]
     ) -> Manifest:
-        """Keep what others are replacing; what this upload announced and has done is over."""
-        done = {file.path for file in mine}
+        """Keep what others are replacing; what this upload announced is over.
+
+        So is an announcement of others for an object that this upload has seen to be its
+        own, if it has broken off, or if it was of the same content.
+        """
+        done = {file.path: file for file in mine}
+        now = datetime.now(UTC)
+
+        def is_over(one: Replacement) -> bool:
+            if one in self._announced:
+                return True
+            return one.file.path in done and (
+                one in self._superseded
+                or one.file == done[one.file.path]
+                or now - one.since > _BROKEN_OFF
+            )
+
         changing = there.changing if there is not None else ()
-        return replace(
-            manifest,
-            changing=tuple(
-                one for one in changing if one.file.path not in done or one not in self._superseded
-            ),
-        )
+        return replace(manifest, changing=tuple(one for one in changing if not is_over(one)))
 
     def _written(self, manifest: Manifest, there: Manifest | None) -> bool:
         """Return whether it is there: where the answer to a write was lost, it is."""

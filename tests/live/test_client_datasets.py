@@ -35,6 +35,7 @@ def two(bench: Bench) -> Iterator[None]:
             asks_to_wait_until=date(2999, 1, 1),
             files=(File("a.bin", 1000, "0" * 64),),
         )
+        put(bench, f"{name}/a.bin", bytes(1000))
         put(bench, manifest_key(name), manifest.encode())
         put(bench, record_key(name), Record.of(manifest).encode())
     yield
@@ -112,6 +113,7 @@ def test_programs_are_told_the_same(bench: Bench) -> None:
         "written": ["one"],
         "removed": [],
         "kept": 1,
+        "unread": 0,
         "troubles": [],
     }
 
@@ -127,7 +129,7 @@ def test_a_damaged_manifest_is_told_and_its_record_stays(bench: Bench) -> None:
         f"The catalog of {PROJECT} is made anew: 1 record right already, "
         "1 not looked at, since the manifest cannot be read.\n"
     )
-    assert made.stderr == "left as it is: one/.panneuro/manifest.json: the manifest is not JSON\n"
+    assert made.stderr == "one/.panneuro/manifest.json: the manifest is not JSON\n"
     assert bench.read(record_key("one")) == before
     told = bench.run("datasets", "--rebuild", PROJECT, "--json")
     assert told.returncode == 1

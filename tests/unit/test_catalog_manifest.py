@@ -28,7 +28,7 @@ from panneuro_hub.catalog import (
     upload_key,
 )
 from panneuro_hub.catalog.keys import LONGEST_DATASET, dataset_of, enclosing
-from panneuro_hub.catalog.manifest import FORMATS
+from panneuro_hub.catalog.manifest import FORMATS, Replacement
 from panneuro_hub.catalog.reading import TURNING, is_shown, text_problem
 from panneuro_hub.catalog.records import size_problem
 from panneuro_hub.names import Location
@@ -43,8 +43,9 @@ SHA = st.binary(min_size=32, max_size=32).map(bytes.hex)
 PATHS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40).filter(
     lambda path: path_problem(path) is None
 )
+A_FILE = st.builds(File, PATHS, st.integers(0, 2**60), SHA)
 FILES = st.lists(
-    st.builds(File, PATHS, st.integers(0, 2**60), SHA),
+    A_FILE,
     max_size=6,
     unique_by=lambda file: file.path,
 ).map(tuple)
@@ -69,6 +70,9 @@ MANIFESTS = st.builds(
     subjects=st.lists(ANY_TEXT, max_size=3).map(tuple),
     modalities=st.lists(ANY_TEXT, max_size=3).map(tuple),
     files=FILES,
+    changing=st.lists(st.builds(Replacement, A_FILE, ANY_TEXT, TIMES), max_size=3, unique=True).map(
+        tuple
+    ),
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -207,3 +207,41 @@ def test_memory_is_bounded(source: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert PART <= most <= 2 * PART
     assert whole(store, source)
     assert MIB < PART
+
+
+def test_what_replaces_is_out_of_sight_until_it_is_put_in_place(source: Path) -> None:
+    store = Memory()
+    (source / "emptied").write_bytes(b"text")
+    send(store, source)
+    before = dict(store.content)
+    for place, content in (("small", b"SMALL"), ("large", bytes(3 * PART)), ("emptied", b"")):
+        (source / place).write_bytes(content)
+    uploader = Uploader(
+        cast(Objects, store), "d/", replace=True, progress=Progress(), patience=Patience()
+    )
+    uploader.look()
+    sent = uploader.send(find(source).files)
+    assert (sent.files, len(sent.staged)) == ([], 3)
+    assert store.content == before
+    store.lose_answer_of = {"complete"}
+    uploader.replace(60)
+    assert {file.path for file in sent.files} == {"small", "large", "emptied"}
+    assert sent.etags == {
+        path.removeprefix("d/"): etag for path, (_, etag) in store.content.items()
+    }
+    assert whole(store, source)
+
+
+def test_a_small_replacement_that_arrived_is_not_sent_again(source: Path) -> None:
+    store = Memory()
+    send(store, source)
+    (source / "small").write_bytes(b"SMALL")
+    for _ in range(2):
+        before = store.sent
+        uploader = Uploader(
+            cast(Objects, store), "d/", replace=True, progress=Progress(), patience=Patience()
+        )
+        uploader.look()
+        sent = uploader.send(find(source).files)
+    assert store.sent == before
+    assert len(sent.staged) == 1

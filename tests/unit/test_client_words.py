@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import io
 import json
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import (
+    ClientError,
+    EndpointConnectionError,
+    ParamValidationError,
+    ReadTimeoutError,
+)
+from botocore.parsers import ResponseParserError
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from obstore.exceptions import AlreadyExistsError, GenericError, PermissionDeniedError
+from obstore.exceptions import (
+    AlreadyExistsError,
+    GenericError,
+    InvalidPathError,
+    PermissionDeniedError,
+)
 from session_views import view_of
 
 from panneuro_hub.client.account import Login, NotLoggedIn, service_of
 from panneuro_hub.client.command import code_of, main, printable
+from panneuro_hub.client.crew import Patience
 from panneuro_hub.client.errors import (
     Conflict,
     DatasetEmbargoError,
@@ -27,11 +41,12 @@ from panneuro_hub.client.errors import (
     WrongName,
 )
 from panneuro_hub.client.failures import kind_of, translate
+from panneuro_hub.client.keys import Keys
 from panneuro_hub.client.places import Name, frozen_inside, project_place, why_not_write
 from panneuro_hub.client.progress import Progress, duration_text, shown
 from panneuro_hub.errors import AccessDenied, PanNeuroError, ServiceUnavailable
 from panneuro_hub.names import Location
-from panneuro_hub.wire import Denial, Grant
+from panneuro_hub.wire import Credential, Denial, Grant
 
 VIEW = view_of(
     level="write",
@@ -76,6 +91,14 @@ def answered(code: str, status: str) -> str:
         (refused("NoSuchUpload", 404), "missing"),
         (refused("PreconditionFailed", 412), "exists"),
         (refused("EntityTooLarge", 400), "other"),
+        (refused("NotImplemented", 501), "other"),
+        (refused("XMinioStorageFull", 507), "other"),
+        (refused("InvalidBucketState", 409), "other"),
+        (refused("OperationAborted", 409), "again"),
+        (refused("409", 409), "again"),
+        (ResponseParserError("Unable to parse response: invalid token"), "other"),
+        (ParamValidationError(report="no"), "other"),
+        (ReadTimeoutError(endpoint_url="http://s"), "again"),
         (EndpointConnectionError(endpoint_url="http://s"), "again"),
         (GenericError(answered("BadDigest", "400 Bad Request")), "damaged"),
         (GenericError(answered("ExpiredToken", "400 Bad Request")), "keys"),
@@ -84,6 +107,11 @@ def answered(code: str, status: str) -> str:
         (GenericError(answered("InternalError", "500 Internal Server Error")), "again"),
         (AlreadyExistsError("Object at location a already exists"), "exists"),
         (GenericError("error sending request for url (http://s): connection refused"), "again"),
+        (GenericError("Generic S3 error: HTTP error: request or response body error"), "again"),
+        (GenericError("Generic S3 error: Got invalid list response: ill-formed document"), "other"),
+        (GenericError("Generic S3 error: Unable to extract metadata from headers"), "other"),
+        (InvalidPathError('Encountered object with invalid path: "a\tb"'), "other"),
+        (GenericError(answered("NotImplemented", "501 Not Implemented")), "other"),
         (FileNotFoundError("Object at location a not found"), "missing"),
     ],
 )
@@ -103,6 +131,62 @@ def test_a_wrong_clock_is_said_with_the_difference() -> None:
 @given(st.text(), st.none() | st.integers(100, 599))
 def test_any_answer_has_a_kind_or_none(code: str, status: int | None) -> None:
     kind_of(code, status)
+
+
+@given(
+    st.sampled_from(
+        ["", "AccessDenied", "InvalidRequest", "Anything", "NoSuchKey", "MalformedXML"]
+    ),
+    st.integers(100, 599),
+)
+def test_no_final_answer_is_tried_again(code: str, status: int) -> None:
+    passing = {408, 409, 425, 429, *range(500, 600)} - {501, 505, 507, 508, 510, 511}
+    if status not in passing:
+        assert kind_of(code, status) != "again"
+
+
+@given(st.text(max_size=40))
+def test_what_is_not_known_is_tried_at_most_for_a_bounded_time(text: str) -> None:
+    failure = translate(GenericError(text), "sending a")
+    tries = 0
+
+    def ask() -> None:
+        nonlocal tries
+        tries += 1
+        raise failure
+
+    with pytest.raises(StoreError):
+        Patience(seconds=0).keep_trying(ask)
+    assert tries == 1
+
+
+def test_what_is_waited_for_is_said_also_where_no_progress_is_shown() -> None:
+    out, progress = io.StringIO(), Progress()
+    with shown(progress, out, quiet=True):
+        progress.wait("the store cannot be reached")
+        assert wait_until(lambda: "waiting: the store cannot be reached\n" in out.getvalue())
+        progress.tell("not for programs")
+    assert out.getvalue() == "waiting: the store cannot be reached\n"
+
+
+def wait_until(reached: Callable[[], bool]) -> bool:
+    until = time.monotonic() + 30
+    while not reached() and time.monotonic() < until:
+        time.sleep(0.05)
+    return reached()
+
+
+def test_held_keys_stay_until_they_end() -> None:
+    def made(name: str, minutes: float) -> Credential:
+        now = datetime.now(UTC)
+        return Credential(name, "s", "t", now + timedelta(minutes=minutes), now)
+
+    coming = [made("one", 30), made("two", 0.5), made("three", 30)]
+    keys = Keys(lambda: coming.pop(0))
+    with keys.held():
+        assert [keys.current().access_key_id for _ in range(3)] == ["one"] * 3
+    with keys.held():
+        assert [keys.current().access_key_id for _ in range(3)] == ["two", "three", "three"]
 
 
 @pytest.mark.parametrize("text", ["nav", "nav/a", "nav/2026/a_b.c"])
