@@ -10,7 +10,7 @@ from obstore.store import S3Store
 from transfers import PROJECT, Bench, fill, made_bench, same
 
 import panneuro_hub.lab as lab
-from panneuro_hub.catalog import notebooks, records
+from panneuro_hub.catalog import notebooks, record_key, records
 from panneuro_hub.catalog.stored_keys import keys_below
 from panneuro_hub.demo.seaweedfs import SeaweedFS
 from panneuro_hub.lab.agent import Agent, Settings
@@ -117,8 +117,9 @@ def test_a_dataset_among_odd_keys_goes_up_and_down(bench: Bench, tmp_path: Path)
         assert same(source, tmp_path / name)
         bench.json("upload", fill(source, {"new.bin": 20}), name, "--update")
     bench.empty("2026/new/")
-    for name in (".panneuro/manifest.json", "new.bin", "empty"):
-        bench.admin.delete_object(Bucket="lab", Key=f"{PROJECT}/odd/{name}")
+    added = [f"odd/{name}" for name in (".panneuro/manifest.json", "new.bin", "empty")]
+    for key in (*added, record_key("odd"), record_key("2026/new")):
+        bench.admin.delete_object(Bucket="lab", Key=f"{PROJECT}/{key}")
 
 
 @pytest.mark.usefixtures("session")
