@@ -134,7 +134,7 @@ def test_lab_opens_the_rest() -> None:
     listed = lab.datasets(PROJECT)
     assert [one.name for one in listed] == [f"{PROJECT}/2026/whole"]
     assert any("run" in note for note in listed.notes)
-    with pytest.raises(ValueError, match="illegal character"):
+    with pytest.raises(ValueError, match="control character"):
         lab.open(f"{PROJECT}/odd/run\t1.csv")
 
 

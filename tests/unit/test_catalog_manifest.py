@@ -316,7 +316,7 @@ def test_texts_of_every_script_are_texts() -> None:
         assert text_problem(text, 100) is None
 
 
-MANIFEST = Manifest(
+SMALL = Manifest(
     dataset="many",
     project="nav",
     format="bids",
@@ -328,16 +328,16 @@ MANIFEST = Manifest(
 
 def test_as_many_subjects_as_large_studies_have() -> None:
     subjects = tuple(f"sub-{number:07d}" for number in range(100_000))
-    manifest = replace(MANIFEST, subjects=subjects)
+    manifest = replace(SMALL, subjects=subjects)
     assert size_problem(manifest) is None
     assert Record.decode(Record.of(manifest).encode()).subjects == subjects
 
 
 def test_what_could_not_be_read_again_is_known_before() -> None:
-    manifest = len(MANIFEST.encode())
-    record = len(Record.of(MANIFEST).encode())
-    assert size_problem(MANIFEST, manifest, record) is None
-    assert "a manifest can have" in (size_problem(MANIFEST, manifest - 1, record) or "")
+    manifest = len(SMALL.encode())
+    record = len(Record.of(SMALL).encode())
+    assert size_problem(SMALL, manifest, record) is None
+    assert "a manifest can have" in (size_problem(SMALL, manifest - 1, record) or "")
     assert "a record of the catalog can have" in (
-        size_problem(MANIFEST, manifest, record - 1) or ""
+        size_problem(SMALL, manifest, record - 1) or ""
     )
