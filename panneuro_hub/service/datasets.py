@@ -14,6 +14,7 @@ from panneuro_hub.catalog.manifest import File, Manifest, Record, Upload
 from panneuro_hub.catalog.records import (
     Bounds,
     Listing,
+    changing_text,
     listing,
     read_manifest,
     read_record,
@@ -178,6 +179,8 @@ def _whole(store: S3Store, dataset: str) -> _Whole:
         lambda: read_manifest(store, dataset, _LARGEST_MANIFEST), "its files cannot be listed here"
     )
     upload = well_formed(lambda: read_upload(store, dataset), "the note of an upload")
+    if manifest is not None and manifest.changing:
+        notes.append(f"it is half replaced: {changing_text(manifest.changing)}")
     if manifest is not None:
         # The manifest is what counts; the catalog may not have it yet.
         record = Record.of(manifest)

@@ -338,6 +338,4 @@ def test_what_could_not_be_read_again_is_known_before() -> None:
     record = len(Record.of(SMALL).encode())
     assert size_problem(SMALL, manifest, record) is None
     assert "a manifest can have" in (size_problem(SMALL, manifest - 1, record) or "")
-    assert "a record of the catalog can have" in (
-        size_problem(SMALL, manifest, record - 1) or ""
-    )
+    assert "a record of the catalog can have" in (size_problem(SMALL, manifest, record - 1) or "")

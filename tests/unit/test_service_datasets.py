@@ -22,6 +22,7 @@ from small_site import Site, body, hub_of, read, small_site
 from panneuro_hub.access import Person, decide_all
 from panneuro_hub.catalog import File, Manifest, Record, record_key
 from panneuro_hub.catalog.found import Found
+from panneuro_hub.catalog.manifest import Replacement
 from panneuro_hub.catalog.reading import is_shown
 from panneuro_hub.catalog.records import Bounds, listing
 from panneuro_hub.collaboration import Collaboration
@@ -248,6 +249,16 @@ async def test_a_damaged_catalog_is_told_and_the_rest_is_shown(
     assert "Resting state" in text
     text = body(await site.get_as("ada", "/datasets/nhp-navigation/broken"))
     assert "its record in the catalog" in html.unescape(text)
+
+
+async def test_a_half_replaced_dataset_is_named_with_its_files(
+    site: Site, stored: SmallStore
+) -> None:
+    changing = (Replacement(File("a.bin", 5, "1" * 64), "bee", CREATED),)
+    stored.put("nhp-navigation", "cut", changing=changing)
+    page = html.unescape(body(await site.get_as("ada", "/datasets/nhp-navigation/cut")))
+    assert "it is half replaced: bee began to replace files on" in page
+    assert "a.bin" in page
 
 
 async def test_what_has_no_record_yet_is_shown_from_its_manifest(
