@@ -40,7 +40,9 @@ _PARQUET = ".parquet"
 _MARKERS = frozenset({"_metadata", "_common_metadata", "_SUCCESS"})
 _ZARR_NODES = ("zarr.json", ".zgroup", ".zarray")
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
-_HDF5_STARTS = (0, 512, 1024, 2048)
+# A block of the program that wrote the file may lie before; its size doubles from 512 bytes.
+_HDF5_STARTS = (0, *(2**power for power in range(9, 17)))
+HDF5_HEAD = _HDF5_STARTS[-1] + len(_HDF5_MAGIC)
 _LARGEST_JSON = 2**25  # bytes
 _MOST_SUMMARIES = 500  # files of NWB to look into
 _SUBJECT = re.compile(r"sub-[0-9A-Za-z+]+")
@@ -164,7 +166,7 @@ def reader_of(folder: Path) -> Read:
 
 
 def is_hdf5(head: bytes) -> bool:
-    """Whether a file that begins so is HDF5; some bytes more than 2048 tell."""
+    """Whether a file that begins so is HDF5; `HDF5_HEAD` bytes tell."""
     return any(head[start : start + 8] == _HDF5_MAGIC for start in _HDF5_STARTS)
 
 
@@ -175,7 +177,7 @@ def is_documentation(thing: Thing) -> bool:
 
 
 def _is_hdf5(thing: Thing, read: Read) -> bool:
-    return is_hdf5(read(thing.path, 0, _HDF5_STARTS[-1] + 8))
+    return is_hdf5(read(thing.path, 0, HDF5_HEAD))
 
 
 def _is_node(name: str) -> bool:

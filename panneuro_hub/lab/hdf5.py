@@ -3,38 +3,54 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+import warnings
+from typing import TYPE_CHECKING, Any
 
-from panneuro_hub.catalog.formats import is_hdf5
+from panneuro_hub.catalog.formats import HDF5_HEAD, is_hdf5
 from panneuro_hub.lab.objects import ObjectFile
-from panneuro_hub.lab.read_errors import needing
+from panneuro_hub.lab.read_errors import NoReader, OmittedDataWarning, Unreadable, needing
 from panneuro_hub.lab.refusals import Place
 
-_HEAD = 4096  # bytes
+if TYPE_CHECKING:
+    from panneuro_hub.lab.hdf5_survey import Survey
+    from panneuro_hub.lab.hdf5_view import LinkedFile
 
 
 def read_hdf5(file: ObjectFile, place: Place, kwargs: dict[str, Any]) -> Any:
-    """Return what an HDF5 file holds, by xarray, or by pynwb if it is NWB."""
-    with needing("h5py", "h5netcdf", "xarray"):
-        import h5netcdf  # noqa: F401
-        import h5py
-        import xarray
+    """Return what an HDF5 file holds.
 
-    with h5py.File(file, "r") as root:
-        if "nwb_version" in root.attrs:
-            return read_nwb(file, place, kwargs)
-        nested = all(isinstance(root.get(name), h5py.Group) for name in root) and len(root) > 0
-    # Plain HDF5 has no names for dimensions; who reads NetCDF gets those that it has.
-    given = {"engine": "h5netcdf", "phony_dims": "access", **kwargs}
-    if nested and "group" not in kwargs:
-        return xarray.open_datatree(file, **given)
-    return xarray.open_dataset(file, **given)
+    That is what xarray makes of it, or pynwb if it is NWB. A file with references between
+    its objects is more than xarray can hold, and comes as an `h5py.File`, which
+    ``engine="h5py"`` gives of any file.
+    """
+    with needing("h5py"):
+        from panneuro_hub.lab.hdf5_survey import survey
+        from panneuro_hub.lab.hdf5_view import LinkedFile
+
+    root = LinkedFile(file)
+    if kwargs.get("engine") == "h5py":
+        return root
+    if "nwb_version" in root.attrs:
+        return read_nwb(file, place, kwargs)
+    found = survey(root)
+    if found.tables:
+        raise NoReader(_of_pandas(place, found.tables))
+    if found.references:
+        return root
+    _tell(place, found)
+    with needing("h5netcdf", "xarray"):
+        from panneuro_hub.lab.hdf5_xarray import open_with_xarray
+    return open_with_xarray(root, found, kwargs)
 
 
 def read_netcdf(file: ObjectFile, place: Place, kwargs: dict[str, Any]) -> Any:
     """Return what a NetCDF file holds, of the format of any version."""
-    if is_hdf5(file.read(_HEAD) or b""):
+    head = file.read(HDF5_HEAD) or b""
+    if is_hdf5(head):
         return read_hdf5(file, place, kwargs)
+    if not head.startswith(b"CDF"):
+        what = "is empty" if not head else "does not begin as NetCDF does"
+        raise Unreadable(f"{place.path!r} cannot be opened as NetCDF: it {what}")
     with needing("xarray", "scipy"):
         import scipy.io  # noqa: F401
         import xarray
@@ -46,9 +62,41 @@ def read_netcdf(file: ObjectFile, place: Place, kwargs: dict[str, Any]) -> Any:
 def read_nwb(file: ObjectFile, place: Place, kwargs: dict[str, Any]) -> Any:
     """Return an NWB file on HDF5 as pynwb reads it."""
     with needing("pynwb", "h5py"):
-        import h5py
         from pynwb import NWBHDF5IO
 
-    source = h5py.File(file, "r")
+        from panneuro_hub.lab.hdf5_survey import survey
+        from panneuro_hub.lab.hdf5_view import LinkedFile
+
+    root = LinkedFile(file)
+    if kwargs.get("engine") == "h5py":
+        return root
+    if "nwb_version" not in root.attrs:
+        raise Unreadable(_not_nwb(root, place))
+    found = survey(root)
+    _tell(place, found)
+    root.hidden = found.hidden
     # The file's own object keeps its reader, and with it the source, open.
-    return NWBHDF5IO(file=source, mode="r", load_namespaces=True, **kwargs).read()
+    return NWBHDF5IO(file=root, mode="r", load_namespaces=True, **kwargs).read()
+
+
+def _not_nwb(root: LinkedFile, place: Place) -> str:
+    what = "is not NWB: it has no attribute nwb_version"
+    if "nwb_version" in root:
+        what = "is of NWB 1, which pynwb does not read any more"
+    return f"{place.path!r} {what}; lab.open({place.path!r}, engine='h5py') gives it as HDF5"
+
+
+def _of_pandas(place: Place, tables: list[str]) -> str:
+    return (
+        f"{place.path!r} was written by pandas or PyTables ({', '.join(tables[:3])}), which store "
+        f"tables in a way of their own. To read one, copy the file with "
+        f"lab.filesystem().get({place.uri!r}, 'copy.h5'), and call "
+        f"pandas.read_hdf('copy.h5', {tables[0]!r}), which needs the package tables; "
+        f"lab.open({place.path!r}, engine='h5py') gives what HDF5 holds"
+    )
+
+
+def _tell(place: Place, found: Survey) -> None:
+    """Warn of what is left out."""
+    for note in found.notes:
+        warnings.warn(f"{place.path!r} is opened without {note}", OmittedDataWarning, stacklevel=2)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from obstore import GetOptions
     from obstore.store import S3Store
 
+    from panneuro_hub.lab.neighbours import Neighbours
+
 _PART = 2**23  # bytes: a longer read is cut into such parts, which come side by side
 _AT_ONCE = 8
 
@@ -43,17 +45,30 @@ class ObjectFile(BlockFile):
         In bytes.
     tag : str or None
         The version's tag, as the store said it.
+    neighbours : Neighbours, optional
+        The files that it may refer to; without them it may refer to none.
     """
 
     mode = "rb"
 
-    def __init__(self, store: S3Store, place: Place, key: str, size: int, tag: str | None) -> None:
+    def __init__(
+        self,
+        store: S3Store,
+        place: Place,
+        key: str,
+        size: int,
+        tag: str | None,
+        neighbours: Neighbours | None = None,
+    ) -> None:
         super().__init__(self._range, size)
         self._opened = (store, place, key, size, tag)
         self.name = place.uri
+        self.place = place
+        self.key = key
+        self.neighbours = neighbours
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return type(self), self._opened
+        return type(self), (*self._opened, self.neighbours)
 
     def __repr__(self) -> str:
         return f"<{self.name}, {self._opened[3]} bytes>"
@@ -100,7 +115,9 @@ def _options(start: int, end: int, tag: str | None) -> GetOptions:
     return options
 
 
-def object_file(store: S3Store, place: Place, key: str) -> ObjectFile:
+def object_file(
+    store: S3Store, place: Place, key: str, neighbours: Neighbours | None = None
+) -> ObjectFile:
     """Open an object; nothing of its content is read.
 
     Raises
@@ -110,4 +127,4 @@ def object_file(store: S3Store, place: Place, key: str) -> ObjectFile:
     """
     with plainly(place):
         about = store.head(key)
-    return ObjectFile(store, place, key, about["size"], about["e_tag"])
+    return ObjectFile(store, place, key, about["size"], about["e_tag"], neighbours)

@@ -29,6 +29,7 @@ from panneuro_hub.lab.bids_tables import bids_table
 from panneuro_hub.lab.dataset import Dataset, Entry
 from panneuro_hub.lab.here import SCRATCH, NothingThere, session
 from panneuro_hub.lab.listings import datasets
+from panneuro_hub.lab.neighbours import Neighbours
 from panneuro_hub.lab.objects import ObjectFile, object_file
 from panneuro_hub.lab.parquet import read_partitioned
 from panneuro_hub.lab.read_errors import Unreadable
@@ -141,16 +142,17 @@ def open_spot(place: Spot, dataset: str | None, **kwargs: Any) -> Any:
 def _open_spot(place: Spot, dataset: str | None, **kwargs: Any) -> Any:
     kind = kind_of(place.key)
     if kind and _exists(place, place.key):
-        return _one_file(place, kind, **kwargs)
+        return _one_file(place, dataset, kind, **kwargs)
     if any(_exist(place, [f"{place.key}/{name}" for name in _ZARR])):
         return read_zarr(place.own_store(), place.place, **kwargs)
     if not kind and _exists(place, place.key):
-        return _one_file(place, kind, **kwargs)
+        return _one_file(place, dataset, kind, **kwargs)
     return _folder(place, dataset, **kwargs)
 
 
-def _one_file(place: Spot, kind: Kind, **kwargs: Any) -> Any:
-    file = object_file(place.store, place.place, place.key)
+def _one_file(place: Spot, dataset: str | None, kind: Kind, **kwargs: Any) -> Any:
+    neighbours = Neighbours(place.at(dataset or ""), dataset)
+    file = object_file(place.store, place.place, place.key, neighbours)
     if kind == "table":
         bids = bids_table(place, named="names" in kwargs or "header" in kwargs)
         if bids is not None:

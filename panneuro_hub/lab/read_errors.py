@@ -19,6 +19,28 @@ class Unreadable(PanNeuroError):
     """A file is not what its name says, or is damaged."""
 
 
+class BrokenLinkError(Unreadable):
+    """A file refers to another file that is missing, or that lies outside its dataset.
+
+    Parameters
+    ----------
+    cause : str
+        The name of the other file, and the reason.
+    where : str
+        The file and the object in it that need the other one.
+    """
+
+    code = "broken_link"
+
+    def __init__(self, cause: str, where: str = "") -> None:
+        super().__init__(f"{where} needs {cause}" if where else cause)
+        self.cause = cause
+
+
+class OmittedDataWarning(UserWarning):
+    """Something in a file is left out of what was opened; the text names it and the cause."""
+
+
 @contextmanager
 def needing(*packages: str) -> Iterator[None]:
     """Say which package is missing, and where it comes from."""

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from panneuro_hub.catalog.formats import Kind, is_hdf5
+from panneuro_hub.catalog.formats import HDF5_HEAD, Kind, is_hdf5
 from panneuro_hub.lab.hdf5 import read_hdf5, read_netcdf, read_nwb
 from panneuro_hub.lab.nifti import read_nifti
 from panneuro_hub.lab.objects import ObjectFile
@@ -18,8 +18,6 @@ from panneuro_hub.lab.parquet import read_parquet
 from panneuro_hub.lab.read_errors import NoReader, Unreadable, as_named
 from panneuro_hub.lab.refusals import Place
 from panneuro_hub.lab.tables import encoding_of, read_table
-
-_HEAD = 4096  # bytes
 
 
 def read_file(file: ObjectFile, kind: Kind, place: Place, **kwargs: Any) -> Any:
@@ -48,7 +46,7 @@ def read_file(file: ObjectFile, kind: Kind, place: Place, **kwargs: Any) -> Any:
 
 def _sniffed(file: ObjectFile) -> Kind:
     file.seek(0)
-    head = file.read(_HEAD) or b""
+    head = file.read(HDF5_HEAD) or b""
     file.seek(0)
     if is_hdf5(head):
         return "hdf5"

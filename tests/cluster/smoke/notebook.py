@@ -228,6 +228,19 @@ def by_pynwb() -> None:
     expect(np.allclose(opened.units["spike_times"][0], read_spikes()), "the same from the store")
 
 
+@check("hdf5plugin", "h5netcdf")
+def by_hdf5plugin() -> None:
+    import h5py
+    import hdf5plugin
+
+    with tempfile.TemporaryDirectory() as folder:
+        with h5py.File(f"{folder}/packed.h5", "w") as file:
+            file.create_dataset("spikes", data=read_spikes(), chunks=True, **hdf5plugin.Blosc())
+        put("packed.h5", Path(folder, "packed.h5").read_bytes())
+    opened = lab.open("work/packed.h5")
+    expect(np.allclose(opened["spikes"], read_spikes()), "the same spikes, unpacked")
+
+
 @check("neo")
 def by_neo() -> None:
     import neo
