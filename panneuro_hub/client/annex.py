@@ -41,7 +41,8 @@ def is_annexed(real: Path, folder: Path) -> bool:
     for above in (folder, *folder.parents):
         repository = above / ".git"
         if repository.exists():
-            return real.is_relative_to(os.path.realpath(repository / _OBJECTS))
+            # Not through links: a tree from elsewhere could lead to any other repository by them.
+            return real.is_relative_to(repository / _OBJECTS)
     return False
 
 

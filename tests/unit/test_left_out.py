@@ -201,6 +201,19 @@ def test_content_of_another_repository_is_refused(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("linked", [".git", ".git/annex", ".git/annex/objects"])
+def test_a_repository_that_is_a_link_leads_nowhere(tmp_path: Path, linked: str) -> None:
+    annexed(tmp_path / "private", "raw.dat")
+    (tmp_path / "study" / linked).parent.mkdir(parents=True)
+    (tmp_path / "study" / linked).symlink_to(tmp_path / "private" / linked)
+    key = ".git/annex/objects/aa/bb"
+    (tmp_path / "study" / "raw.dat").symlink_to(f"{key}/{KEY}/{KEY}")
+    assert (tmp_path / "study" / "raw.dat").read_bytes() == b"numbs"
+    assert [str(one) for one in find(tmp_path / "study").problems] == [
+        "raw.dat: a link that leads out of the folder; put the file itself there"
+    ]
+
+
 def test_annexed_files_whose_content_is_not_here_are_named(tmp_path: Path) -> None:
     annexed(tmp_path, "sub-01/raw.dat", here=False)
     (tmp_path / "unlocked.dat").write_text(f"/annex/objects/{KEY}\n")
