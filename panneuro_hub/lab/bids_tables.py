@@ -22,6 +22,7 @@ from panneuro_hub.lab.spots import Spot
 
 _DESCRIPTION = "dataset_description.json"
 _MOST_FOLDERS = 12  # above a table
+_LARGEST = 2**24  # bytes
 
 
 def bids_table(place: Spot, named: bool) -> BidsTable | None:
@@ -117,6 +118,12 @@ def _of_channels(content: bytes) -> tuple[str, ...]:
 
 def _content(place: Spot, key: str) -> bytes | None:
     try:
-        return bytes(place.store.get(key).bytes())
+        found = place.store.get(key)
     except (FileNotFoundError, NotFoundError):
         return None
+    if found.meta["size"] > _LARGEST:
+        raise Unreadable(
+            f"{place.at(key).path!r} has {found.meta['size']:,} bytes, too many for what BIDS "
+            "keeps there"
+        )
+    return bytes(found.bytes())

@@ -80,7 +80,7 @@ class Dataset:
 
     @property
     def things(self) -> tuple[Thing, ...]:
-        """What can be opened: a file each, and a whole Zarr hierarchy as one."""
+        """What can be opened: files, and a whole Zarr hierarchy or partitioned table as one."""
         return things(self._paths())
 
     def of(self, subject: str) -> Dataset:

@@ -32,6 +32,8 @@ _MAYBE_PADDED = re.compile(rb"(?<![0-9A-Za-z_.+-])0[0-9]")
 _PIECES = ("chunksize", "iterator")
 # What changes the types or the shape of what is read, and is not needed to find identifiers.
 _LATER = ("dtype", "converters", "parse_dates", "index_col", "low_memory", *_PIECES)
+# Arguments with which pandas chooses a parser that has no `low_memory`, or reads piece by piece.
+_OWN_ENGINE = frozenset({"engine", "sep", "delimiter", "skipfooter", *_PIECES})
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -98,12 +100,12 @@ def read_table(file: ObjectFile, place: Place, bids: BidsTable | None, **kwargs:
         options: dict[str, Any] = {
             "sep": "\t" if ".tsv" in name[-7:] else ",",
             "encoding": encoding_of(head),
-            **({} if any(kwargs.get(key) for key in _PIECES) else {"low_memory": False}),
+            **({} if _OWN_ENGINE.intersection(kwargs) else {"low_memory": False}),
             **_bids_options(bids, head, place),
             **kwargs,
         }
-        if options.get("engine") in ("python", "pyarrow"):
-            options.pop("low_memory", None)
+        if "delimiter" in kwargs:
+            del options["sep"]
         texts = _text_columns(source, options, bids)
         if texts and "dtype" not in kwargs:
             options["dtype"] = dict.fromkeys(texts, str)

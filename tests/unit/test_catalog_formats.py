@@ -109,6 +109,24 @@ def test_a_zarr_hierarchy_is_one_thing() -> None:
     assert things(["zarr.json", "x/c/0"]) == (Thing("", "zarr"),)
 
 
+@pytest.mark.parametrize(
+    ("paths", "found"),
+    [
+        (["day=1/a.parquet", "day=2/b.parquet", "README.md"], ["", "README.md"]),
+        (["day=1/a.parquet", "raw.nwb"], ["day=1/a.parquet", "raw.nwb"]),
+        (["t/day=1/a.parquet", "t/notes.csv", "x.csv"], ["t", "t/notes.csv", "x.csv"]),
+        (["spikes.parquet/any.parquet", "spikes.parquet/more/any.parquet"], ["spikes.parquet"]),
+        (["t/part.0.parquet", "t/part.1.parquet", "t/_metadata"], ["t"]),
+        (["t/part-00000-c9.snappy.parquet", "t/_SUCCESS", "t/.part-00000.parquet.crc"], ["t"]),
+        (["t/some.parquet", "t/_SUCCESS"], ["t"]),
+        (["units.parquet", "trials.parquet"], ["trials.parquet", "units.parquet"]),
+        (["t/part-0.parquet", "t/units.parquet"], ["t/part-0.parquet", "t/units.parquet"]),
+    ],
+)
+def test_parts_of_a_table_in_parquet_are_one_thing(paths: list[str], found: list[str]) -> None:
+    assert sorted(thing.path for thing in things(paths)) == found
+
+
 @given(
     st.lists(
         st.lists(

@@ -14,16 +14,17 @@ import nibabel
 import numpy as np
 import pandas
 import pytest
+from obstore.exceptions import PermissionDeniedError
 from obstore.store import MemoryStore
 from session_views import view_of
 
 from panneuro_hub.catalog.formats import kind_of
-from panneuro_hub.errors import PanNeuroError
+from panneuro_hub.errors import AccessDenied, PanNeuroError
 from panneuro_hub.lab.dataset import Dataset
 from panneuro_hub.lab.objects import object_file
 from panneuro_hub.lab.opening import open_spot
-from panneuro_hub.lab.read_errors import NoReader, Unreadable
-from panneuro_hub.lab.refusals import Place
+from panneuro_hub.lab.read_errors import NoReader, Unreadable, as_named
+from panneuro_hub.lab.refusals import Place, plainly
 from panneuro_hub.lab.spots import Spot
 from panneuro_hub.lab.tables import read_table
 from panneuro_hub.names import Location
@@ -168,6 +169,23 @@ def test_identifiers_stay_text_outside_bids_too(files: Files) -> None:
     assert found["gain"].tolist() == [0.5, 0.5]
     assert found["note"].isna().tolist() == [True, False]
     assert files.open("loose/units.csv", index_col="unit").index.tolist() == ["001", "010"]
+
+
+@pytest.mark.filterwarnings("ignore:Falling back to the 'python' engine")
+@pytest.mark.parametrize(
+    "options", [{"sep": "; *"}, {"delimiter": ";"}, {"sep": None, "engine": "python"}]
+)
+def test_a_separator_of_one_s_own_is_for_pandas(files: Files, options: dict[str, Any]) -> None:
+    files.put("loose/units.csv", b"unit;depth\n001;100\n010;200\n")
+    found = files.open("loose/units.csv", **options)
+    assert found.to_dict("list") == {"unit": ["001", "010"], "depth": [100, 200]}
+
+
+def test_a_huge_description_is_not_read(files: Files) -> None:
+    files.put("study/dataset_description.json", bytes(2**24 + 1))
+    files.put("study/participants.tsv", b"participant_id\n001\n")
+    with pytest.raises(Unreadable, match=r"'nav/study/dataset_description\.json' has 16,777,217"):
+        files.open("study/participants.tsv")
 
 
 def test_rows_that_are_too_long_are_refused(files: Files) -> None:
@@ -337,6 +355,12 @@ def problem_of(files: Files, key: str) -> PanNeuroError | None:
     except PanNeuroError as problem:
         return problem
     return None
+
+
+def test_what_the_store_refuses_is_no_damage() -> None:
+    place = Place("nav/x.csv", "s3://lab/nav/x.csv", "nav")
+    with pytest.raises(AccessDenied), plainly(place), as_named(place, "a table"):
+        raise PermissionDeniedError("403")
 
 
 def test_a_table_in_pieces_is_read_as_far_as_it_is_used(files: Files) -> None:
