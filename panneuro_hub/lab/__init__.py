@@ -29,15 +29,22 @@ if TYPE_CHECKING:
     from panneuro_hub.lab.opening import Incomplete, file
     from panneuro_hub.lab.opening import open as open  # noqa: A004
     from panneuro_hub.lab.project_clusters import cluster, clusters
-    from panneuro_hub.lab.read_errors import NoReader, Unreadable
+    from panneuro_hub.lab.read_errors import (
+        BrokenLinkError,
+        NoReader,
+        OmittedDataWarning,
+        Unreadable,
+    )
 
 # Not `open`: whoever imports everything would lose Python's own.
 __all__ = [
+    "BrokenLinkError",
     "Changed",
     "Dataset",
     "Incomplete",
     "NoReader",
     "NothingThere",
+    "OmittedDataWarning",
     "Session",
     "Unreadable",
     "cluster",
@@ -52,11 +59,13 @@ __all__ = [
 ]
 
 _HOMES = {
+    "BrokenLinkError": "read_errors",
     "Changed": "objects",
     "Dataset": "dataset",
     "Incomplete": "opening",
     "NoReader": "read_errors",
     "NothingThere": "here",
+    "OmittedDataWarning": "read_errors",
     "Session": "here",
     "Unreadable": "read_errors",
     "cluster": "project_clusters",

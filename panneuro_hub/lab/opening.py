@@ -71,7 +71,8 @@ def open(path: str, *, incomplete: bool = False, **kwargs: Any) -> Any:  # noqa:
     Returns
     -------
     object
-        An `xarray.Dataset` or ``DataTree`` for Zarr, HDF5 and NetCDF (a `zarr.Array` for a
+        An `xarray.Dataset` or ``DataTree`` for Zarr, HDF5 (an `h5py.File` with
+        ``engine="h5py"``, or if its objects refer to each other) and NetCDF (a `zarr.Array` for a
         single array of Zarr, a `zarr.Group` where xarray cannot represent one); a
         `pynwb.NWBFile` for NWB on HDF5 or Zarr; a nibabel image for NIfTI and CIFTI; a
         `pandas.DataFrame` for CSV, TSV and Parquet, also for a folder of parts of one table;

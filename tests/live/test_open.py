@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import h5netcdf
 import h5py
@@ -21,6 +22,7 @@ import pytest
 import xarray
 import zarr
 from key_tap import KeyTap
+from linked_files import VALUES, linked_files
 from obstore.store import S3Store
 from session_views import view_of
 from short_service import ShortService
@@ -575,3 +577,29 @@ def test_a_rebuild_tells_of_manifests_that_it_cannot_read(desk: Desk) -> None:
         assert trouble.key == manifest_key("bad")
     finally:
         desk.nav.delete(manifest_key("bad"))
+
+
+def test_files_that_need_others_read_them_in_their_dataset_only(desk: Desk, tmp_path: Path) -> None:
+    outside = tmp_path / "secret.h5"
+    with h5py.File(outside, "w") as file:
+        file["trace"] = VALUES
+    folder = tmp_path / "linked"
+    folder.mkdir()
+    put(desk.nav, "nav", "linked", linked_files(folder, str(outside)))
+    desk.nav.delete(record_key("linked"))  # other tests count what is listed
+    desk.nav.put("linked/late.h5", outside.read_bytes())  # of no manifest
+    found = lab.open("nav/linked/linked.h5")
+    for name in ("good", "link", "virtual", "external"):
+        np.testing.assert_array_equal(found[name], VALUES)
+    recording = lab.open("nav/linked/linked.nwb")
+    np.testing.assert_array_equal(recording.acquisition["linked"].data[:], np.full(6, 9.0))
+    recording.get_read_io().close()
+    with pytest.warns(lab.OmittedDataWarning) as told:
+        found = lab.open("nav/linked/attack.h5")
+    np.testing.assert_array_equal(found["good"], VALUES)
+    said = sorted(str(one.message) for one in told)
+    assert "/late, which needs 'late.h5', which is not a file of nav/linked" in said[0]
+    assert f"/link, which needs {str(outside)!r}, which is outside the dataset" in said[1]
+    for name in ("virtual", "external"):
+        with pytest.raises(lab.BrokenLinkError, match="outside the dataset and is never read"):
+            found[name].load()

@@ -292,23 +292,32 @@ def indices(size: int) -> st.SearchStrategy[Any]:
     )
 
 
+def progressions(size: int, count: int, first: int = 0) -> st.SearchStrategy[slice]:
+    """Regular selections of so many numbers out of `size`, from `first` on."""
+    steps = st.integers(1, max(1, (size - 1) // max(1, count - 1)))
+    return steps.flatmap(
+        lambda step: st.integers(first, first + size - 1 - (count - 1) * step).map(
+            lambda start: slice(start, start + (count - 1) * step + 1, step)
+        )
+    )
+
+
 @st.composite
 def layouts(draw: st.DrawFn) -> list[tuple[tuple[slice, slice], tuple[slice, slice]]]:
-    """Pairs of regular selections of one shape: in a target and in a source of (12, 10)."""
+    """Pairs of regular selections of one shape: in a target and in a source of (12, 10).
+
+    The targets do not overlap: HDF5 says nothing of that, and its library then forgets to fill.
+    """
     pairs = []
-    for _ in range(draw(st.integers(1, 4))):
-        target, source = [], []
-        for size in (12, 10):
-            count = draw(st.integers(1, 3))
-            for found in (target, source):
-                step = draw(st.integers(1, (size - 1) // count))
-                start = draw(st.integers(0, size - 1 - (count - 1) * step))
-                found.append(slice(start, start + (count - 1) * step + 1, step))
-        pairs.append(((target[0], target[1]), (source[0], source[1])))
+    for band in range(draw(st.integers(1, 3))):
+        rows, columns = draw(st.integers(1, 3)), draw(st.integers(1, 4))
+        target = draw(progressions(4, rows, 4 * band)), draw(progressions(10, columns))
+        source = draw(progressions(12, rows)), draw(progressions(10, columns))
+        pairs.append((target, source))
     return pairs
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pairs=layouts(), rows=indices(12), columns=indices(10), kind=st.sampled_from(["i2", "u1"]))
 def test_a_virtual_dataset_reads_as_on_a_disk(
     data: Path, pairs: Any, rows: Any, columns: Any, kind: str
