@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import aiohttp
 from dask_gateway.client import GatewayClusterError, GatewayServerError
+from distributed.client import ClosedClientError
 
 from panneuro_hub.errors import AccessDenied, PanNeuroError, ServiceUnavailable
 from panneuro_hub.lab.upstream import printable
@@ -32,6 +33,10 @@ class ClusterEndedError(PanNeuroError):
     """A cluster was closed or has ended; the text says why."""
 
     code = "cluster_ended"
+
+
+class ClientClosedError(ClusterEndedError, ClosedClientError):
+    """A client was used after it was closed, or after its cluster ended; the text says which."""
 
 
 class ClusterNotFoundError(PanNeuroError):

@@ -19,7 +19,7 @@ from datetime import datetime
 from typing import Any, Self
 from weakref import WeakSet
 
-from dask_gateway import GatewayCluster, GatewayWarning
+from dask_gateway import Gateway, GatewayCluster, GatewayWarning
 from distributed import Client
 
 from panneuro_hub.errors import InvalidArgumentError, PanNeuroError
@@ -34,6 +34,7 @@ from panneuro_hub.lab.gateway_client import (
 )
 from panneuro_hub.lab.gateway_errors import (
     FOREIGN_ERRORS,
+    ClientClosedError,
     ClusterEndedError,
     ClusterNotFoundError,
     translate_errors,
@@ -218,6 +219,8 @@ def _find_cluster(name: str, running: list[ClusterSummary]) -> ClusterSummary:
 class ProjectClient(Client):
     """A client of a project's cluster; the cluster that was made for it ends with it."""
 
+    _ended: str | None = None
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
         _open.add(self)
@@ -231,6 +234,29 @@ class ProjectClient(Client):
     def shutdown(self) -> Any:
         """Close the client, and end its cluster, even if it was joined."""
         return self._close_with(True)
+
+    def _send_to_scheduler(self, msg: Any) -> None:
+        if self.status == "closed":
+            raise ClientClosedError(
+                self._ended
+                or "this client was closed; lab.cluster() starts another cluster, and "
+                "lab.cluster(NAME) joins one that runs"
+            )
+        super()._send_to_scheduler(msg)  # type: ignore[no-untyped-call]
+
+    async def _reconnect(self) -> None:
+        """End at once where the gateway knows that the cluster has ended: nothing comes back."""
+        if self.cluster is not None:
+            async with Gateway(asynchronous=True) as gateway:
+                self._ended = (await read_notices(gateway, self.cluster.name)).ended
+        if self._ended is None:
+            await super()._reconnect()
+            return
+        self.scheduler_comm = None
+        for state in self.futures.values():
+            state.cancel(reason="cluster-ended", msg=self._ended)
+        self.futures.clear()
+        await self._close(fast=True)
 
     def _close_with(self, shutdown: bool | None, *args: Any, **kwargs: Any) -> Any:
         _open.discard(self)
@@ -285,7 +311,14 @@ class ProjectCluster(GatewayCluster):
             "environment": dict(environment or {}),
         }
         options = {name: value for name, value in chosen.items() if value}
-        super().__init__(**options, **kwargs)
+        refused: PanNeuroError | None = None
+        try:
+            super().__init__(**options, **kwargs)
+        except PanNeuroError as problem:
+            # Without dask-gateway's part of the way, which says nothing to a person.
+            refused = problem.with_traceback(None)
+        if refused is not None:
+            raise refused
 
     # Both of dask-gateway's ways to make a cluster lead here.
     def _init_internal(self, **kwargs: Any) -> None:

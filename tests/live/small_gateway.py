@@ -13,6 +13,15 @@ from dask_gateway_server.options import Mapping, Options, String
 
 
 class SmallBackend(UnsafeLocalBackend):
+    async def setup(self, app):
+        await super().setup(app)
+        app.router.add_get("/api/v1/clusters/{name}/notices", self.notices)
+
+    async def notices(self, request):
+        cluster = await self.get_cluster(request.match_info["name"])
+        ended = cluster.status.name not in ("PENDING", "RUNNING")
+        return web.json_response({"ended": "nobody used it" if ended else None})
+
     async def process_cluster_options(self, user, request):
         options, config = await super().process_cluster_options(user, request)
         match options["profile"]:

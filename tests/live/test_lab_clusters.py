@@ -12,11 +12,11 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import ExitStack
 from typing import Any
 
-import cloudpickle
 import dask
 import pytest
 from dask_gateway.client import GatewayWarning
@@ -33,9 +33,6 @@ from panneuro_hub.lab.gateway_errors import ClusterEndedError, ClusterNotFoundEr
 from panneuro_hub.lab.here import NotInSession
 from panneuro_hub.lab.project_clusters import ProjectCluster
 from panneuro_hub.lab.worker_memory import WorkerMemoryWarning
-
-# Workers know nothing of this file, as they know nothing of a notebook.
-cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
 @pytest.fixture(scope="module")
@@ -158,8 +155,47 @@ def test_a_cluster_that_was_closed_says_so(session: None, recwarn: pytest.Warnin
     ):
         with pytest.raises(ClusterEndedError, match="was closed here"):
             call()
+    with pytest.raises(ClusterEndedError, match="this client was closed"):
+        client.submit(sum, [1, 2])
     gc.collect()
     assert [str(warning.message) for warning in recwarn] == []
+
+
+def test_a_cluster_that_ended_elsewhere_says_why(session: None, gateway: SmallGateway) -> None:
+    client = lab.cluster(workers=1, minimum=1)
+    waiting = client.submit(time.sleep, PATIENCE)
+    client.wait_for_workers(1, timeout=PATIENCE)
+
+    def end() -> None:
+        gateway.stop(client.cluster.name)
+        # It does not wait for a scheduler that never comes back.
+        with pytest.raises(CancelledError, match="nobody used it"):
+            waiting.result(timeout=PATIENCE)
+        until(lambda: client.status == "closed", "the end of the client")
+        until(has_ended, "the end of the cluster")
+
+    def has_ended() -> bool:
+        try:
+            client.cluster.scale(1)
+        except ClusterEndedError:
+            return True
+        except ServiceUnavailable:  # the cluster's own connection is about to break as well
+            return False
+        return False
+
+    with pytest.warns(GatewayWarning, match="nobody used it"):
+        end()
+    for call in (lambda: client.submit(sum, [1]), lambda: client.cluster.scale(1)):
+        with pytest.raises(ClusterEndedError, match="nobody used it"):
+            call()
+    client.close()
+
+
+def until(holds: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline, f"never came: {what}"
+        time.sleep(0.1)
 
 
 def test_a_refused_connection_leaves_nothing_that_hangs(session: None) -> None:
@@ -192,19 +228,15 @@ def test_an_abandoned_cluster_that_is_collected_in_its_own_loop_is_ended(
 
     loop.add_callback(drop)
     assert dropped.wait(PATIENCE)
-    deadline = time.monotonic() + PATIENCE
-    while gateway.running():
-        assert time.monotonic() < deadline, "the cluster runs on"
-        time.sleep(0.1)
-
-
-def eat_memory() -> int:
-    kept = [bytearray(10 * 2**20) for _ in range(120)]
-    time.sleep(2)
-    return len(kept)
+    until(lambda: not gateway.running(), "the end of the cluster")
 
 
 def test_a_worker_that_is_killed_for_its_memory_is_named_as_such(session: None) -> None:
+    def eat_memory() -> int:
+        kept = [bytearray(b"x") * (10 * 2**20) for _ in range(120)]
+        time.sleep(PATIENCE)
+        return len(kept)
+
     with (
         lab.cluster(
             workers=1, minimum=1, environment={"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
