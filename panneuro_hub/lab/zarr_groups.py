@@ -75,9 +75,9 @@ def read_zarr(store: S3Store, place: Place, **kwargs: Any) -> Any:
             return tree
         if options:
             raise NoReader(
-                f"{place.path!r} has arrays without names of dimensions, so it opens as a "
-                f"zarr.Group, which takes no {', '.join(options)}; dask.array.from_zarr makes a "
-                "Dask array of an array in it"
+                f"{place.path!r} opens as a zarr.Group, since xarray cannot represent all of it. A "
+                f"zarr.Group takes no {', '.join(options)}; dask.array.from_zarr makes a Dask "
+                "array of an array in it"
             )
         return node
 

@@ -310,6 +310,13 @@ def test_nifti_2_stays_nifti_2(files: Files) -> None:
         files.open("axes.dtseries.nii")
 
 
+def test_a_volume_that_is_cut_off_is_refused_at_once(files: Files) -> None:
+    whole = nibabel.Nifti1Image(np.ones((4, 4, 4)), np.eye(4)).to_bytes()
+    files.put("cut.nii", whole[:-1])
+    with pytest.raises(Unreadable, match=r"'nav/cut\.nii' is cut off: it has 863 bytes.* 864"):
+        files.open("cut.nii")
+
+
 ENDINGS = (
     *(".nwb", ".h5", ".nc", ".nii", ".nii.gz", ".csv", ".tsv", ".csv.gz", ".tsv.gz"),
     *(".parquet", ".json", ".txt", ".mgz"),
