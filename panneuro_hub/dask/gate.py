@@ -33,8 +33,9 @@ _FOR_THE_DASHBOARD = ("Accept", "Accept-Language", "If-Modified-Since", "If-None
 _FROM_THE_DASHBOARD = ("Content-Type", "ETag", "Last-Modified", "Cache-Control", "Location")
 _APART = {
     # Scripts run as if their page came from nowhere: no cookie and no page of the hub is theirs.
+    # Nothing comes from elsewhere: some of Dask's pages name a host that would see each reader.
     "Content-Security-Policy": "sandbox allow-scripts allow-popups allow-downloads; "
-    "frame-ancestors 'self'",
+    "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }

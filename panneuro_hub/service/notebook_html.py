@@ -47,30 +47,45 @@ _NOT_SHOWN = (
 _COPY = "open a copy of the notebook to see all of it"
 
 STYLE = """
-:root { color-scheme: light dark; --line: #8884; --soft: #8881; }
+:root {
+  color-scheme: light dark; --page: #fff; --text: #1f2328; --faint: #57606a; --line: #d0d7de;
+  --soft: #f4f5f7; --bad: #fde2e2; --comment: #4f6a4f; --green: #0a6b2d; --amber: #7a5200;
+  --red: #a83730; --blue: #2561a3; --violet: #7a3fa5; --cyan: #106b6b;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --page: #121212; --text: #f0f0f0; --faint: #b4bbc2; --line: #3d444d; --soft: #1e2227;
+    --bad: #3a1616; --comment: #9fbf9f; --green: #5fd38a; --amber: #e0b341; --red: #ff9a90;
+    --blue: #7fb6f5; --violet: #d0a3f5; --cyan: #5fcfcf;
+  }
+}
+body { background: var(--page); color: var(--text); overflow-wrap: anywhere; }
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 60rem; padding: 1rem; }
 .cell { margin: 0 0 1rem; }
-.prompt { color: #888; font: .75rem ui-monospace, monospace; min-height: .4rem; }
+.prompt { color: var(--faint); font: .75rem ui-monospace, monospace; min-height: .4rem; }
 pre, code, kbd, samp { font: .875rem/1.45 ui-monospace, monospace; }
 pre { margin: 0; overflow-x: auto; padding: .5rem .75rem; white-space: pre; }
 .input_area pre { background: var(--soft); border: 1px solid var(--line); border-radius: .25rem; }
-.output_stderr, .output_error { background: #f002; }
+.output_stderr, .output_error { background: var(--bad); }
 .output_area { overflow-x: auto; }
 img { background: #fff; height: auto; max-width: 100%; }
 table { border-collapse: collapse; font-size: .9rem; margin: .5rem 0; }
 th, td { border-bottom: 1px solid var(--line); padding: .2rem .6rem; text-align: right; }
+.text_cell { overflow-x: auto; }
 .text_cell th, .text_cell td { text-align: left; }
 blockquote { border-left: .25rem solid var(--line); margin-left: 0; padding-left: 1rem; }
 a { color: inherit; }
 .left-out { border: 1px dashed var(--line); font-size: .875rem; padding: .3rem .6rem; }
-.c, .c1, .ch, .cm, .cs { color: #6a7f6a; font-style: italic; }
-.k, .kc, .kd, .kn, .kp, .kr, .kt, .ow { color: #0a7d33; font-weight: 600; }
-.m, .mb, .mf, .mh, .mi, .mo { color: #8a6500; }
-.s, .sa, .sb, .sc, .sd, .se, .si, .sr, .ss, .s1, .s2 { color: #b5403a; }
-.nb, .nc, .nd, .ne, .nf, .nn { color: #2f6fb5; }
-.o { color: #8a4ab5; }
-.ansi-red-fg { color: #c33; } .ansi-green-fg { color: #283; } .ansi-yellow-fg { color: #a70; }
-.ansi-blue-fg { color: #37c; } .ansi-magenta-fg { color: #a3a; } .ansi-cyan-fg { color: #188; }
+.c, .c1, .ch, .cm, .cs { color: var(--comment); font-style: italic; }
+.k, .kc, .kd, .kn, .kp, .kr, .kt, .ow { color: var(--green); font-weight: 600; }
+.m, .mb, .mf, .mh, .mi, .mo { color: var(--amber); }
+.s, .sa, .sb, .sc, .sd, .se, .si, .sr, .ss, .s1, .s2 { color: var(--red); }
+.nb, .nc, .nd, .ne, .nf, .nn { color: var(--blue); }
+.o { color: var(--violet); }
+.ansi-red-fg { color: var(--red); } .ansi-green-fg { color: var(--green); }
+.ansi-yellow-fg { color: var(--amber); }
+.ansi-blue-fg { color: var(--blue); } .ansi-magenta-fg { color: var(--violet); }
+.ansi-cyan-fg { color: var(--cyan); }
 .ansi-black-fg, .ansi-white-fg { color: inherit; }
 .ansi-bold { font-weight: 600; } .ansi-underline { text-decoration: underline; }
 """
@@ -111,6 +126,7 @@ def page(notebook: bytes) -> str:
 def _document(title: str, body: str) -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{html.escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n"
         f"<body>\n{body}\n</body>\n</html>\n"
     )

@@ -6,15 +6,18 @@ import os
 import re
 import shutil
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, Request, Response, async_playwright, expect
 from test_demo import PATIENCE, PROJECT, demo
 
 from panneuro_hub.demo.machine import most_workers
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 MS = PATIENCE * 1000
+# The provider of identities has a port of its own.
+HERE = ("http://127.0.0.1:", "data:", "blob:")
 
 
 async def start_server(page: Page, address: str) -> None:
@@ -38,6 +41,13 @@ async def test_the_panel_makes_a_cluster_and_shows_its_dashboard(tmp_path: Path)
                 executable_path=CHROMIUM, args=["--no-sandbox"] if os.geteuid() == 0 else []
             )
             page = await browser.new_page()
+            outside: list[str] = []
+
+            def listen(response: Response) -> None:
+                if not response.url.startswith(HERE):
+                    outside.append(response.url)
+
+            page.on("response", listen)
             await start_server(page, address)
 
             await page.locator('[data-id="dask-dashboard-launcher"]').click()
@@ -66,6 +76,8 @@ async def test_the_panel_makes_a_cluster_and_shows_its_dashboard(tmp_path: Path)
             )
             await look_around(page, frame.url, tmp_path)
             await browser.close()
+            # From the login to the dashboard, nobody outside answered anything.
+            assert outside == []
             view = frame.url.split("/")[-2].removeprefix("~")
             log = (tmp_path / ".demo/logs/hub.log").read_text()
             assert "/~[secret]/" in log
@@ -109,7 +121,14 @@ async def join_by_the_code_button(page: Page) -> None:
 async def look_around(page: Page, address: str, pictures: Path) -> None:
     """Open the whole dashboard, and go from page to page in it."""
     lost: list[str] = []
-    page.on("requestfailed", lambda request: lost.append(request.url))
+    blocked: list[tuple[str, str | None]] = []
+
+    def lose(request: Request) -> None:
+        lost.append(request.url)
+        if not request.url.startswith(HERE):
+            blocked.append((request.url, request.failure))
+
+    page.on("requestfailed", lose)
     page.on("pageerror", lambda error: lost.append(str(error)))
     await page.goto(address.partition("/~")[0] + "/status")
     for tab in ("Workers", "Tasks", "System"):
@@ -117,6 +136,10 @@ async def look_around(page: Page, address: str, pictures: Path) -> None:
         await page.wait_for_url(f"**/{tab.lower()}")
         await expect(page.locator(".bk-Figure, .bk-DataTable").first).to_be_visible(timeout=MS)
     await page.screenshot(path=pictures / "dashboard.png")
-    # Dask names its own hosts' pictures and styles; nothing of this host may be missing.
-    own = [what for what in lost if not what.startswith("https://")]
-    assert own == []
+    # Nothing of this host may be missing.
+    assert lost == []
+    # Dask's other pages name a style of another host, which is not to learn of them.
+    await page.get_by_role("link", name="Info", exact=True).click()
+    await page.wait_for_url("**/info/main/workers.html")
+    await expect(page.get_by_text("Workers").first).to_be_visible(timeout=MS)
+    assert {urlsplit(url).hostname: why for url, why in blocked} == {"cdnjs.cloudflare.com": "csp"}

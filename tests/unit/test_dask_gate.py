@@ -117,7 +117,8 @@ async def test_the_judge_is_told_what_the_dashboard_is_not(parts: Parts) -> None
     assert "Set-Cookie" not in headers
     assert "X-Frame-Options" not in headers
     assert headers["Content-Security-Policy"] == (
-        "sandbox allow-scripts allow-popups allow-downloads; frame-ancestors 'self'"
+        "sandbox allow-scripts allow-popups allow-downloads; "
+        "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'"
     )
     assert headers["Referrer-Policy"] == "no-referrer"
 
