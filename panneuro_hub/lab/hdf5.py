@@ -76,7 +76,30 @@ def read_nwb(file: ObjectFile, place: Place, kwargs: dict[str, Any]) -> Any:
     _tell(place, found)
     root.hidden = found.hidden
     # The file's own object keeps its reader, and with it the source, open.
-    return NWBHDF5IO(file=root, mode="r", load_namespaces=True, **kwargs).read()
+    read = NWBHDF5IO(file=root, mode="r", load_namespaces=True, **kwargs).read()
+    _compare(place, root, read)
+    return read
+
+
+def _compare(place: Place, root: LinkedFile, read: Any) -> None:
+    """Warn of objects that pynwb left out: of links to objects of one name it keeps one."""
+    groups = {
+        "acquisition": read.acquisition,
+        "analysis": read.analysis,
+        "stimulus/presentation": read.stimulus,
+        **{
+            f"processing/{name}": module.data_interfaces for name, module in read.processing.items()
+        },
+    }
+    for path, found in groups.items():
+        names = sorted(root[path]) if path in root else []
+        if len(names) > len(found):
+            warnings.warn(
+                f"{place.path!r}: pynwb reads {len(found)} of the {len(names)} objects in /{path} "
+                f"({', '.join(names[:10])}); lab.open({place.path!r}, engine='h5py') gives all",
+                OmittedDataWarning,
+                stacklevel=2,
+            )
 
 
 def _not_nwb(root: LinkedFile, place: Place) -> str:

@@ -137,6 +137,20 @@ def test_linked_data_of_nwb_are_the_other_files(data: Path) -> None:
     found.get_read_io().close()
 
 
+def test_series_that_pynwb_leaves_out_are_named(data: Path) -> None:
+    linked_nwb(data)
+    with h5py.File(data / "linked.nwb", "r+") as file:
+        for number in range(2):
+            (data / f"raw{number}.nwb").write_bytes((data / "raw.nwb").read_bytes())
+            link = h5py.ExternalLink(f"raw{number}.nwb", "/acquisition/lfp")
+            file[f"acquisition/probe{number}"] = link
+    with pytest.warns(OmittedDataWarning, match=r"3 of the 4 objects in /acquisition .*probe1"):
+        found = open_file(data, "linked.nwb")
+    found.get_read_io().close()
+    file = open_file(data, "linked.nwb", engine="h5py")
+    np.testing.assert_array_equal(file["acquisition/probe1/data"], np.full(6, 9.0))
+
+
 def test_a_series_of_nwb_with_a_broken_link_is_left_out_and_named(data: Path) -> None:
     linked_nwb(data)
     (data / "raw.nwb").unlink()
