@@ -29,21 +29,21 @@ interface IClusterManager extends Widget {
   _getClientCodeForCluster?: (cluster: ICluster) => string;
 }
 
-/** The lines that join a cluster. */
-function joiningCode(lab: string, cluster: ICluster): string {
+/** The lines that join a cluster, with the import: the cell that has it may not have run. */
+function joiningCode(cluster: ICluster): string {
   const name = cluster.cluster || cluster.scheduler_address.split('/').pop() || '';
-  return `client = ${lab}.cluster(${JSON.stringify(name)})\nclient`;
+  return withImport(`client = lab.cluster(${JSON.stringify(name)})\nclient`);
 }
 
 /** Write them into a cell of their own: the panel itself would replace what is in the cell. */
 function insertJoining(notebooks: INotebookTracker, cluster: ICluster): void {
   const panel = notebooks.currentWidget;
   if (panel === null) {
-    Clipboard.copyToSystem(withImport(lab => joiningCode(lab, cluster)));
+    Clipboard.copyToSystem(joiningCode(cluster));
     Notification.info('No notebook is open; the code is on the clipboard', { autoClose: 4000 });
     return;
   }
-  insertCode(panel.content, lab => joiningCode(lab, cluster));
+  insertCode(panel.content, joiningCode(cluster));
 }
 
 /** The messages about the clusters, above them; a screen reader reads new ones. */
@@ -74,8 +74,7 @@ class Messages extends Widget {
 /** Take over the code button, and show messages and new clusters. */
 function extend(manager: IClusterManager, notebooks: INotebookTracker): void {
   manager._injectClientCodeForCluster = cluster => insertJoining(notebooks, cluster);
-  manager._getClientCodeForCluster = cluster =>
-    withImport(lab => joiningCode(lab, cluster));
+  manager._getClientCodeForCluster = joiningCode;
   const messages = new Messages();
   (manager.layout as PanelLayout).insertWidget(1, messages);
   let known: Set<string> | null = null;

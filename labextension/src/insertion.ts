@@ -8,32 +8,32 @@ const FOREIGN_CELL = /^\s*%%(?!(?:time|capture|prun)\b)/;
 
 /** Return code that opens a dataset wherever it runs. */
 export function openingCode(dataset: string): string {
-  return withImport(name => openingCall(name, dataset));
+  return withImport(openingCall('lab', dataset));
 }
 
 /** Write what opens a dataset into a notebook, at its active cell. */
 export function insertOpening(notebook: Notebook, dataset: string): void {
-  insertCode(notebook, name => openingCall(name, dataset));
-}
-
-/** Return code that uses `lab`, whose name it gets, wherever it runs. */
-export function withImport(code: (lab: string) => string): string {
-  return `${IMPORT}\n\n${code('lab')}`;
-}
-
-/** Write code that uses `lab` into a notebook, at its active cell, with the import if it needs it. */
-export function insertCode(notebook: Notebook, code: (lab: string) => string): void {
   // An import further down does not count: it runs later.
   const above = notebook.widgets
     .slice(0, notebook.activeCellIndex + 1)
     .filter(cell => cell.model.type === 'code')
     .map(cell => cell.model.sharedModel.getSource());
   const name = importedName(above);
+  insertCode(notebook, name === null ? openingCode(dataset) : openingCall(name, dataset));
+}
+
+/** Return code that uses `lab` with its import, so that it runs anywhere. */
+export function withImport(code: string): string {
+  return `${IMPORT}\n\n${code}`;
+}
+
+/** Write code into a notebook, into its active cell or, if something is there, below it. */
+export function insertCode(notebook: Notebook, code: string): void {
   const active = notebook.activeCell;
   if (active?.model.type !== 'code' || active.model.sharedModel.getSource().trim() !== '') {
     NotebookActions.insertBelow(notebook);
   }
-  notebook.activeCell?.model.sharedModel.setSource(name === null ? withImport(code) : code(name));
+  notebook.activeCell?.model.sharedModel.setSource(code);
 }
 
 function openingCall(name: string, dataset: string): string {
