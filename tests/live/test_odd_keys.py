@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,17 @@ from obstore.store import S3Store
 from transfers import PROJECT, Bench, fill, made_bench, same
 
 import panneuro_hub.lab as lab
-from panneuro_hub.catalog import notebooks, record_key, records
+from panneuro_hub.catalog import (
+    File,
+    Manifest,
+    Upload,
+    manifest_key,
+    notebooks,
+    record_key,
+    records,
+    upload_key,
+)
+from panneuro_hub.catalog.manifest import Replacement
 from panneuro_hub.catalog.stored_keys import keys_below
 from panneuro_hub.demo.seaweedfs import SeaweedFS
 from panneuro_hub.lab.agent import Agent, Settings
@@ -144,3 +155,25 @@ def test_a_rebuild_ends_and_names_what_it_leaves(bench: Bench, store: S3Store) -
     assert "run\\t1.csv: its name has a control character in it" in rebuilt.stderr
     listed = records.listing(store)
     assert [record.dataset for record in listed.records] == ["2026/whole"]
+
+
+@pytest.mark.usefixtures("session")
+def test_lab_names_what_a_manifest_lists_and_the_store_does_not_have(
+    bench: Bench, tmp_path: Path
+) -> None:
+    source = fill(tmp_path / "source", {"a.bin": 10, "b.bin": 10})
+    bench.json("upload", source, f"{PROJECT}/promised")
+    bench.admin.delete_object(Bucket="lab", Key=f"{PROJECT}/promised/a.bin")
+    with pytest.raises(lab.NothingThere, match=r"manifest of .*/promised lists 'a\.bin'"):
+        lab.open(f"{PROJECT}/promised/a.bin")
+    manifest = Manifest.decode(bench.read(manifest_key("promised")))
+    began = manifest.created
+    changing = (Replacement(File("b.bin", 5, "1" * 64), "bee", began),)
+    note = Upload(dataset="promised", by="bee", began=began, files_count=1, size=5)
+    put(bench, manifest_key("promised"), replace(manifest, changing=changing).encode())
+    put(bench, upload_key("promised"), note.encode())
+    for path in ("promised", "promised/b.bin"):
+        with pytest.raises(lab.Incomplete, match=r"half replaced: bee began .* b\.bin"):
+            lab.open(f"{PROJECT}/{path}")
+    with pytest.warns(UserWarning, match="is being changed"):
+        assert len(lab.open(f"{PROJECT}/promised", incomplete=True)) == 2
