@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from panneuro_hub.errors import MissingPackageError
+
 _FIRST_OTHER = 256  # HDF5's own filters have smaller numbers
 
 
@@ -38,7 +40,7 @@ def _register() -> None:
     try:
         import hdf5plugin  # noqa: F401
     except ModuleNotFoundError as missing:
-        raise ImportError(
+        raise MissingPackageError(
             "opening this needs hdf5plugin, which is not installed here; it comes with "
             "panneuro-hub[formats]"
         ) from missing

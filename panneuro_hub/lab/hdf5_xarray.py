@@ -8,6 +8,7 @@ import h5netcdf
 import xarray
 from xarray.backends import CachingFileManager, H5NetCDFStore
 
+from panneuro_hub.errors import InvalidArgumentError
 from panneuro_hub.lab.hdf5_survey import Survey
 from panneuro_hub.lab.hdf5_view import LinkedFile
 from panneuro_hub.lab.objects import ObjectFile
@@ -32,7 +33,7 @@ def open_with_xarray(root: LinkedFile, found: Survey, kwargs: dict[str, Any]) ->
     """
     given = dict(kwargs)
     if given.pop("engine", None) not in (None, "h5netcdf"):
-        raise ValueError("engine must be 'h5netcdf' or 'h5py' for a file in the store")
+        raise InvalidArgumentError("engine must be 'h5netcdf' or 'h5py' for a file in the store")
     # Plain HDF5 has no names for dimensions; a reader of NetCDF gets those that it has.
     of_file = {"phony_dims": "access", "decode_vlen_strings": True}
     of_file |= {key: given.pop(key) for key in _OF_THE_FILE & set(given)}

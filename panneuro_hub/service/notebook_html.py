@@ -71,6 +71,7 @@ pre { margin: 0; overflow-x: auto; padding: .5rem .75rem; white-space: pre; }
 img { background: #fff; height: auto; max-width: 100%; }
 table { border-collapse: collapse; font-size: .9rem; margin: .5rem 0; }
 th, td { border-bottom: 1px solid var(--line); padding: .2rem .6rem; text-align: right; }
+th, td { overflow-wrap: break-word; }
 .text_cell { overflow-x: auto; }
 .text_cell th, .text_cell td { text-align: left; }
 blockquote { border-left: .25rem solid var(--line); margin-left: 0; padding-left: 1rem; }

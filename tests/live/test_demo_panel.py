@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -49,6 +50,9 @@ async def test_the_panel_makes_a_cluster_and_shows_its_dashboard(tmp_path: Path)
 
             page.on("response", listen)
             await start_server(page, address)
+            # Of JupyterLab's managers, the only one that does not ask PyPI.
+            settings = await page.locator("#jupyter-config-data").text_content()
+            assert json.loads(settings or "{}")["extensionManager"]["name"] == "read-only"
 
             await page.locator('[data-id="dask-dashboard-launcher"]').click()
             await page.locator(".dask-DaskClusterManager").get_by_text("New").click()

@@ -9,6 +9,8 @@ c = get_config()
 c.LabApp.extra_labextensions_path = [
     str(Path(panneuro_hub.jupyter.__file__).with_name("labextensions"))
 ]
+# The usual one asks PyPI for the newest version of each extension: a demo asks nobody outside.
+c.LabApp.extension_manager = "readonly"
 # The projects' files, beside one's own.
 c.ServerApp.contents_manager_class = "panneuro_hub.jupyter.shared.SharedFiles"
 c.JupyterFs.root_manager_class = (
