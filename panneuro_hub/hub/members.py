@@ -7,7 +7,13 @@ from typing import Any
 from jupyterhub.apihandlers.base import APIHandler
 from tornado import web
 
-from panneuro_hub.wire.member import MEMBERS_PATH, MEMBERS_SCOPE, RunningSession, list_to_json
+from panneuro_hub.wire.member import (
+    MEMBERS_PATH,
+    MEMBERS_SCOPE,
+    UNKNOWN_MEMBER,
+    RunningSession,
+    list_to_json,
+)
 from panneuro_hub.wire.state import STATE_KEY, Session
 
 
@@ -65,7 +71,9 @@ class MemberHandler(ServiceHandler):
         self.require_scope()
         user = self.find_user(name)
         if user is None:
-            raise web.HTTPError(404, "the hub knows nobody of this name")
+            self.set_status(404)
+            self.finish({"error": UNKNOWN_MEMBER, "message": "the hub has no account of this name"})
+            return
         member = await self.authenticator.describe_member(user)
         self.finish(member.to_json())
 

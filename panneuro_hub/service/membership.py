@@ -19,6 +19,7 @@ from panneuro_hub.service.kept import Kept
 from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.member import (
     MEMBERS_PATH,
+    UNKNOWN_MEMBER,
     ListedMember,
     Member,
     RunningSession,
@@ -200,7 +201,7 @@ class Members:
             response = await AsyncHTTPClient().fetch(self._request(path))
             return read(json.loads(response.body))
         except HTTPClientError as error:
-            if error.code == 404:
+            if _is_unknown_member(error):
                 return None
             raise ServiceUnavailable(
                 f"the hub did not say who is in which team (HTTP {error.code}); try again soon"
@@ -217,3 +218,18 @@ class Members:
             request_timeout=_TIMEOUT_SECONDS,
             follow_redirects=False,  # the service's own token goes nowhere else
         )
+
+
+def _is_unknown_member(error: HTTPClientError) -> bool:
+    """Return whether the hub said that no account has this name.
+
+    A 404 alone does not say so: an older hub, or a proxy, answers it for an address that it does
+    not know, and nobody's session has ended by that.
+    """
+    if error.code != 404 or error.response is None:
+        return False
+    try:
+        document = json.loads(error.response.body)
+    except ValueError:
+        return False
+    return isinstance(document, dict) and document.get("error") == UNKNOWN_MEMBER

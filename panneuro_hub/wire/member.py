@@ -15,6 +15,12 @@ MEMBERS_SCOPE = "custom:panneuro:members:read"
 MEMBERS_PATH = "/panneuro/members"
 """Path of the list below the hub's REST API; a ``/`` and a name follow for one person."""
 
+UNKNOWN_MEMBER = "unknown_member"
+"""Code of the hub's answer (404) for a name that no account has.
+
+A 404 without it means that the hub does not know the address: it is older than the service.
+"""
+
 
 @dataclass(frozen=True)
 class RunningSession:

@@ -18,6 +18,7 @@ from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.api_token import api_token_digest
 from panneuro_hub.wire.member import (
     MEMBERS_PATH,
+    UNKNOWN_MEMBER,
     ListedMember,
     Member,
     RunningSession,
@@ -118,7 +119,9 @@ class _Member(_Handler):
             raise web.HTTPError(403)
         await self.hub.hold(name)
         if name not in self.hub.users:
-            raise web.HTTPError(404)
+            self.set_status(404)
+            self.finish({"error": UNKNOWN_MEMBER, "message": "no account"})
+            return
         known = self.hub.users[name]
         self.finish(json.dumps(known.to_json() if isinstance(known, Member) else known))
 

@@ -117,7 +117,8 @@ async def test_a_session_that_began_a_moment_ago_is_found(hub: SmallHub) -> None
     assert (await members.session(TICKET))[1].id == "s1"
 
 
-@pytest.mark.parametrize("status", [403, 500, 503])
+# 404: an older hub, or a proxy, that does not know the address.
+@pytest.mark.parametrize("status", [403, 404, 500, 503])
 async def test_a_hub_that_does_not_answer_is_no_refusal(hub: SmallHub, status: int) -> None:
     hub.status = status
     with pytest.raises(ServiceUnavailable, match=f"HTTP {status}"):
