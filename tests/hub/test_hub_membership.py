@@ -126,6 +126,13 @@ async def test_a_renamed_team_keeps_its_keys(hub: Hub, provider: ScriptedProvide
                 return "nav-lab" in hub.ledger("rena")[-1]["reason"]
 
             await until(reason, "keys of the new team")
+        provider.faults["rena"] = Faults()
+
+        async def back() -> bool:
+            await rena.visitor.open("/hub/home")
+            return await groups(hub, "rena") == ["navigation-lab"]
+
+        await until(back, "the old name, which the next tests expect")
 
 
 async def test_health_counts_the_entries_that_end_nobody_s_membership(hub: Hub) -> None:
