@@ -45,7 +45,6 @@ c.SimpleLocalProcessSpawner.home_dir_template = f"{demo.homes}/{{username}}"
 c.Spawner.default_url = f"/lab/tree/{demo.notebook}"
 # What the notebook's image has below /etc: JupyterLab's Dask panel makes projects' clusters.
 c.Spawner.environment = {
-    "DASK_DISTRIBUTED__CLIENT__PRELOAD": "['panneuro_hub.lab.worker_memory']",
     "DASK_DISTRIBUTED__CLIENT__SECURITY_LOADER": (
         "panneuro_hub.lab.cluster_security.load_security"
     ),

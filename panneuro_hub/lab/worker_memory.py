@@ -1,13 +1,11 @@
-"""Warnings about workers that are ended for their memory, in every Dask client of a session.
+"""Warnings about workers that are ended for their memory, in clients of a project's clusters.
 
 Dask's nanny ends a worker that uses more than 95 % of its memory. After four such workers a task
-fails with ``KilledWorker``, which does not name the cause; the warning here does. Dask loads this
-module into each client if its configuration names it (``distributed.client.preload``).
+fails with ``KilledWorker``, which does not name the cause; the warning here does.
 """
 
 from __future__ import annotations
 
-import logging
 import warnings
 import weakref
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -23,27 +21,14 @@ MEMORY_TOPIC = "worker-restart-memory"
 
 Event = tuple[float, Any]
 
-# Otherwise each new client prints into the notebook that it loads this module.
-logging.getLogger("distributed.preloading").setLevel(logging.WARNING)
-
 
 class WorkerMemoryWarning(UserWarning):
     """A worker of a cluster was ended because it used too much memory."""
 
 
-_watched: weakref.WeakSet[Any] = weakref.WeakSet()
-
-
-def dask_setup(client: Any) -> None:
-    """Watch the workers of a client's cluster; Dask calls this when a client has connected."""
-    watch_workers(client)
-
-
 def watch_workers(client: Any) -> None:
     """Warn in this process whenever a worker of the client's cluster is ended for its memory."""
-    if client not in _watched:
-        _watched.add(client)
-        client.subscribe_topic(MEMORY_TOPIC, _warner(weakref.ref(client)))
+    client.subscribe_topic(MEMORY_TOPIC, _warner(weakref.ref(client)))
 
 
 def _warner(watched: weakref.ref[Any]) -> Callable[[Event], Awaitable[None]]:

@@ -341,6 +341,7 @@ async def test_whose_token_it_is(service: SmallService, api: Api) -> None:
             "teams": ["navigation-lab"],
             "project": "shared-stimuli",
             "image": "neuro",
+            "session": "s1",
         },
     )
 

@@ -331,8 +331,6 @@ def by_dask_labextension() -> None:
     expect(issubclass(made_by, dask_gateway.GatewayCluster), "the panel asks the gateway")
     expect(made_by.__name__ == "ProjectCluster", "for clusters of the session's project")
     expect(manager.DaskClusterManager, "the panel's server side is there")
-    for name in dask.config.get("distributed.client.preload"):
-        expect(importlib.import_module(name).dask_setup, f"clients can load {name}")
     loader = dask.config.get("distributed.client.security-loader")
     module, _, function = loader.rpartition(".")
     expect(getattr(importlib.import_module(module), function), "the panel's own line works")
@@ -341,11 +339,11 @@ def by_dask_labextension() -> None:
 @check("ipywidgets")
 def by_ipywidgets() -> None:
     from distributed import Client, LocalCluster, progress
-    from distributed.diagnostics.progressbar import ProgressWidget
+    from distributed.diagnostics.progressbar import MultiProgressWidget
 
     with LocalCluster(n_workers=1, processes=False) as cluster, Client(cluster) as client:
         shown = progress(client.map(abs, range(3)), notebook=True)
-        expect(isinstance(shown, ProgressWidget), "distributed.progress is a widget")
+        expect(isinstance(shown, MultiProgressWidget), "distributed.progress is a widget")
 
 
 def ask(path: str) -> bytes:
