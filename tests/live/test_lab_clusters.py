@@ -140,7 +140,7 @@ def test_a_client_with_the_address_alone_gets_the_certificate(session: None) -> 
         # As dask-labextension writes it.
         with Client(address, set_as_default=False) as plain:
             assert plain.submit(sum, [1, 2]).result(timeout=PATIENCE) == 3
-        # Not by a Client: Dask leaves the loop of one that is refused open, which is a warning later.
+        # Not by a Client: Dask leaves the loop of one that is refused open, and warns later.
         with pytest.raises(AccessDenied, match="nosuchcluster"):
             load_security({"address": f"{address.rpartition('/')[0]}/nosuchcluster"})
     assert load_security({"address": "tls://127.0.0.1:8786"}) is None
