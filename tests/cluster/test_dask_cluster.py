@@ -177,19 +177,13 @@ async def test_what_is_not_theirs_is_refused_in_words(hub: Deployment, ada: Visi
     assert not running(hub)
 
 
-async def test_a_cluster_outlives_its_notebook_and_a_gateway_but_no_access(
-    hub: Deployment, around: World, ada: Visitor
-) -> None:
+async def test_a_cluster_outlives_a_gateway_but_no_access(hub: Deployment, ada: Visitor) -> None:
     await start(ada)
     async with kernel(ada, await ada.enter()) as python:
         await said(python, LEFT)
-    await ada.stop()
-    until(lambda: not servers(hub.cluster))
     [worker] = dask_pods(hub, "worker")
     hub.cluster.kubectl("rollout", "restart", "deployment/dask-gateway", "deployment/dask-proxy")
     hub.wait()
-    ends = len(around.sts.ends)
-    until(lambda: len(around.sts.ends) > ends)  # nobody but the cluster is left to ask
     [same] = dask_pods(hub, "worker")
     assert same["metadata"]["uid"] == worker["metadata"]["uid"]
     before = hub.plan.collaboration
@@ -197,6 +191,17 @@ async def test_a_cluster_outlives_its_notebook_and_a_gateway_but_no_access(
     assert without != before
     hub.replace(without)
     try:
-        until_no_cluster_is_left(hub)
+        until(lambda: not running(hub), patience=240)
     finally:
         hub.replace(before)
+
+
+async def test_a_server_that_is_stopped_takes_its_clusters_with_it(
+    hub: Deployment, ada: Visitor
+) -> None:
+    await start(ada)
+    async with kernel(ada, await ada.enter()) as python:
+        await said(python, LEFT)
+    assert len(running(hub)) == 2  # a scheduler and a worker
+    await ada.stop()
+    until_no_cluster_is_left(hub)
