@@ -87,7 +87,10 @@ class WatchedSpawner(KubeSpawner):
             raise  # in words already: ours, or an admin's hook's
         except Exception as error:
             self.log.exception("The start of %s failed", self._log_name)
-            raise cannot_start(reasons.no_answer(error)) from error
+            # KubeSpawner waits up to a tenth less, or more, than `start_timeout`, by chance, and
+            # so may give up before the look above.
+            known = self._trouble(None) if isinstance(error, TimeoutError) else None
+            raise cannot_start(known or reasons.no_answer(error)) from error
         finally:
             starting.cancel()
             watching.cancel()
