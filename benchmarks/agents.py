@@ -36,8 +36,8 @@ from benchmarks.bursts import Asked, Burst, allow_connections, ask_at_once, get,
 from benchmarks.figures import percentile, table
 from benchmarks.machine import circumstances, cpu_seconds, end_in_order, write_json
 from benchmarks.stand_ins import ticket
-from panneuro_hub.demo.collaboration import StoreAddress, write_collaboration
-from panneuro_hub.demo.processes import Child, Processes, answers, free_port
+from panneuro_hub.devstack.processes import ChildProcess, ProcessGroup, find_free_port, url_answers
+from panneuro_hub.devstack.samples.collaboration_file import StoreAddress, write_collaboration
 
 ONE_SESSION, SESSION_EACH, CALL_EACH = WAYS = ("one session", "a session each", "a call each")
 _PREFIX = "/services/panneuro"
@@ -54,12 +54,12 @@ class Ground:
     port : int
         Of the stand-ins.
     service_port : int
-    service : Child
+    service : ChildProcess
     """
 
     port: int
     service_port: int
-    service: Child
+    service: ChildProcess
 
     def counts(self) -> Counter[str]:
         """How often hub and STS were asked."""
@@ -79,13 +79,13 @@ class Round:
 @contextmanager
 def ground(folder: Path, latency: float) -> Iterator[Ground]:
     """Start the stand-ins and the service; they are stopped at the end."""
-    port = free_port()
-    service_port = free_port(avoid=[port])
+    port = find_free_port()
+    service_port = find_free_port(avoid=[port])
     url = f"http://127.0.0.1:{port}"
     collaboration = folder / "collaboration.yaml"
     write_collaboration(collaboration, StoreAddress(url, "benchmark", "us-west-2", _ROLE), {})
     service_url = f"http://127.0.0.1:{service_port}"
-    with Processes() as processes:
+    with ProcessGroup() as processes:
         stand_ins = processes.start(
             "stand-ins",
             [
@@ -95,7 +95,7 @@ def ground(folder: Path, latency: float) -> Iterator[Ground]:
             log=folder / "stand-ins.log",
             environment=_environment(),
         )
-        stand_ins.wait_ready(answers(f"{url}/counts"), _PATIENCE)
+        stand_ins.wait_until_ready(url_answers(f"{url}/counts"), _PATIENCE)
         service = processes.start(
             "service",
             [sys.executable, "-m", "panneuro_hub.service", "--collaboration", str(collaboration)],
@@ -111,7 +111,7 @@ def ground(folder: Path, latency: float) -> Iterator[Ground]:
                 "PANNEURO_LEDGER_URL": f"sqlite:///{folder}/ledger.sqlite",
             },
         )
-        service.wait_ready(answers(f"{service_url}{_PREFIX}/health"), _PATIENCE)
+        service.wait_until_ready(url_answers(f"{service_url}{_PREFIX}/health"), _PATIENCE)
         yield Ground(port, service_port, service)
 
 

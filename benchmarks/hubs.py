@@ -16,12 +16,19 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from benchmarks.kube import node_address, own_namespace, wait_until_gone
-from panneuro_hub.demo.collaboration import StoreAddress, write_collaboration
-from panneuro_hub.demo.errors import DemoError
-from panneuro_hub.demo.people import PEOPLE
-from panneuro_hub.demo.processes import Child, Processes, answers, children_of, free_port, says
-from panneuro_hub.demo.provider import settings, start_provider
-from panneuro_hub.demo.visitor import Visitor, visit
+from panneuro_hub.devstack.errors import DevstackError
+from panneuro_hub.devstack.hub_visitor import HubVisitor, visit_hub
+from panneuro_hub.devstack.identity_provider import make_authenticator_settings, start_provider
+from panneuro_hub.devstack.processes import (
+    ChildProcess,
+    ProcessGroup,
+    find_free_port,
+    list_children,
+    log_contains,
+    url_answers,
+)
+from panneuro_hub.devstack.samples.collaboration_file import StoreAddress, write_collaboration
+from panneuro_hub.devstack.samples.people import PEOPLE
 
 STOCK, ASKING, OURS = NAMES = ("stock", "stock-asking", "panneuro")
 PERSON = "ada"
@@ -51,7 +58,7 @@ class Hub:
         As a browser sees it.
     namespace : str
         Where its pods are.
-    child : Child
+    child : ChildProcess
         JupyterHub's own process.
     options : mapping
         What is chosen for a start.
@@ -60,7 +67,7 @@ class Hub:
     name: str
     url: str
     namespace: str
-    child: Child
+    child: ChildProcess
     options: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -71,7 +78,7 @@ class Hub:
     @property
     def service_pid(self) -> int | None:
         """The service's process, which the hub has started; `None` where there is none."""
-        for pid in children_of(self.child.pid):
+        for pid in list_children(self.child.pid):
             if "panneuro_hub.service" in Path(f"/proc/{pid}/cmdline").read_text():
                 return pid
         return None
@@ -88,10 +95,10 @@ def side_by_side(folder: Path, images: Images) -> Iterator[tuple[Hub, ...]]:
     taken: list[int] = []
     with ExitStack() as stack:
         namespaces = {name: stack.enter_context(own_namespace(name)) for name in NAMES}
-        processes = stack.enter_context(Processes())
+        processes = stack.enter_context(ProcessGroup())
         store = _stand_ins(processes, folder, taken)
         provider = start_provider(processes, PEOPLE, _port(taken), folder / "provider.log")
-        provider.wait_ready()
+        provider.wait_until_ready()
         hubs = []
         for name in NAMES:
             place = folder / name
@@ -99,7 +106,7 @@ def side_by_side(folder: Path, images: Images) -> Iterator[tuple[Hub, ...]]:
             url = f"http://127.0.0.1:{_port(taken)}"
             traits = _traits(place, url, address, taken)
             traits["KubeSpawner"] = _pods(namespaces[name], images.notebook)
-            traits["GenericOAuthenticator"] = settings(provider.url, url)
+            traits["GenericOAuthenticator"] = make_authenticator_settings(provider.url, url)
             if name == OURS:
                 traits["JupyterHub"]["authenticator_class"] = "panneuro-oidc"
                 traits["PanNeuroSpawner"] = {"agent_image": images.agent}
@@ -111,24 +118,24 @@ def side_by_side(folder: Path, images: Images) -> Iterator[tuple[Hub, ...]]:
             options = {"project": "nhp-navigation", "profile": "small"} if name == OURS else {}
             hubs.append(Hub(name, url, namespaces[name], child, options))
         for hub in hubs:
-            hub.child.wait_ready(says("JupyterHub is now running"), _PATIENCE)
+            hub.child.wait_until_ready(log_contains("JupyterHub is now running"), _PATIENCE)
         yield tuple(hubs)
 
 
 @asynccontextmanager
-async def logged_in(hub: Hub) -> AsyncIterator[Visitor]:
+async def logged_in(hub: Hub) -> AsyncIterator[HubVisitor]:
     """The person, logged in at a hub."""
-    async with visit(hub.url, _PATIENCE) as visitor:
+    async with visit_hub(hub.url, _PATIENCE) as visitor:
         await visitor.log_in(PERSON)
         yield visitor
 
 
-async def start_server(hub: Hub, visitor: Visitor) -> None:
+async def start_server(hub: Hub, visitor: HubVisitor) -> None:
     """Start the person's server, and watch its progress until it is ready.
 
     Raises
     ------
-    DemoError
+    DevstackError
         If it does not start.
     """
     await visitor.call("POST", f"/hub/api/users/{PERSON}/server", dict(hub.options))
@@ -137,11 +144,11 @@ async def start_server(hub: Hub, visitor: Visitor) -> None:
             if event.get("ready"):
                 return
             if event.get("failed"):
-                raise DemoError(f"{hub.name}: {event.get('message')}; {hub.child.log_tail()}")
-    raise DemoError(f"{hub.name}: the server was never ready; {hub.child.log_tail()}")
+                raise DevstackError(f"{hub.name}: {event.get('message')}; {hub.child.log_tail()}")
+    raise DevstackError(f"{hub.name}: the server was never ready; {hub.child.log_tail()}")
 
 
-async def stop_server(hub: Hub, visitor: Visitor) -> None:
+async def stop_server(hub: Hub, visitor: HubVisitor) -> None:
     """Stop the person's server, and wait until nothing is left of it."""
     await visitor.call("DELETE", f"/hub/api/users/{PERSON}/server")
     await asyncio.to_thread(wait_until_gone, hub.namespace, hub.pod)
@@ -151,11 +158,11 @@ async def stop_server(hub: Hub, visitor: Visitor) -> None:
 
 
 def _port(taken: list[int]) -> int:
-    taken.append(free_port(avoid=taken))
+    taken.append(find_free_port(avoid=taken))
     return taken[-1]
 
 
-def _stand_ins(processes: Processes, folder: Path, taken: list[int]) -> str:
+def _stand_ins(processes: ProcessGroup, folder: Path, taken: list[int]) -> str:
     port = _port(taken)
     url = f"http://127.0.0.1:{port}"
     child = processes.start(
@@ -164,7 +171,7 @@ def _stand_ins(processes: Processes, folder: Path, taken: list[int]) -> str:
         log=folder / "stand-ins.log",
         environment={"PATH": os.defpath, "PYTHONPATH": str(_ROOT)},
     )
-    child.wait_ready(answers(f"{url}/counts"), _PATIENCE)
+    child.wait_until_ready(url_answers(f"{url}/counts"), _PATIENCE)
     return url
 
 
@@ -241,7 +248,7 @@ def _configure(
     }
 
 
-def _start(processes: Processes, place: Path, given: dict[str, Any]) -> Child:
+def _start(processes: ProcessGroup, place: Path, given: dict[str, Any]) -> ChildProcess:
     path = place / "settings.json"
     path.touch(mode=0o600)
     path.write_text(json.dumps(given))

@@ -54,7 +54,7 @@ import panneuro_hub.lab as lab
 from benchmarks.figures import ratio_of_medians, table
 from benchmarks.machine import circumstances, write_json
 from panneuro_hub.collaboration.models import S3Store
-from panneuro_hub.demo.seaweedfs import SeaweedFS
+from panneuro_hub.devstack.seaweedfs import SeaweedFS
 from panneuro_hub.lab.agent import Agent, Settings
 from panneuro_hub.vending import Request, Vending
 from panneuro_hub.vending.s3 import S3CredentialMaker

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.hubs import Hub, start_server, stop_server
 from benchmarks.kube import ClusterProblem, Usage, exec_in, usage_after
-from panneuro_hub.demo.visitor import Visitor
+from panneuro_hub.devstack.hub_visitor import HubVisitor
 
 AGENT, NOTEBOOK = "panneuro-agent", "notebook"
 RATE = 10  # requests a second
@@ -40,7 +40,7 @@ print(int(lines["VmRSS"].split()[0]), int(lines["VmHWM"].split()[0]))
 """
 
 
-async def measure_sidecar(hub: Hub, visitor: Visitor, seconds: int) -> dict[str, Any]:
+async def measure_sidecar(hub: Hub, visitor: HubVisitor, seconds: int) -> dict[str, Any]:
     """Start a server, watch its agent at rest and at work for `seconds` each, and stop it."""
     await start_server(hub, visitor)
     try:

@@ -39,8 +39,8 @@ from benchmarks.hubs import (
 from benchmarks.kube import ClusterProblem, need_cluster
 from benchmarks.machine import circumstances, cpu_seconds, end_in_order, write_json
 from benchmarks.sidecar import measure_sidecar
-from panneuro_hub.demo.errors import DemoError
-from panneuro_hub.demo.visitor import Visitor
+from panneuro_hub.devstack.errors import DevstackError
+from panneuro_hub.devstack.hub_visitor import HubVisitor
 
 _AFTER = 2.0  # s that are still counted when a server is ready: its agent asks for keys
 _QUIET = 1.0  # s between two starts
@@ -68,7 +68,7 @@ class Start:
     service_cpu: float
 
 
-async def measure(hub: Hub, visitor: Visitor) -> Start:
+async def measure(hub: Hub, visitor: HubVisitor) -> Start:
     """Start the server, and stop it."""
     pids = [hub.child.pid, *([hub.service_pid] if hub.service_pid else [])]
     before = [cpu_seconds(pid) for pid in pids]
@@ -191,7 +191,7 @@ def main(
             side_by_side(Path(name), chosen) as hubs,
         ):
             document |= asyncio.run(compare(hubs, turns, warm, sidecar))
-    except (ClusterProblem, DemoError) as problem:
+    except (ClusterProblem, DevstackError) as problem:
         raise click.ClickException(str(problem)) from problem
     document["load_after"] = circumstances()["load"]
     click.echo(table(_HEAD, [_row(seen) for seen in document["figures"]]))

@@ -41,7 +41,7 @@ from aiobotocore.session import get_session
 from benchmarks.figures import ratio_of_medians, table
 from benchmarks.machine import circumstances, write_json
 from panneuro_hub.collaboration.models import S3Store
-from panneuro_hub.demo.seaweedfs import SeaweedFS
+from panneuro_hub.devstack.seaweedfs import SeaweedFS
 from panneuro_hub.vending import Request, Vending
 from panneuro_hub.vending.s3 import S3CredentialMaker
 from panneuro_hub.wire import Credential, Grant, SessionView, Ticket

@@ -10,13 +10,18 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 
-from panneuro_hub.demo.confirm import CLUSTER_CONFIRMATIONS, CONFIRMATIONS, Confirmations
-from panneuro_hub.demo.console import Console
+from panneuro_hub.demo.confirmations import CLUSTER_CONFIRMATIONS, CONFIRMATIONS, Confirmations
+from panneuro_hub.demo.console import StepConsole
 from panneuro_hub.demo.errors import DemoError
-from panneuro_hub.demo.forms import form_for
-from panneuro_hub.demo.kernel import CellRun, Kernel, code_cells, kernel
-from panneuro_hub.demo.stack import CLUSTER_NOTEBOOK, NOTEBOOK, Demo, notebook
-from panneuro_hub.demo.visitor import Visitor, visit
+from panneuro_hub.demo.running_demo import CLUSTER_NOTEBOOK, NOTEBOOK, RunningDemo, read_notebook
+from panneuro_hub.devstack.html_forms import find_form
+from panneuro_hub.devstack.hub_visitor import HubVisitor, visit_hub
+from panneuro_hub.devstack.kernel_client import (
+    CellOutput,
+    KernelClient,
+    read_code_cells,
+    start_kernel,
+)
 from panneuro_hub.service.database import Database
 from panneuro_hub.service.ledger import Entry, Ledger
 
@@ -27,7 +32,7 @@ FORBIDDEN = "human-intracranial"
 PROFILE = "small"
 
 
-async def check(demo: Demo, console: Console) -> None:
+async def check(demo: RunningDemo, console: StepConsole) -> None:
     """Do the main job in a running demo.
 
     Raises
@@ -35,9 +40,9 @@ async def check(demo: Demo, console: Console) -> None:
     DemoError
         At the first step that does not happen.
     """
-    async with visit(demo.hub_url) as outsider:
+    async with visit_hub(demo.hub_url) as outsider:
         console.step(f"{OUTSIDER}, in no team, is not let in: {await _turned_away(outsider)}")
-    async with visit(demo.hub_url) as researcher:
+    async with visit_hub(demo.hub_url) as researcher:
         await researcher.log_in(RESEARCHER)
         console.step(f"{RESEARCHER} is logged in through the identity provider")
         console.step(await _look_at_form(researcher))
@@ -49,16 +54,16 @@ async def check(demo: Demo, console: Console) -> None:
             (NOTEBOOK, CONFIRMATIONS),
             (CLUSTER_NOTEBOOK, CLUSTER_CONFIRMATIONS),
         ):
-            async with kernel(researcher, server) as python:
+            async with start_kernel(researcher, server) as python:
                 await _run_notebook(python, name, wanted, console)
-        console.step(judge_ledger(await _ledger_of(demo)))
+        console.step(check_ledger(await _ledger_of(demo)))
         await researcher.stop()
         console.step("the server is stopped")
         await researcher.log_out()
         console.step(f"{RESEARCHER} is logged out")
 
 
-async def _turned_away(outsider: Visitor) -> str:
+async def _turned_away(outsider: HubVisitor) -> str:
     page = await outsider.try_log_in(OUTSIDER)
     if page.status != 403:
         raise DemoError(f"expected 403 for {OUTSIDER}, who is in no team, but saw {page.status}")
@@ -66,17 +71,19 @@ async def _turned_away(outsider: Visitor) -> str:
     return reason[0] if reason else "403"
 
 
-async def _look_at_form(researcher: Visitor) -> str:
-    page = await researcher.spawn_page()
-    offered = form_for(page.body, {"project": PROJECT}).fields["project"].offered
+async def _look_at_form(researcher: HubVisitor) -> str:
+    page = await researcher.open_spawn_page()
+    offered = find_form(page.body, {"project": PROJECT}).fields["project"].offered
     if FORBIDDEN in offered:
         raise DemoError(f"the form offers {RESEARCHER} the projects {', '.join(offered)}")
     return f"the form offers {', '.join(offered)}, and not {FORBIDDEN}"
 
 
-async def _run_notebook(python: Kernel, name: str, wanted: Confirmations, console: Console) -> None:
+async def _run_notebook(
+    python: KernelClient, name: str, wanted: Confirmations, console: StepConsole
+) -> None:
     left = dict(wanted)
-    for cell in code_cells(notebook(name)):
+    for cell in read_code_cells(read_notebook(name)):
         run = await python.run(cell.source)
         for line in confirm(cell.tags, run, left):
             console.step(line)
@@ -85,18 +92,18 @@ async def _run_notebook(python: Kernel, name: str, wanted: Confirmations, consol
 
 
 def confirm(
-    tags: Sequence[str], run: CellRun, left: dict[str, Callable[[CellRun], str]]
+    tags: Sequence[str], run: CellOutput, left: dict[str, Callable[[CellOutput], str]]
 ) -> list[str]:
     """What the confirmations of a cell's tags say of it; they are taken out of `left`."""
     return [left.pop(tag)(run) for tag in tags if tag in left]
 
 
-async def _ledger_of(demo: Demo) -> list[Entry]:
+async def _ledger_of(demo: RunningDemo) -> list[Entry]:
     with closing(Database(demo.settings.ledger_url)) as database:
         return await Ledger(database).entries(project=PROJECT)
 
 
-def judge_ledger(entries: Sequence[Entry]) -> str:
+def check_ledger(entries: Sequence[Entry]) -> str:
     """The ledger has every key of the researcher's server and cluster, each with its reason.
 
     Raises

@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from panneuro_hub.demo.console import Console
+from panneuro_hub.demo.console import StepConsole
 from panneuro_hub.demo.errors import DemoError
-from panneuro_hub.demo.people import PEOPLE
-from panneuro_hub.demo.stack import Demo, running
+from panneuro_hub.demo.running_demo import RunningDemo, run_demo
+from panneuro_hub.devstack.samples.people import PEOPLE
 from panneuro_hub.errors import PanNeuroError
 
 FOLDER = Path(".demo")
@@ -41,9 +41,13 @@ def demo(folder: Path = FOLDER) -> int:
     int
         The exit status: 0 after Ctrl-C, 1 if a part did not start or ended by itself.
     """
-    console = Console()
+    console = StepConsole()
     try:
-        with _stops_cleanly(), _only_one(folder), running(folder, _RENEW_AFTER, console.step) as it:
+        with (
+            _stops_cleanly(),
+            _only_one(folder),
+            run_demo(folder, _RENEW_AFTER, console.step) as it,
+        ):
             console.say(welcome(it))
             _wait(it)
     except KeyboardInterrupt:
@@ -69,7 +73,7 @@ def check(folder: Path | None = None) -> int:
     int
         The exit status: 0 if every step happened, 1 if not, 130 after Ctrl-C.
     """
-    console = Console()
+    console = StepConsole()
     place = folder or Path(tempfile.mkdtemp(prefix="panneuro-demo-"))
     try:
         with _stops_cleanly(), _only_one(place):
@@ -86,10 +90,10 @@ def check(folder: Path | None = None) -> int:
     return 0
 
 
-def _main_job(place: Path, console: Console) -> None:
+def _main_job(place: Path, console: StepConsole) -> None:
     from panneuro_hub.demo import check as main_job
 
-    with running(place, _RENEW_AFTER_IN_CHECK, console.step) as it:
+    with run_demo(place, _RENEW_AFTER_IN_CHECK, console.step) as it:
         try:
             asyncio.run(main_job.check(it, console))
         except PanNeuroError as problem:
@@ -98,7 +102,7 @@ def _main_job(place: Path, console: Console) -> None:
     console.step("everything is stopped")
 
 
-def welcome(demo: Demo) -> str:
+def welcome(demo: RunningDemo) -> str:
     """Where to go, and whom to log in as."""
     width = max(len(person.name) for person in PEOPLE)
     people = [f"    {person.name:{width}}  {person.about}" for person in demo.people]
@@ -117,7 +121,7 @@ def welcome(demo: Demo) -> str:
     )
 
 
-def _wait(demo: Demo) -> None:
+def _wait(demo: RunningDemo) -> None:
     ended = None
     while ended is None:
         threading.Event().wait(_LOOK_AGAIN)

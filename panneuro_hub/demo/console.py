@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 
-class Console:
+class StepConsole:
     """Prints steps with their time.
 
     Parameters

@@ -1,4 +1,4 @@
-"""What can go wrong in the demo."""
+"""The error of the demo."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from panneuro_hub.errors import PanNeuroError
 
 
 class DemoError(PanNeuroError):
-    """A part of the demo did not start, or a step of its check did not happen."""
+    """The demo did not start or went down, or a step of its check failed."""

@@ -14,7 +14,7 @@ from deployment import Deployment
 from kube import Cluster, is_of_this_machine, own_namespace
 from surroundings import World, world_at
 
-from panneuro_hub.demo.visitor import Visitor, visit
+from panneuro_hub.devstack.hub_visitor import HubVisitor, visit_hub
 
 ROOT = Path(__file__).parents[2]
 
@@ -91,9 +91,9 @@ def hub(
 
 
 @pytest_asyncio.fixture
-async def ada(hub: Deployment) -> AsyncIterator[Visitor]:
+async def ada(hub: Deployment) -> AsyncIterator[HubVisitor]:
     """Ada, logged in; her server is gone at the end."""
-    async with visit(hub.url, patience=300) as visitor:
+    async with visit_hub(hub.url, patience=300) as visitor:
         await visitor.log_in("ada")
         yield visitor
         await visitor.stop()

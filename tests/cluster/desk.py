@@ -16,7 +16,7 @@ from typing import Any
 from aiobotocore.session import get_session
 
 from panneuro_hub.collaboration import S3Store
-from panneuro_hub.demo.seaweedfs import SeaweedFS
+from panneuro_hub.devstack.seaweedfs import SeaweedFS
 from panneuro_hub.vending import Request, Vending
 from panneuro_hub.vending.s3 import S3CredentialMaker
 from panneuro_hub.wire import Credential, SessionView, Ticket

@@ -9,14 +9,14 @@ from typing import Any
 
 from kube import Cluster
 
-from panneuro_hub.demo.kernel import Kernel
-from panneuro_hub.demo.visitor import Visitor
+from panneuro_hub.devstack.hub_visitor import HubVisitor
+from panneuro_hub.devstack.kernel_client import KernelClient
 
 PROJECT = "nhp-navigation"
 _TICKET = "panneuro-ticket-"
 
 
-async def start(visitor: Visitor, profile: str = "small", image: str = "neuro") -> list[str]:
+async def start(visitor: HubVisitor, profile: str = "small", image: str = "neuro") -> list[str]:
     """Start the visitor's server in `PROJECT`; what the progress page said."""
     return await visitor.start(choices(profile, image))
 
@@ -30,7 +30,7 @@ def choices(profile: str, image: str = "neuro") -> dict[str, str]:
     }
 
 
-async def said(python: Kernel, source: str) -> str:
+async def said(python: KernelClient, source: str) -> str:
     """What a cell prints."""
     return (await python.run(source)).text.strip()
 

@@ -14,12 +14,16 @@ from kube import Cluster
 from ruamel.yaml import YAML
 from short_sts import ShortSts
 
-from panneuro_hub.demo.collaboration import StoreAddress, write_collaboration
-from panneuro_hub.demo.people import PEOPLE, DemoPerson
-from panneuro_hub.demo.processes import Processes, free_port
-from panneuro_hub.demo.provider import Provider, settings, start_provider
-from panneuro_hub.demo.seaweedfs import SeaweedFS
-from panneuro_hub.demo.stack import BUCKET, load
+from panneuro_hub.devstack.identity_provider import (
+    IdentityProvider,
+    make_authenticator_settings,
+    start_provider,
+)
+from panneuro_hub.devstack.local_hub import BUCKET, load_sample_datasets
+from panneuro_hub.devstack.processes import ProcessGroup, find_free_port
+from panneuro_hub.devstack.samples.collaboration_file import StoreAddress, write_collaboration
+from panneuro_hub.devstack.samples.people import PEOPLE, SamplePerson
+from panneuro_hub.devstack.seaweedfs import SeaweedFS
 
 # Seconds that keys live: long enough for a slow machine, short enough to be waited for.
 LIFETIME = 60
@@ -29,8 +33,8 @@ MOST_WORKERS = 3
 HOPELESS_AFTER = 20
 
 
-def _people(*names: str) -> tuple[DemoPerson, ...]:
-    return tuple(DemoPerson(name, name, ("u19-circuits:navigation",), "") for name in names)
+def _people(*names: str) -> tuple[SamplePerson, ...]:
+    return tuple(SamplePerson(name, name, ("u19-circuits:navigation",), "") for name in names)
 
 
 # Whom a hub must keep apart, however their names are written: several come to the same, once
@@ -60,7 +64,7 @@ class World:
 
     store: SeaweedFS
     sts: ShortSts
-    provider: Provider
+    provider: IdentityProvider
     folder: Path
 
     def collaboration(
@@ -111,7 +115,7 @@ class World:
             collaboration=collaboration,
             settings={
                 "JupyterHub": {"authenticator_class": "panneuro-oidc"},
-                "GenericOAuthenticator": settings(self.provider.url, hub_url),
+                "GenericOAuthenticator": make_authenticator_settings(self.provider.url, hub_url),
                 "PanNeuroSpawner": {
                     "agent_image": images["agent"],
                     "hopeless_after": HOPELESS_AFTER,
@@ -144,14 +148,14 @@ class World:
 def world_at(address: str, folder: Path) -> Iterator[World]:
     """Start store, STS and provider on `address`, and stop them at the end."""
     store = SeaweedFS(folder / "store", BUCKET, address=address)
-    with store, ShortSts(store, LIFETIME) as sts, Processes() as processes:
-        load(store)
+    with store, ShortSts(store, LIFETIME) as sts, ProcessGroup() as processes:
+        load_sample_datasets(store)
         provider = start_provider(
             processes,
             (*PEOPLE, *AWKWARD, *SAME_BUT_FOR_CASE, *UNUSABLE, *MANY),
-            free_port(),
+            find_free_port(),
             folder / "provider.log",
             address,
         )
-        provider.wait_ready()
+        provider.wait_until_ready()
         yield World(store, sts, provider, folder)

@@ -20,16 +20,16 @@ from started import (
 )
 from surroundings import AWKWARD, HOPELESS_AFTER, UNUSABLE
 
-from panneuro_hub.demo.errors import DemoError
-from panneuro_hub.demo.forms import form_for
-from panneuro_hub.demo.visitor import Visitor, visit
+from panneuro_hub.devstack.errors import DevstackError
+from panneuro_hub.devstack.html_forms import find_form
+from panneuro_hub.devstack.hub_visitor import HubVisitor, visit_hub
 
 ASK = "sk an admin of this hub"
 
 
-async def refused(visitor: Visitor, **choice: str) -> str:
+async def refused(visitor: HubVisitor, **choice: str) -> str:
     """What the progress page says in the end, and the page of the server as well."""
-    with pytest.raises(DemoError, match="did not start: ") as caught:
+    with pytest.raises(DevstackError, match="did not start: ") as caught:
         await start(visitor, **choice)
     words = str(caught.value).partition("did not start: Spawn failed: ")[2]
     page = await visitor.open(f"/hub/spawn-pending/{visitor.name}")
@@ -40,27 +40,27 @@ async def refused(visitor: Visitor, **choice: str) -> str:
     return words
 
 
-async def test_an_image_that_is_not_there(hub: Deployment, ada: Visitor) -> None:
+async def test_an_image_that_is_not_there(hub: Deployment, ada: HubVisitor) -> None:
     words = await refused(ada, image="lost")
     assert words.startswith("the image localhost/panneuro/no-such-image:1 cannot be pulled: ")
     assert ASK in words
     until_nothing_is_left(hub.cluster)
 
 
-async def test_an_image_whose_name_is_none(hub: Deployment, ada: Visitor) -> None:
+async def test_an_image_whose_name_is_none(hub: Deployment, ada: HubVisitor) -> None:
     words = await refused(ada, image="wrong")
     assert words.startswith("the image localhost/Not-An-Image:1 cannot be pulled: that is no name")
     until_nothing_is_left(hub.cluster)
 
 
-async def test_an_image_that_holds_no_server(hub: Deployment, ada: Visitor) -> None:
+async def test_an_image_that_holds_no_server(hub: Deployment, ada: HubVisitor) -> None:
     words = await refused(ada, image="bare")
     assert "jupyterhub-singleuser" in words
     assert hub.plan.postgres in words
     until_nothing_is_left(hub.cluster)
 
 
-async def test_a_profile_larger_than_any_node(hub: Deployment, ada: Visitor) -> None:
+async def test_a_profile_larger_than_any_node(hub: Deployment, ada: HubVisitor) -> None:
     words = await refused(ada, profile="vast")
     assert words.startswith(
         "no node of this cluster is large enough for the profile vast, which needs "
@@ -70,11 +70,13 @@ async def test_a_profile_larger_than_any_node(hub: Deployment, ada: Visitor) -> 
     until_nothing_is_left(hub.cluster)
 
 
-async def test_a_node_that_an_autoscaler_adds_is_waited_for(hub: Deployment, ada: Visitor) -> None:
+async def test_a_node_that_an_autoscaler_adds_is_waited_for(
+    hub: Deployment, ada: HubVisitor
+) -> None:
     """The cluster has none, so that the event which it would make is made here."""
-    page = await ada.spawn_page()
+    page = await ada.open_spawn_page()
     wanted = choices("vast")
-    await ada.send(page, form_for(page.body, wanted), wanted)
+    await ada.send(page, find_form(page.body, wanted), wanted)
     watching = asyncio.create_task(messages(ada))
     until(lambda: servers(hub.cluster))
     [pod] = servers(hub.cluster)
@@ -90,7 +92,7 @@ async def test_a_node_that_an_autoscaler_adds_is_waited_for(hub: Deployment, ada
     until_nothing_is_left(hub.cluster)
 
 
-async def messages(visitor: Visitor) -> list[str]:
+async def messages(visitor: HubVisitor) -> list[str]:
     """Everything that the progress page says, to the end."""
     async with aclosing(visitor.progress()) as events:
         return [str(event.get("message")) async for event in events]
@@ -116,7 +118,7 @@ def scale_up(pod: dict[str, Any]) -> dict[str, Any]:
 
 
 async def test_a_pod_that_was_left_behind_is_replaced(
-    hub: Deployment, ada: Visitor, images: dict[str, str]
+    hub: Deployment, ada: HubVisitor, images: dict[str, str]
 ) -> None:
     """As by a hub whose database was lost."""
     left = {
@@ -171,7 +173,7 @@ def without(hub: Deployment, *lacking: tuple[str, str]) -> Iterator[None]:
     ids=["pods", "secrets"],
 )
 async def test_a_namespace_without_rights(
-    hub: Deployment, ada: Visitor, lacking: tuple[str, str], says: str
+    hub: Deployment, ada: HubVisitor, lacking: tuple[str, str], says: str
 ) -> None:
     with without(hub, lacking):
         words = await refused(ada)
@@ -185,7 +187,7 @@ async def test_a_namespace_without_rights(
 
 
 async def test_a_hub_that_sees_no_pods_starts_servers_once_it_may(
-    hub: Deployment, ada: Visitor
+    hub: Deployment, ada: HubVisitor
 ) -> None:
     with without(hub, ("pods", "list"), ("pods", "watch")):
         hub.cluster.kubectl("rollout", "restart", "deployment/hub")
@@ -201,7 +203,7 @@ async def test_names_of_every_kind_have_nothing_in_common(hub: Deployment) -> No
     async with AsyncExitStack() as stack:
         visitors = []
         for person in AWKWARD:
-            visitor = await stack.enter_async_context(visit(hub.url, patience=600))
+            visitor = await stack.enter_async_context(visit_hub(hub.url, patience=600))
             await visitor.log_in(person.name)
             stack.push_async_callback(visitor.stop)
             visitors.append(visitor)
@@ -234,7 +236,7 @@ def mounted(pod: dict[str, Any]) -> str:
 
 
 async def test_names_that_differ_in_case_only_are_one_person(hub: Deployment) -> None:
-    async with visit(hub.url) as upper, visit(hub.url) as lower:
+    async with visit_hub(hub.url) as upper, visit_hub(hub.url) as lower:
         await upper.log_in("Case")
         await lower.log_in("case")
         assert upper.name == lower.name == "case"
@@ -248,7 +250,7 @@ async def test_names_that_differ_in_case_only_are_one_person(hub: Deployment) ->
 
 @pytest.mark.parametrize("person", UNUSABLE, ids=lambda person: ascii(person.name[:9]))
 async def test_a_name_that_cannot_be_used_is_told_so(hub: Deployment, person: Any) -> None:
-    async with visit(hub.url) as visitor:
+    async with visit_hub(hub.url) as visitor:
         page = await visitor.try_log_in(person.name)
     assert 400 <= page.status < 500, page.text
     assert "which can be nobody's name on this hub" in page.text

@@ -11,8 +11,8 @@ from deployment import Deployment
 from started import PROJECT, objects, said, servers, start, tickets, until
 from surroundings import MOST_WORKERS, World
 
-from panneuro_hub.demo.kernel import kernel
-from panneuro_hub.demo.visitor import Visitor, visit
+from panneuro_hub.devstack.hub_visitor import HubVisitor, visit_hub
+from panneuro_hub.devstack.kernel_client import start_kernel
 
 DASHBOARD = "Dask Diagnostic UI"
 LABELS = tuple(f"panneuro.org/{name}" for name in ("project", "owner"))
@@ -84,9 +84,9 @@ def until_no_cluster_is_left(hub: Deployment) -> None:
     until(lambda: not running(hub) and not tickets(hub.cluster), patience=240)
 
 
-async def test_a_cluster_of_the_project(hub: Deployment, around: World, ada: Visitor) -> None:
+async def test_a_cluster_of_the_project(hub: Deployment, around: World, ada: HubVisitor) -> None:
     await start(ada)
-    async with kernel(ada, await ada.enter()) as python:
+    async with start_kernel(ada, await ada.enter()) as python:
         count, name = (await said(python, CLUSTER)).split()
         assert count == "2"
         [notebook] = servers(hub.cluster)
@@ -115,17 +115,17 @@ async def test_a_cluster_of_the_project(hub: Deployment, around: World, ada: Vis
         until(lambda: len(tickets(hub.cluster)) == 1 and not running(hub), patience=240)
 
 
-async def check_dashboard(hub: Deployment, ada: Visitor, name: str) -> None:
+async def check_dashboard(hub: Deployment, ada: HubVisitor, name: str) -> None:
     """People of the project open it, nobody else does."""
     path = f"/services/dask-gateway/clusters/{name}/status"
     earned = await ada.open(f"/services/panneuro/dashboards/{name}")
     assert earned.status == 200, earned.text
     assert DASHBOARD in earned.text
     assert (await ada.open(path)).status == 200
-    async with visit(hub.url) as stranger:
+    async with visit_hub(hub.url) as stranger:
         page = await stranger.open(path)
         assert DASHBOARD not in page.text
-    async with visit(hub.url, patience=300) as grace:
+    async with visit_hub(hub.url, patience=300) as grace:
         await grace.log_in("grace")
         refused = await grace.open(f"/services/panneuro/dashboards/{name}")
         assert refused.status == 403, refused.text
@@ -133,7 +133,7 @@ async def check_dashboard(hub: Deployment, ada: Visitor, name: str) -> None:
     await check_schedulers_own_route(hub, ada, name)
 
 
-async def check_schedulers_own_route(hub: Deployment, ada: Visitor, name: str) -> None:
+async def check_schedulers_own_route(hub: Deployment, ada: HubVisitor, name: str) -> None:
     """The route that the controller makes lets nobody pass, were it to come before the gate."""
     path = f"/services/dask-gateway/clusters/{name}/status"
     [made] = [
@@ -167,9 +167,9 @@ async def check_schedulers_own_route(hub: Deployment, ada: Visitor, name: str) -
         hub.cluster.kubectl("delete", "ingressroutes.traefik.io", "comes-first")
 
 
-async def test_what_is_not_theirs_is_refused_in_words(hub: Deployment, ada: Visitor) -> None:
+async def test_what_is_not_theirs_is_refused_in_words(hub: Deployment, ada: HubVisitor) -> None:
     await start(ada)
-    async with kernel(ada, await ada.enter()) as python:
+    async with start_kernel(ada, await ada.enter()) as python:
         other, image, unknown = (await said(python, FORGED)).split("\n")
         assert "human-intracranial" in other
         assert "image 'mine' may not be used" in image
@@ -177,9 +177,9 @@ async def test_what_is_not_theirs_is_refused_in_words(hub: Deployment, ada: Visi
     assert not running(hub)
 
 
-async def test_a_cluster_outlives_a_gateway_but_no_access(hub: Deployment, ada: Visitor) -> None:
+async def test_a_cluster_outlives_a_gateway_but_no_access(hub: Deployment, ada: HubVisitor) -> None:
     await start(ada)
-    async with kernel(ada, await ada.enter()) as python:
+    async with start_kernel(ada, await ada.enter()) as python:
         await said(python, LEFT)
     [worker] = dask_pods(hub, "worker")
     hub.cluster.kubectl("rollout", "restart", "deployment/dask-gateway", "deployment/dask-proxy")
@@ -197,10 +197,10 @@ async def test_a_cluster_outlives_a_gateway_but_no_access(hub: Deployment, ada: 
 
 
 async def test_a_server_that_is_stopped_takes_its_clusters_with_it(
-    hub: Deployment, ada: Visitor
+    hub: Deployment, ada: HubVisitor
 ) -> None:
     await start(ada)
-    async with kernel(ada, await ada.enter()) as python:
+    async with start_kernel(ada, await ada.enter()) as python:
         await said(python, LEFT)
     assert len(running(hub)) == 2  # a scheduler and a worker
     await ada.stop()

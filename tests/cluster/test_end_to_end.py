@@ -8,8 +8,8 @@ from deployment import Deployment
 from started import PROJECT, said, servers, start, tickets, until
 from surroundings import World
 
-from panneuro_hub.demo.kernel import kernel
-from panneuro_hub.demo.visitor import Visitor
+from panneuro_hub.devstack.hub_visitor import HubVisitor
+from panneuro_hub.devstack.kernel_client import start_kernel
 
 RECORDING = "nhp-navigation/grasshopper-receptor.zarr"
 
@@ -37,7 +37,7 @@ print(pathlib.Path("/run/panneuro-ticket").exists(),
 """
 
 
-async def test_the_main_job(hub: Deployment, around: World, ada: Visitor) -> None:
+async def test_the_main_job(hub: Deployment, around: World, ada: HubVisitor) -> None:
     lines = await start(ada)
     assert any("nhp-navigation" in line and "manage" in line for line in lines)
     [pod] = servers(hub.cluster)
@@ -45,7 +45,7 @@ async def test_the_main_job(hub: Deployment, around: World, ada: Visitor) -> Non
     assert labels["panneuro.org/project"] == PROJECT
     assert labels["panneuro.org/owner"] == "ada"
     assert len(tickets(hub.cluster)) == 1
-    async with kernel(ada, await ada.enter()) as python:
+    async with start_kernel(ada, await ada.enter()) as python:
         assert await said(python, READ) == "929 spikes"
         refused = await said(python, REFUSED)
         assert "human-intracranial" in refused
@@ -64,11 +64,11 @@ async def test_the_main_job(hub: Deployment, around: World, ada: Visitor) -> Non
     until(lambda: not tickets(hub.cluster))
 
 
-async def test_an_agent_that_dies_comes_back(hub: Deployment, ada: Visitor) -> None:
+async def test_an_agent_that_dies_comes_back(hub: Deployment, ada: HubVisitor) -> None:
     await start(ada)
     [pod] = servers(hub.cluster)
     name = pod["metadata"]["name"]
-    async with kernel(ada, await ada.enter()) as python:
+    async with start_kernel(ada, await ada.enter()) as python:
         await said(python, READ)
         kill = "import os; os.kill(1, 15)"
         hub.cluster.run(name, "panneuro-agent", ["python3", "-c", kill])
@@ -85,18 +85,18 @@ async def test_an_agent_that_dies_comes_back(hub: Deployment, ada: Visitor) -> N
 
 
 async def test_a_session_outlives_hub_and_service(
-    hub: Deployment, around: World, ada: Visitor
+    hub: Deployment, around: World, ada: HubVisitor
 ) -> None:
     await start(ada)
     [before] = servers(hub.cluster)
-    async with kernel(ada, await ada.enter()) as python:
+    async with start_kernel(ada, await ada.enter()) as python:
         await said(python, READ)
         ends = len(around.sts.ends)
         hub.cluster.kubectl("rollout", "restart", "deployment/panneuro", "deployment/hub")
         hub.wait()
         # Everything that gives keys is new: the session is not, and goes on.
         until(lambda: len(around.sts.ends) > ends)
-    async with kernel(ada, await ada.enter()) as python:
+    async with start_kernel(ada, await ada.enter()) as python:
         assert await said(python, READ) == "929 spikes"
     [after] = servers(hub.cluster)
     assert after["metadata"]["uid"] == before["metadata"]["uid"]

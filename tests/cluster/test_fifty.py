@@ -11,8 +11,8 @@ from deployment import Deployment
 from started import objects, servers, start, tickets, until, until_nothing_is_left
 from surroundings import MANY
 
-from panneuro_hub.demo.errors import DemoError
-from panneuro_hub.demo.visitor import Visitor, visit
+from panneuro_hub.devstack.errors import DevstackError
+from panneuro_hub.devstack.hub_visitor import HubVisitor, visit_hub
 
 PATIENCE = 1200.0  # s, for one answer; the machine may be small
 HEALTH = ["python3", "-m", "panneuro_hub.lab.agent", "--health"]
@@ -41,11 +41,11 @@ def ask(hub: Deployment, shown: list[str]) -> list[int]:
     return list(json.loads(said.text))
 
 
-async def outcome(visitor: Visitor) -> str:
+async def outcome(visitor: HubVisitor) -> str:
     """Why the visitor's start failed; nothing where it did not."""
     try:
         await start(visitor, profile="tiny")
-    except DemoError as error:
+    except DevstackError as error:
         return str(error)
     return ""
 
@@ -54,7 +54,7 @@ async def test_fifty_sessions_at_once(hub: Deployment) -> None:
     async with AsyncExitStack() as stack:
         visitors = []
         for person in MANY:
-            visitor = await stack.enter_async_context(visit(hub.url, patience=PATIENCE))
+            visitor = await stack.enter_async_context(visit_hub(hub.url, patience=PATIENCE))
             await visitor.log_in(person.name)
             visitors.append(visitor)
         outcomes = await asyncio.gather(*(outcome(visitor) for visitor in visitors))

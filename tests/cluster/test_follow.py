@@ -13,9 +13,9 @@ from ruamel.yaml import YAML
 from started import PROJECT, objects, said, start, until
 from test_end_to_end import READ
 
-from panneuro_hub.demo.forms import forms
-from panneuro_hub.demo.kernel import kernel
-from panneuro_hub.demo.visitor import Visitor, visit
+from panneuro_hub.devstack.html_forms import find_forms
+from panneuro_hub.devstack.hub_visitor import HubVisitor, visit_hub
+from panneuro_hub.devstack.kernel_client import start_kernel
 
 BROKEN = "the collaboration file is broken"
 # A kubelet looks after a minute, more or less, and what it has read is then in force in a second.
@@ -75,7 +75,7 @@ def changed(text: str) -> str:
     return output.getvalue()
 
 
-async def test_the_hub_follows_what_is_applied(hub: Deployment, ada: Visitor) -> None:
+async def test_the_hub_follows_what_is_applied(hub: Deployment, ada: HubVisitor) -> None:
     before = hub.plan.collaboration
     wait_for(hub, status="ok", version=name_of(before))
     after = changed(before)
@@ -85,17 +85,19 @@ async def test_the_hub_follows_what_is_applied(hub: Deployment, ada: Visitor) ->
         wait_for(hub, status="ok", version=name_of(after))
         print(f"all pods follow {time.monotonic() - began:.0f} s after kubectl apply")
         # Nobody has logged in since; it is the hub that decides this.
-        async with visit(hub.url, patience=300) as tomas:
+        async with visit_hub(hub.url, patience=300) as tomas:
             refused = await tomas.try_log_in("tomas")
             assert refused.status == 403
             assert "in no team" in " ".join(refused.text.split()).lower()
-        async with visit(hub.url, patience=300) as pat:
+        async with visit_hub(hub.url, patience=300) as pat:
             await pat.log_in("pat")
             offered = next(
-                form for form in forms((await pat.spawn_page()).body) if "project" in form.fields
+                form
+                for form in find_forms((await pat.open_spawn_page()).body)
+                if "project" in form.fields
             )
             assert PROJECT in offered.fields["project"].offered
-        page = (await ada.spawn_page()).text
+        page = (await ada.open_spawn_page()).text
         for words in ("Fresh profile", "Fresh image", "7.25"):
             assert words in page
         assert "Fresh profile" in (await ada.open("/services/panneuro/")).text
@@ -103,7 +105,7 @@ async def test_the_hub_follows_what_is_applied(hub: Deployment, ada: Visitor) ->
         hub.replace(before)
 
 
-async def test_pods_start_while_the_file_is_broken(hub: Deployment, ada: Visitor) -> None:
+async def test_pods_start_while_the_file_is_broken(hub: Deployment, ada: HubVisitor) -> None:
     """A mistake on Monday is no outage when a node is drained on Thursday."""
     good = hub.plan.collaboration
     known = {one["version"] for one in wait_for(hub, status="ok")}
@@ -120,7 +122,7 @@ async def test_pods_start_while_the_file_is_broken(hub: Deployment, ada: Visitor
         assert not old & {one["pod"] for one in new}
         assert "no-such-store" in hub.cluster.kubectl("logs", "deployment/hub", "--container=hub")
         await start(ada)
-        async with kernel(ada, await ada.enter()) as python:
+        async with start_kernel(ada, await ada.enter()) as python:
             assert await said(python, READ) == "929 spikes"
     finally:
         hub.replace(good)

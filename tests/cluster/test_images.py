@@ -22,8 +22,8 @@ from packaging.utils import canonicalize_name
 
 from panneuro_hub.attach import pods
 from panneuro_hub.attach.environment import environment
-from panneuro_hub.demo.recordings import nitime_data
-from panneuro_hub.demo.seaweedfs import SeaweedFS
+from panneuro_hub.devstack.samples.recordings import find_nitime_data
+from panneuro_hub.devstack.seaweedfs import SeaweedFS
 from panneuro_hub.wire import Grant, SessionView
 
 ROOT = Path(__file__).parents[2]
@@ -165,7 +165,7 @@ def store(host_address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             aws_secret_access_key=secret,
         )
         for name in RAW:
-            client.upload_file(str(nitime_data() / name), "lab", f"recordings/{name}")
+            client.upload_file(str(find_nitime_data() / name), "lab", f"recordings/{name}")
         client.put_object(Bucket="lab", Key="others/secret.txt", Body=b"not for this session")
         client.close()
         yield seaweedfs

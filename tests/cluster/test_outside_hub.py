@@ -15,9 +15,9 @@ from deployment import Place
 from kube import PATIENCE, Cluster, own_namespace
 from started import objects, said, servers, until, until_nothing_is_left
 
-from panneuro_hub.demo.errors import DemoError
-from panneuro_hub.demo.kernel import kernel
-from panneuro_hub.demo.visitor import Visitor, visit
+from panneuro_hub.devstack.errors import DevstackError
+from panneuro_hub.devstack.hub_visitor import HubVisitor, visit_hub
+from panneuro_hub.devstack.kernel_client import start_kernel
 from tests.hub.hubs import Hub, ground
 
 FIRST, SECOND = "nhp-navigation", "shared-stimuli"
@@ -192,8 +192,8 @@ def in_project(project: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def visiting(outside: Outside, name: str) -> AsyncIterator[Visitor]:
-    async with visit(outside.hub.url, patience=300) as visitor:
+async def visiting(outside: Outside, name: str) -> AsyncIterator[HubVisitor]:
+    async with visit_hub(outside.hub.url, patience=300) as visitor:
         await visitor.log_in(outside.hub.ground.register(name, "navigation"))
         yield visitor
         await visitor.stop()
@@ -202,18 +202,18 @@ async def visiting(outside: Outside, name: str) -> AsyncIterator[Visitor]:
 
 async def test_code_of_one_project_does_not_run_in_another(outside: Outside) -> None:
     async with visiting(outside, "hana") as hana:
-        form = (await hana.spawn_page()).text
+        form = (await hana.open_spawn_page()).text
         assert "Each project has a home folder of its own." in form
         await hana.start(in_project(FIRST))
-        async with kernel(hana, await hana.enter()) as python:
+        async with start_kernel(hana, await hana.enter()) as python:
             assert await said(python, LEAVE) == "['.bashrc']"
             assert await said(python, WRITE_SHARED) == "EROFS\nro"
         # It is in the home of this project, and would run in its next session.
-        async with kernel(hana, await hana.enter()) as python:
+        async with start_kernel(hana, await hana.enter()) as python:
             assert await said(python, LOOK) == "by a startup file by-bashrc"
         await hana.stop()
         await hana.start(in_project(SECOND))
-        async with kernel(hana, await hana.enter()) as python:
+        async with start_kernel(hana, await hana.enter()) as python:
             assert await said(python, LOOK) == "None None"
     claims = objects(outside.cluster, "persistentvolumeclaims")
     projects = {one["metadata"]["labels"]["panneuro.org/project"] for one in claims}
@@ -223,12 +223,12 @@ async def test_code_of_one_project_does_not_run_in_another(outside: Outside) -> 
 async def test_a_home_without_a_volume_is_named(outside: Outside) -> None:
     if Place.of(outside.cluster).has_storage:
         pytest.skip("this cluster makes a volume for every claim")
-    async with visit(outside.hub.url, patience=300) as visitor:
+    async with visit_hub(outside.hub.url, patience=300) as visitor:
         for name in ("hugo", "ines"):  # one volume is left, for one of them
             await visitor.log_in(outside.hub.ground.register(name, "navigation"))
             try:
                 await visitor.start(in_project(FIRST))
-            except DemoError as refused:
+            except DevstackError as refused:
                 words = str(refused)
                 break
             await visitor.stop()
@@ -255,7 +255,7 @@ async def test_a_server_outlives_a_restart_without_kubernetes(outside: Outside) 
             assert {row["event"] for row in hub.ledger("hana")} == {"issue"}
             known = await hana.call("GET", "/hub/api/users/hana")
             assert known["servers"][""]["ready"], known
-            async with kernel(hana, await hana.enter()) as python:
+            async with start_kernel(hana, await hana.enter()) as python:
                 assert await said(python, "print(6 * 7)") == "42"
         finally:
             outside.proxy.restore()
@@ -277,9 +277,9 @@ async def test_a_certificate_that_is_not_trusted_ends_the_progress(outside: Outs
     write_kubeconfig(outside.cluster, outside.proxy, outside.kubeconfig, is_trusted=False)
     hub.start()
     try:
-        async with visit(hub.url, patience=60) as visitor:
+        async with visit_hub(hub.url, patience=60) as visitor:
             await visitor.log_in(hub.ground.register("hana", "navigation"))
-            with pytest.raises(DemoError, match="did not start: ") as caught:
+            with pytest.raises(DevstackError, match="did not start: ") as caught:
                 await visitor.start(in_project(FIRST))
     finally:
         hub.stop()

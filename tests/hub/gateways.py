@@ -17,7 +17,7 @@ import dask_gateway
 from hubs import PATIENCE, Ground, Hub
 from people import Answer, Person, ask, until
 
-from panneuro_hub.demo.processes import Child, Processes, answers, free_port
+from panneuro_hub.devstack.processes import ChildProcess, ProcessGroup, find_free_port, url_answers
 
 NAME = "dask-gateway"
 _HUB = """
@@ -61,8 +61,8 @@ class DaskGateway:
         folder.mkdir(mode=0o700)
         self.folder = folder
         self.token = secrets.token_hex(16)
-        self.port = free_port()
-        self.proxy_port = free_port(avoid=[self.port])
+        self.port = find_free_port()
+        self.proxy_port = find_free_port(avoid=[self.port])
         self.prefix = f"{base}/services/{NAME}"
         url = f"http://127.0.0.1:{self.proxy_port}"
         config = _HUB.format(name=NAME, token=self.token, url=url)
@@ -80,9 +80,9 @@ class DaskGateway:
             )
         )
         self._key = urlsafe_b64encode(secrets.token_bytes(32)).decode()
-        self._processes = Processes()
+        self._processes = ProcessGroup()
         self._runs: list[Path] = []
-        self.child: Child | None = None
+        self.child: ChildProcess | None = None
 
     def __enter__(self) -> DaskGateway:
         self._processes.__enter__()
@@ -123,7 +123,7 @@ class DaskGateway:
         )
         # Through its proxy, which learns where to lead a little later.
         health = f"http://127.0.0.1:{self.proxy_port}{self.prefix}/api/health"
-        self.child.wait_ready(answers(health), PATIENCE)
+        self.child.wait_until_ready(url_answers(health), PATIENCE)
 
     def stop(self) -> None:
         """Stop it, as an operator does; its clusters go on."""

@@ -20,13 +20,18 @@ import boto3.session
 from botocore.config import Config
 from ruamel.yaml import YAML
 
-from panneuro_hub import demo
-from panneuro_hub.demo.people import PEOPLE
-from panneuro_hub.demo.processes import Child, Processes, answers, free_port, says
-from panneuro_hub.demo.provider import Provider, start_provider
-from panneuro_hub.demo.seaweedfs import SeaweedFS
-from panneuro_hub.demo.settings import VARIABLE, HubSettings
-from panneuro_hub.demo.stack import hub_settings, prepare_folder
+from panneuro_hub.devstack.identity_provider import IdentityProvider, start_provider
+from panneuro_hub.devstack.local_hub import HUB_CONFIG, prepare_hub_folder, prepare_hub_settings
+from panneuro_hub.devstack.processes import (
+    ChildProcess,
+    ProcessGroup,
+    find_free_port,
+    log_contains,
+    url_answers,
+)
+from panneuro_hub.devstack.samples.people import PEOPLE
+from panneuro_hub.devstack.seaweedfs import SeaweedFS
+from panneuro_hub.devstack.stack_settings import HUB_VARIABLE, HubSettings
 from panneuro_hub.service.ledger import LEDGER
 
 PATIENCE = 90.0  # s, for whatever is waited for; far more than it takes
@@ -54,7 +59,6 @@ c.JupyterHub.bind_url = "{url}/"
 c.PanNeuroGenericOAuthenticator.oauth_callback_url = "{url}/hub/oauth_callback"
 """
 _SMALL_SERVER = Path(__file__).with_name("small_server.py")
-_DEMO_CONFIG = Path(demo.__file__).with_name("jupyterhub_config.py")
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class Ground:
     """What all hubs stand on."""
 
     store: SeaweedFS
-    provider: Provider
+    provider: IdentityProvider
 
     def register(self, name: str, *groups: str) -> str:
         """Let the provider know a person, or say something else of them from now on."""
@@ -104,12 +108,12 @@ def s3(store: SeaweedFS, key: str, secret: str, token: str | None = None) -> Any
 def ground(folder: Path) -> Iterator[Ground]:
     """A store and an identity provider with the demo's people."""
     folder.mkdir(mode=0o700)
-    with SeaweedFS(folder / "store", "learning-circuits") as store, Processes() as processes:
-        provider = start_provider(processes, PEOPLE, free_port(), folder / "provider.log")
+    with SeaweedFS(folder / "store", "learning-circuits") as store, ProcessGroup() as processes:
+        provider = start_provider(processes, PEOPLE, find_free_port(), folder / "provider.log")
         with closing(s3(store, *store.admin)) as client:
             for key in OBJECTS:
                 client.put_object(Bucket=store.bucket, Key=key, Body=key.encode())
-        provider.wait_ready()
+        provider.wait_until_ready()
         yield Ground(store, provider)
 
 
@@ -128,11 +132,11 @@ class Hub:
     """
 
     def __init__(self, ground: Ground, folder: Path, config: str = "", base: str = "") -> None:
-        prepare_folder(folder)
+        prepare_hub_folder(folder)
         (folder / "tmp").mkdir(mode=0o700)
         self.ground = ground
         self.folder = folder
-        self.settings: HubSettings = hub_settings(
+        self.settings: HubSettings = prepare_hub_settings(
             folder, ground.store, ground.provider.url, _ports(5), RENEW_AFTER
         )
         self.settings.write(folder / "settings.json")
@@ -144,7 +148,7 @@ class Hub:
             "\n".join(
                 [
                     "c = get_config()",
-                    f"load_subconfig({str(_DEMO_CONFIG)!r})",
+                    f"load_subconfig({str(HUB_CONFIG)!r})",
                     # Without its Dask gateway, which few tests need.
                     "named = {service['name']: service for service in c.JupyterHub.services}",
                     "named.pop('dask-gateway', None)",
@@ -159,9 +163,9 @@ class Hub:
             )
         )
         self._key = secrets.token_hex(32)  # the same over restarts, as an operator's is
-        self._processes = Processes()
+        self._processes = ProcessGroup()
         self._runs: list[Path] = []
-        self.child: Child | None = None
+        self.child: ChildProcess | None = None
 
     # -- running --------------------------------------------------------------------------
 
@@ -178,12 +182,12 @@ class Hub:
         self._processes.stop()
 
     @contextmanager
-    def launched(self) -> Iterator[Child]:
+    def launched(self) -> Iterator[ChildProcess]:
         """Start it without waiting for its answer; it is stopped after the block."""
         with self._processes:
             yield self.launch()
 
-    def launch(self) -> Child:
+    def launch(self) -> ChildProcess:
         """Start it, and do not wait."""
         log = self.folder / "logs" / f"hub-{len(self._runs)}.log"
         self._runs.append(log)
@@ -198,7 +202,7 @@ class Hub:
                 "TMPDIR": str(self.folder / "tmp"),  # what a killed hub leaves stays here
                 "LANG": "C.UTF-8",
                 "JUPYTERHUB_CRYPT_KEY": self._key,
-                VARIABLE: str(self.folder / "settings.json"),
+                HUB_VARIABLE: str(self.folder / "settings.json"),
             },
             folder=self.folder / "hub",
         )
@@ -208,8 +212,8 @@ class Hub:
         """Start it, and wait until it and its service answer."""
         child = self.launch()
         # It answers before, but a server that stops before this line takes the hub with it.
-        child.wait_ready(says("JupyterHub is now running"), PATIENCE)
-        child.wait_ready(answers(f"{self.service_url}/health"), PATIENCE)
+        child.wait_until_ready(log_contains("JupyterHub is now running"), PATIENCE)
+        child.wait_until_ready(url_answers(f"{self.service_url}/health"), PATIENCE)
 
     def add_config(self, lines: str) -> None:
         """Add lines to the config file, for the next start."""
@@ -283,5 +287,5 @@ class Hub:
 def _ports(number: int) -> list[int]:
     ports: list[int] = []
     while len(ports) < number:
-        ports.append(free_port(avoid=ports))
+        ports.append(find_free_port(avoid=ports))
     return ports

@@ -14,8 +14,8 @@ from urllib.parse import quote
 import aiohttp
 from hubs import PATIENCE, Hub
 
-from panneuro_hub.demo.forms import Form, forms
-from panneuro_hub.demo.visitor import Page, Visitor, visit
+from panneuro_hub.devstack.html_forms import HtmlForm, find_forms
+from panneuro_hub.devstack.hub_visitor import HubVisitor, VisitedPage, visit_hub
 
 T = TypeVar("T")
 _NOTHING = object()
@@ -97,7 +97,7 @@ class Person:
     """Somebody who has logged in, and has made a token for their own programs."""
 
     hub: Hub
-    visitor: Visitor
+    visitor: HubVisitor
     token: str
 
     @property
@@ -157,7 +157,7 @@ class Person:
         assert answer.status == 200, answer
         return dict(answer.json["projects"])
 
-    async def post_form(self, fields: Any, path: str = "/hub/spawn") -> Page:
+    async def post_form(self, fields: Any, path: str = "/hub/spawn") -> VisitedPage:
         """Send a form of one's own making to the start page."""
         visitor = self.visitor
         target = visitor.url(path)
@@ -178,9 +178,9 @@ async def show(hub: Hub, ticket: str | None, path: str = "/api/credentials") -> 
     return await ask("GET", hub.service_url + path, authorization=authorization)
 
 
-def start_form(page: Page) -> Form:
+def start_form(page: VisitedPage) -> HtmlForm:
     """The form of the start page."""
-    return next(form for form in forms(page.body) if "project" in form.fields)
+    return next(form for form in find_forms(page.body) if "project" in form.fields)
 
 
 async def watch(hub: Hub, path: str) -> Any:
@@ -195,7 +195,7 @@ async def watch(hub: Hub, path: str) -> Any:
 @asynccontextmanager
 async def logged_in(hub: Hub, name: str) -> AsyncIterator[Person]:
     """Somebody who logs in at a hub."""
-    async with visit(hub.url, PATIENCE) as visitor:
+    async with visit_hub(hub.url, PATIENCE) as visitor:
         await visitor.log_in(name)
         made = await visitor.call("POST", f"/hub/api/users/{quote(visitor.name)}/tokens", {})
         yield Person(hub, visitor, made["token"])

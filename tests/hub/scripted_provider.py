@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from panneuro_hub.demo.processes import free_port
+from panneuro_hub.devstack.processes import find_free_port
 
 _LONG = 600.0  # s, for an answer that never comes
 _FORM = "<form method=post><input name=sub></form>"
@@ -133,7 +133,7 @@ async def _fail(fault: int | Literal["hang"]) -> web.Response:
 @contextmanager
 def scripted_provider() -> Iterator[ScriptedProvider]:
     """Serve in a thread of its own."""
-    port = free_port()
+    port = find_free_port()
     provider = ScriptedProvider(f"http://127.0.0.1:{port}")
     loop = asyncio.new_event_loop()
     runner = web.AppRunner(provider.app(), shutdown_timeout=0.1)

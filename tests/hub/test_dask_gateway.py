@@ -28,7 +28,7 @@ from gateways import (
 from hubs import PATIENCE, Ground
 from people import Person, ask, logged_in, show, until
 
-from panneuro_hub.demo.visitor import visit
+from panneuro_hub.devstack.hub_visitor import visit_hub
 from panneuro_hub.wire.dashboards import COOKIE
 
 # Workers know nothing of this file, as they know nothing of a notebook.
@@ -637,7 +637,7 @@ async def test_a_dashboard_is_for_people_of_its_project(gateway: DaskGateway) ->
         feed = f"{path}/eventstream"
         async with ada.visitor.socket(feed) as socket:
             await socket.send_str("hello")
-        async with visit(gateway.hub.url) as nobody:
+        async with visit_hub(gateway.hub.url) as nobody:
             with pytest.raises(aiohttp.WSServerHandshakeError) as closed:
                 async with nobody.socket(feed):
                     pass

@@ -25,8 +25,8 @@ from people import Person, ask, logged_in, until, watch
 from playwright.async_api import Browser, Page, async_playwright
 from playwright.async_api import Error as PlaywrightError
 
-from panneuro_hub.demo.processes import Processes, answers, free_port
-from panneuro_hub.demo.visitor import visit
+from panneuro_hub.devstack.hub_visitor import visit_hub
+from panneuro_hub.devstack.processes import ProcessGroup, find_free_port, url_answers
 
 GATEWAY = "dask-gateway"
 GATES = f"/services/{GATEWAY}/clusters"
@@ -94,7 +94,7 @@ class Site:
 @pytest.fixture(scope="module")
 def site(make_hub: Callable[..., Hub], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("dashboards")
-    token, gate, proxy = secrets.token_hex(16), free_port(), free_port()
+    token, gate, proxy = secrets.token_hex(16), find_free_port(), find_free_port()
     told = {"name": GATEWAY, "api_token": token, "url": f"http://127.0.0.1:{proxy}"}
     hub = make_hub(f"c.JupyterHub.services.append({told!r})\nc.Authenticator.auth_refresh_age = 1")
     dynamic, static = folder / "dynamic.toml", folder / "static.toml"
@@ -103,19 +103,19 @@ def site(make_hub: Callable[..., Hub], tmp_path_factory: pytest.TempPathFactory)
     environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
     stand_in = Path(__file__).with_name("dashboard_stand_in.py")
     traefik = Path(sys.executable).with_name("traefik")
-    with Processes() as processes:
+    with ProcessGroup() as processes:
         processes.start(
             "gate",
             [sys.executable, str(stand_in), str(gate), hub.service_url, f"/services/{GATEWAY}"],
             log=folder / "gate.log",
             environment=environment,
-        ).wait_ready(answers(f"http://127.0.0.1:{gate}/"), PATIENCE)
+        ).wait_until_ready(url_answers(f"http://127.0.0.1:{gate}/"), PATIENCE)
         processes.start(
             "proxy",
             [str(traefik), f"--configFile={static}"],
             log=folder / "traefik.log",
             environment=environment,
-        ).wait_ready(answers(f"http://127.0.0.1:{proxy}/ping"), PATIENCE)
+        ).wait_until_ready(url_answers(f"http://127.0.0.1:{proxy}/ping"), PATIENCE)
         with hub:
             yield Site(hub, token, {})
 
@@ -177,7 +177,7 @@ async def test_without_a_login_nothing_of_it_is_seen(site: Site) -> None:
         status, text, _ = without_login(root + below, Accept="text/html")
         assert status in (302, 400, 404)
         assert "dashboard /" not in text
-    async with visit(site.hub.url, PATIENCE) as visitor:
+    async with visit_hub(site.hub.url, PATIENCE) as visitor:
         page = await visitor.open(f"{GATES}/decaf/status")
         assert "dashboard /" not in page.body
         assert page.url.path == "/hub/login" or page.url.origin() != visitor.hub_url.origin()

@@ -104,7 +104,7 @@ async def test_a_start_while_the_file_is_broken(followers: Followers) -> None:
         file.change(good)
 
         async def is_in_force() -> bool:
-            offered = (await vera.visitor.spawn_page()).text
+            offered = (await vera.visitor.open_spawn_page()).text
             return "Mazes" in offered and "Mazes" in str(await vera.access())
 
         await until(is_in_force, "the changed file, at hub and service")
@@ -137,7 +137,7 @@ async def test_a_start_while_the_file_is_broken(followers: Followers) -> None:
         for name in ("hub", "service"):
             assert after[name]["in_force_since"] == before[name]["in_force_since"]
         assert await is_in_force()
-        form = start_form(await vera.visitor.spawn_page())
+        form = start_form(await vera.visitor.open_spawn_page())
         assert "nhp-navigation" in form.fields["project"].offered
         assert await gateway.offers(vera, "nhp-navigation")
 

@@ -56,7 +56,7 @@ def own(make_hub: Callable[..., Hub]) -> Iterator[Hub]:
 
 async def test_hooks_environment_and_form_are_the_admin_s(own: Hub) -> None:
     async with at(own, "ada") as ada:
-        form = start_form(await ada.visitor.spawn_page())
+        form = start_form(await ada.visitor.open_spawn_page())
         assert set(form.fields) >= {"project", "colour"}
         await ada.visitor.start({"project": "nhp-navigation", "colour": "green"})
         session = await ada.running()

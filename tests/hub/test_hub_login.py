@@ -16,7 +16,7 @@ import pytest
 from hubs import Hub
 from people import ask, logged_in
 
-from panneuro_hub.demo.forms import Field, form_for
+from panneuro_hub.devstack.html_forms import FormField, find_form
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -110,7 +110,7 @@ async def test_a_forged_form_allows_nothing(hub: Hub) -> None:
         page = await visitor.open(f"{SERVICE}/login?code={asked['user_code']}")
         assert asked["user_code"] not in page.body
         typed = {"code": asked["user_code"], "do": "code"}
-        form = form_for(page.body, typed)
+        form = find_form(page.body, typed)
         # A form that says nothing of a fresh login, with the page's own token or another.
         for fields in (
             {"do": "allow", "code": asked["user_code"]},
@@ -120,7 +120,7 @@ async def test_a_forged_form_allows_nothing(hub: Hub) -> None:
             forged = replace(form, fields={}, action=form.action)
             forged.fields.update(form.fields)
             for name, value in fields.items():
-                forged.fields[name] = Field("text", value)
+                forged.fields[name] = FormField("text", value)
             assert (await visitor.send(page, forged, {})).status == 403, fields
         shown = await visitor.send(page, form, typed)
         assert "&lt;b&gt;evil" in shown.body

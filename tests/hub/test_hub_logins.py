@@ -10,7 +10,7 @@ from people import ask, at, watch
 
 from panneuro_hub.access import team_prefixes
 from panneuro_hub.current import load
-from panneuro_hub.demo.visitor import visit
+from panneuro_hub.devstack.hub_visitor import visit_hub
 
 TEAMS = {
     "ada": ["navigation-lab"],
@@ -77,7 +77,7 @@ async def test_every_team_s_group_says_its_prefixes(hub: Hub) -> None:
 
 
 async def test_who_is_in_no_team_is_told_so(hub: Hub) -> None:
-    async with visit(hub.url, PATIENCE) as zoe:
+    async with visit_hub(hub.url, PATIENCE) as zoe:
         page = await zoe.try_log_in("zoe")
         assert page.status == 403
         assert (

@@ -14,7 +14,7 @@ from hubs import Ground, Hub
 from people import ask, at, logged_in, show, until, watch
 from scripted_provider import Faults, ScriptedProvider, scripted_provider
 
-from panneuro_hub.demo.visitor import visit
+from panneuro_hub.devstack.hub_visitor import visit_hub
 from panneuro_hub.service.database import Database
 from panneuro_hub.service.register import Register
 
@@ -191,7 +191,7 @@ async def test_a_login_that_cannot_be_asked_about_is_refused_in_a_sentence(
     hub: Hub, provider: ScriptedProvider
 ) -> None:
     provider.faults[provider.says("newcomer", "navigation")] = Faults(userinfo=503)
-    async with visit(hub.url, 60) as visitor:
+    async with visit_hub(hub.url, 60) as visitor:
         page = await visitor.try_log_in("newcomer")
     assert page.status == 503
     assert "The identity provider does not answer now." in page.text
@@ -217,7 +217,7 @@ async def test_a_name_that_is_none_is_refused_in_a_sentence(
     hub: Hub, provider: ScriptedProvider, claims: dict[str, Any]
 ) -> None:
     provider.people["odd"] = {"groups": ["u19-circuits:navigation"], **claims}
-    async with visit(hub.url, 60) as visitor:
+    async with visit_hub(hub.url, 60) as visitor:
         page = await visitor.try_log_in("odd")
     assert page.status == 403
     assert "Ask the person who runs the hub." in page.text
@@ -228,7 +228,7 @@ async def test_who_is_in_no_team_reads_what_the_provider_sent(
 ) -> None:
     odd = "u19-circuits:navigation\u00a0"
     provider.says("zoe", odd, "u19-circuits:visi<b>tors")
-    async with visit(hub.url, 60) as visitor:
+    async with visit_hub(hub.url, 60) as visitor:
         page = await visitor.try_log_in("zoe")
     assert page.status == 403
     assert "in no team of Circuit mechanisms" in page.text

@@ -12,7 +12,7 @@ from people import Person, ask, at, show, start_form, until
 
 async def offered(person: Person) -> dict[str, list[str]]:
     """What the start form offers, by field."""
-    fields = start_form(await person.visitor.spawn_page()).fields
+    fields = start_form(await person.visitor.open_spawn_page()).fields
     return {name: field.offered for name, field in fields.items()}
 
 
@@ -101,7 +101,7 @@ async def test_a_broken_file_keeps_the_old_one_and_says_so(changing_hub: Hub) ->
         await until(health(hub, "ok"), "the service's relief")
 
         async def is_in_force() -> bool:
-            return "Repaired" in (await tess.visitor.spawn_page()).text
+            return "Repaired" in (await tess.visitor.open_spawn_page()).text
 
         await until(is_in_force, "the repaired file")
         hub.replace(good)

@@ -21,7 +21,7 @@ from panneuro_hub.catalog.keys import OWN
 from panneuro_hub.catalog.notebooks import publish as publish_notebook
 from panneuro_hub.catalog.published import Environment, Published
 from panneuro_hub.catalog.records import publish
-from panneuro_hub.demo.seaweedfs import SeaweedFS
+from panneuro_hub.devstack.seaweedfs import SeaweedFS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -14,7 +14,7 @@ from panneuro_hub.current import load
 
 async def test_the_form_offers_exactly_what_is_the_person_s(hub: Hub) -> None:
     async with at(hub, "ada") as ada:
-        page = await ada.visitor.spawn_page()
+        page = await ada.visitor.open_spawn_page()
     form = start_form(page)
     assert form.fields["project"].offered == ["nhp-navigation", "shared-stimuli"]
     assert form.fields["profile--nhp-navigation"].offered == ["small", "large"]
@@ -32,7 +32,7 @@ async def test_the_form_offers_exactly_what_is_the_person_s(hub: Hub) -> None:
 
 async def test_each_project_has_a_home_of_its_own(hub: Hub) -> None:
     async with at(hub, hub.ground.register("hope", "navigation")) as hope:
-        page = await hope.visitor.spawn_page()
+        page = await hope.visitor.open_spawn_page()
         first = (await hope.start({"project": "nhp-navigation"})).environment()["HOME"]
         leave_startup_file(first)
         await hope.stop()
@@ -57,7 +57,7 @@ def require_apart(first: Path, second: Path) -> None:
 
 async def test_profiles_are_the_project_s_and_the_team_s(hub: Hub) -> None:
     async with at(hub, "mina") as mina:
-        form = start_form(await mina.visitor.spawn_page())
+        form = start_form(await mina.visitor.open_spawn_page())
     assert form.fields["profile--nhp-navigation"].offered == ["small", "large", "gpu"]
     assert form.fields["profile--human-intracranial"].offered == ["small", "large"]
 
@@ -78,7 +78,7 @@ async def test_a_start_by_form_says_what_was_decided_and_is_remembered(hub: Hub)
         )
         session = await fay.running()
         await fay.stop()
-        form = start_form(await fay.visitor.spawn_page())
+        form = start_form(await fay.visitor.open_spawn_page())
         known = await watch(hub, "/users/fay?include_stopped_servers")
     assert session.project == "nhp-navigation"
     access = decide(

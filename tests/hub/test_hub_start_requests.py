@@ -12,7 +12,7 @@ from hubs import Ground, Hub
 from people import Person, at, ensure_stopped, start_form, until, watch
 from slow_provider import SlowUserinfo, slow_userinfo
 
-from panneuro_hub.demo.visitor import Page
+from panneuro_hub.devstack.hub_visitor import VisitedPage
 
 FIRST, SECOND = "nhp-navigation", "shared-stimuli"
 CONFIG = """
@@ -38,14 +38,14 @@ def slow(ground: Ground, make_hub: Callable[..., Hub]) -> Iterator[Slow]:
         yield Slow(hub, userinfo)
 
 
-async def click(person: Person, page: Page, project: str, after: float = 0.0) -> Page:
+async def click(person: Person, page: VisitedPage, project: str, after: float = 0.0) -> VisitedPage:
     await asyncio.sleep(after)
     return await person.visitor.send(page, start_form(page), {"project": project})
 
 
 async def test_two_clicks_are_one_start_whose_progress_both_show(slow: Slow) -> None:
     async with at(slow.hub, slow.hub.ground.register("dora", "navigation")) as dora:
-        page = await dora.visitor.spawn_page()
+        page = await dora.visitor.open_spawn_page()
         slow.userinfo.delay = 2.0
         try:
             pages = await asyncio.gather(
@@ -71,7 +71,7 @@ async def test_two_clicks_are_one_start_whose_progress_both_show(slow: Slow) -> 
 
 async def test_who_is_in_no_team_any_more_starts_nothing(slow: Slow) -> None:
     async with at(slow.hub, slow.hub.ground.register("dirk", "navigation")) as dirk:
-        page = await dirk.visitor.spawn_page()
+        page = await dirk.visitor.open_spawn_page()
         slow.hub.ground.register("dirk")
         refused = await click(dirk, page, FIRST)
         assert (await watch(slow.hub, "/users/dirk"))["servers"] == {}

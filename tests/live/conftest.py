@@ -6,7 +6,7 @@ import pytest
 from postgresql import postgresql
 from world import World, made_world
 
-from panneuro_hub.demo.seaweedfs import SeaweedFS
+from panneuro_hub.devstack.seaweedfs import SeaweedFS
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from panneuro_hub.demo.processes import Child, Processes, answers, free_port, says
+from panneuro_hub.devstack.processes import (
+    ChildProcess,
+    ProcessGroup,
+    find_free_port,
+    log_contains,
+    url_answers,
+)
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 90.0  # s, for a hub to start; it takes about five
@@ -61,24 +67,24 @@ class OwnHub:
         """
         ports: list[int] = []
         while len(ports) < 4:
-            ports.append(free_port(avoid=ports))
+            ports.append(find_free_port(avoid=ports))
         path = self.folder / "jupyterhub_config.py"
         written = path.read_text()
         names = dict(zip(("port", "hub_port", "api_port"), ports, strict=False))
         path.write_text(written + _ON_LOOPBACK.format(**names) + config)
         try:
-            with Processes() as processes:
+            with ProcessGroup() as processes:
                 hub = self._launch(processes, f"http://127.0.0.1:{ports[3]}")
-                hub.wait_ready(says("JupyterHub is now running"), PATIENCE)
+                hub.wait_until_ready(log_contains("JupyterHub is now running"), PATIENCE)
                 service = f"http://127.0.0.1:{ports[0]}/services/panneuro/health"
-                hub.wait_ready(answers(service), PATIENCE)
+                hub.wait_until_ready(url_answers(service), PATIENCE)
                 yield f"http://127.0.0.1:{ports[0]}"
         finally:
             path.write_text(written)
             for database in self.folder.glob("*.sqlite"):
                 database.unlink()
 
-    def _launch(self, processes: Processes, service_url: str) -> Child:
+    def _launch(self, processes: ProcessGroup, service_url: str) -> ChildProcess:
         return processes.start(
             "hub",
             ["bash", "-ec", self.start.replace("bin/jupyterhub", "exec bin/jupyterhub")],

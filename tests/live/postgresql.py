@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from panneuro_hub.demo.processes import free_port
+from panneuro_hub.devstack.processes import find_free_port
 
 
 def program(name: str) -> str | None:
@@ -39,7 +39,7 @@ def postgresql() -> Iterator[str]:
 def _running(folder: Path, initdb: str, postgres: str, user: str | None) -> Iterator[str]:
     options = ["--auth=trust", "--username=ledger", "--no-sync", "--encoding=UTF8"]
     subprocess.run([initdb, "-D", folder / "data", *options], user=user, check=True, cwd=folder)
-    port = free_port()
+    port = find_free_port()
     settings = [f"port={port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={folder}"]
     settings += ["fsync=off", "log_min_messages=log"]  # of errors the tests hear themselves
     arguments = [part for setting in settings for part in ("-c", setting)]

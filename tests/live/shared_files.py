@@ -13,7 +13,7 @@ import pytest
 from traitlets.config import Config
 from transfers import PROJECT, Bench, made_bench
 
-from panneuro_hub.demo.seaweedfs import SeaweedFS
+from panneuro_hub.devstack.seaweedfs import SeaweedFS
 from panneuro_hub.jupyter.shared import SharedFiles
 from panneuro_hub.lab.agent import Agent, Settings
 

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from short_sessions import ShortSessions
 
-from panneuro_hub.demo.seaweedfs import SeaweedFS
+from panneuro_hub.devstack.seaweedfs import SeaweedFS
 from panneuro_hub.vending import Request
 from panneuro_hub.wire import Credential, SessionView
 

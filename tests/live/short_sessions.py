@@ -19,7 +19,7 @@ from typing import Any
 from aiobotocore.session import AioSession, get_session
 
 from panneuro_hub.collaboration.models import S3Store
-from panneuro_hub.demo.seaweedfs import SeaweedFS, SigningKey
+from panneuro_hub.devstack.seaweedfs import SeaweedFS, SigningKey
 from panneuro_hub.vending import Request
 from panneuro_hub.vending.s3 import S3CredentialMaker
 from panneuro_hub.wire import Credential

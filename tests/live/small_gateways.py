@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import panneuro_hub
-from panneuro_hub.demo.processes import Processes, answers, free_port
+from panneuro_hub.devstack.processes import ProcessGroup, find_free_port, url_answers
 
 ROOT = Path(panneuro_hub.__file__).parents[1]
 CONFIG = Path(__file__).with_name("small_gateway.py")
@@ -71,10 +71,10 @@ class SmallGateway:
 def small_gateway(folder: Path) -> Iterator[SmallGateway]:
     """Start one, with its files in `folder`."""
     folder.mkdir(exist_ok=True)
-    ports = [free_port()]
-    ports.append(free_port(avoid=ports))
+    ports = [find_free_port()]
+    ports.append(find_free_port(avoid=ports))
     gateway = SmallGateway(f"http://127.0.0.1:{ports[0]}", f"tcp://127.0.0.1:{ports[1]}")
-    with Processes() as processes:
+    with ProcessGroup() as processes:
         server = processes.start(
             "gateway",
             [sys.executable, "-m", "dask_gateway_server", "-f", str(CONFIG)],
@@ -88,5 +88,5 @@ def small_gateway(folder: Path) -> Iterator[SmallGateway]:
             },
             folder=folder,
         )
-        server.wait_ready(answers(f"{gateway.url}/api/health"), PATIENCE)
+        server.wait_until_ready(url_answers(f"{gateway.url}/api/health"), PATIENCE)
         yield gateway

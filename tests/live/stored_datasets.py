@@ -20,11 +20,11 @@ from obstore.store import LocalStore, S3Store
 from panneuro_hub.catalog import File, Manifest
 from panneuro_hub.catalog.formats import Recognised, recognise
 from panneuro_hub.catalog.records import publish
-from panneuro_hub.demo.nwb import write_nwb
-from panneuro_hub.demo.recordings import (
-    nitime_data,
+from panneuro_hub.devstack.samples.nwb_files import write_nwb
+from panneuro_hub.devstack.samples.recordings import (
+    find_nitime_data,
+    make_receptor_dataset,
     read_receptor,
-    receptor_dataset,
     write_zarr,
 )
 
@@ -62,7 +62,7 @@ def put(
 def receptor_zarr() -> dict[str, bytes]:
     """A recording of nitime's as a Zarr hierarchy."""
     with tempfile.TemporaryDirectory() as folder:
-        write_zarr(receptor_dataset(read_receptor(1)), LocalStore(folder))
+        write_zarr(make_receptor_dataset(read_receptor(1)), LocalStore(folder))
         return _files(Path(folder))
 
 
@@ -75,7 +75,7 @@ def receptor_nwb() -> dict[str, bytes]:
 
 
 def fmri_csv() -> bytes:
-    return (nitime_data() / "event_related_fmri.csv").read_bytes()
+    return (find_nitime_data() / "event_related_fmri.csv").read_bytes()
 
 
 def example4d() -> bytes:

@@ -11,7 +11,7 @@ import pytest
 from transfers import PROJECT, Bench, made_bench
 
 from panneuro_hub.catalog import File, Manifest, Record, manifest_key, record_key
-from panneuro_hub.demo.seaweedfs import SeaweedFS
+from panneuro_hub.devstack.seaweedfs import SeaweedFS
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ from zarr.storage import ObjectStore
 
 import panneuro_hub.lab as lab
 from panneuro_hub.attach.environment import environment
-from panneuro_hub.demo.seaweedfs import SeaweedFS
+from panneuro_hub.devstack.seaweedfs import SeaweedFS
 from panneuro_hub.errors import AccessDenied
 from panneuro_hub.lab.agent import Agent, Settings
 from panneuro_hub.vending import Request

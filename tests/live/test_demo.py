@@ -16,17 +16,17 @@ from pathlib import Path
 import pytest
 
 from panneuro_hub.demo.check import PROFILE, PROJECT
-from panneuro_hub.demo.kernel import kernel
-from panneuro_hub.demo.people import PEOPLE
-from panneuro_hub.demo.processes import children_of
-from panneuro_hub.demo.visitor import visit
+from panneuro_hub.devstack.hub_visitor import visit_hub
+from panneuro_hub.devstack.kernel_client import start_kernel
+from panneuro_hub.devstack.processes import list_children
+from panneuro_hub.devstack.samples.people import PEOPLE
 
 PATIENCE = 120.0  # seconds, for machines that are busy
 RUN = "import sys; from panneuro_hub.demo import command; sys.exit(command.{}())"
 
 
 def descendants(pid: int) -> list[int]:
-    return [each for child in children_of(pid) for each in (child, *descendants(child))]
+    return [each for child in list_children(pid) for each in (child, *descendants(child))]
 
 
 def running(pids: list[int]) -> dict[int, str]:
@@ -79,10 +79,10 @@ def second_demo(folder: Path) -> str:
 
 
 async def start_server(hub_url: str) -> None:
-    async with visit(hub_url) as ada:
+    async with visit_hub(hub_url) as ada:
         await ada.log_in("ada")
         await ada.start({"project": PROJECT, f"profile--{PROJECT}": PROFILE})
-        async with kernel(ada, await ada.enter()) as python:
+        async with start_kernel(ada, await ada.enter()) as python:
             assert (await python.run("6 * 7")).text.strip() == "42"
 
 

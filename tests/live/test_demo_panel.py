@@ -13,7 +13,7 @@ import pytest
 from playwright.async_api import Page, Request, Response, async_playwright, expect
 from test_demo import PATIENCE, PROJECT, demo
 
-from panneuro_hub.demo.machine import most_workers
+from panneuro_hub.devstack.worker_limit import compute_worker_limit
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 MS = PATIENCE * 1000
@@ -60,7 +60,7 @@ async def test_the_panel_makes_a_cluster_and_shows_its_dashboard(tmp_path: Path)
             listed = page.locator(".dask-ClusterListingItem")
             await expect(listed).to_contain_text("ProjectCluster 1", timeout=MS)
             # The smaller of what the panel asks for and what this machine can run.
-            most = min(4, most_workers())
+            most = min(4, compute_worker_limit())
             await expect(listed).to_contain_text(f"Maximum Workers: {most}")
             await expect(listed).to_be_in_viewport(ratio=0.9)
             await ask_for_too_much(page)
@@ -97,12 +97,12 @@ async def ask_for_too_much(page: Page) -> None:
     await dialog.locator("input[type=number]").last.fill("99")
     await dialog.get_by_role("button", name="SCALE").click()
     said = page.locator(".dask-DaskClusterManager").get_by_role("status")
-    words = f"all clusters of this hub together may have {most_workers()} workers at once"
+    words = f"all clusters of this hub together may have {compute_worker_limit()} workers at once"
     await expect(said).to_contain_text(words, timeout=MS)
-    await expect(said).to_contain_text(f"Adapting up to {most_workers()}.")
+    await expect(said).to_contain_text(f"Adapting up to {compute_worker_limit()}.")
     await expect(said).to_be_in_viewport()
     listed = page.locator(".dask-ClusterListingItem")
-    await expect(listed).to_contain_text(f"Maximum Workers: {most_workers()}")
+    await expect(listed).to_contain_text(f"Maximum Workers: {compute_worker_limit()}")
 
 
 async def join_by_the_code_button(page: Page) -> None:

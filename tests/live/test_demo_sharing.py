@@ -15,9 +15,9 @@ import pytest
 from playwright.async_api import Browser, Locator, Page, async_playwright, expect
 from test_demo import PATIENCE, PROJECT, demo
 
-from panneuro_hub.demo.kernel import kernel
-from panneuro_hub.demo.recordings import nitime_data
-from panneuro_hub.demo.visitor import visit
+from panneuro_hub.devstack.hub_visitor import visit_hub
+from panneuro_hub.devstack.kernel_client import start_kernel
+from panneuro_hub.devstack.samples.recordings import find_nitime_data
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 MS = PATIENCE * 1000
@@ -128,7 +128,7 @@ async def drop_files(stage: Stage, page: Page) -> None:
     zone = page.locator(".panneuro-Zone")
     await expect(zone).to_contain_text("Drop files or a folder here")
     await stage.picture(page, "1-panel")
-    await zone.evaluate(DROP, [[name, (nitime_data() / name).read_text()] for name in FILES])
+    await zone.evaluate(DROP, [[name, (find_nitime_data() / name).read_text()] for name in FILES])
     form = page.locator(".panneuro-DatasetForm")
     await expect(form).to_contain_text("2 files")
     await form.get_by_label("Dataset").fill(DATASET)
@@ -259,10 +259,10 @@ async def be_refused_by_store(address: str, name: str, project: str) -> None:
         f"{PROJECT}/.panneuro/notebooks/{NOTEBOOK}/0001.ipynb",
         f"{PROJECT}/.panneuro/catalog/{DATASET}.json",
     )
-    async with visit(address) as person:
+    async with visit_hub(address) as person:
         await person.log_in(name)
         await person.start({"project": project, f"profile--{project}": "small"})
-        async with kernel(person, await person.enter()) as python:
+        async with start_kernel(person, await person.enter()) as python:
             source = READ_PAST_LAB.format(paths=", ".join(map(repr, paths)))
             assert (await python.run(source)).text.split() == ["403"] * len(paths)
 

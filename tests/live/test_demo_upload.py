@@ -27,9 +27,9 @@ from test_demo import PATIENCE, PROJECT, demo
 from transfers import MIB, same
 from wire_faults import Wire
 
-from panneuro_hub.demo.recordings import nitime_data
-from panneuro_hub.demo.stack import BUCKET
-from panneuro_hub.demo.visitor import Visitor, visit
+from panneuro_hub.devstack.hub_visitor import HubVisitor, visit_hub
+from panneuro_hub.devstack.local_hub import BUCKET
+from panneuro_hub.devstack.samples.recordings import find_nitime_data
 
 SUBJECTS = 50
 SLOW = 16 * MIB  # bytes a second, while it is killed: to hit what is under way
@@ -48,7 +48,7 @@ class Machine(Terminal):
         kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         super().__init__(kept | {"HOME": str(home)})
 
-    async def log_in(self, person: Visitor, address: str) -> None:
+    async def log_in(self, person: HubVisitor, address: str) -> None:
         """`panneuro login`, allowed in the browser of who is logged in at the hub."""
         self.home.mkdir()
         process = await asyncio.create_subprocess_exec(
@@ -67,7 +67,7 @@ class Machine(Terminal):
         assert output.decode().startswith(f"You are {person.name} at {address}")
 
 
-async def _allow(process: Process, person: Visitor) -> None:
+async def _allow(process: Process, person: HubVisitor) -> None:
     """Open the page that `panneuro login` names, type the code, log in again, and allow it."""
     assert process.stderr is not None
     lines = [(await process.stderr.readline()).decode() for _ in range(2)]
@@ -145,7 +145,7 @@ def root_of(folder: Path, endpoint: str) -> Iterator[Root]:
 def made_sources(folder: Path) -> dict[str, Path]:
     """The three datasets on somebody's disk, by what they will be called."""
     recordings = shutil.copytree(
-        nitime_data(), folder / "nitime", ignore=shutil.ignore_patterns("__pycache__")
+        find_nitime_data(), folder / "nitime", ignore=shutil.ignore_patterns("__pycache__")
     )
     nwb = _written(folder / "receptor", receptor_nwb())
     return {"nitime": recordings, "receptor": nwb, "rest": _written(folder / "rest", many_bids())}
@@ -311,7 +311,7 @@ def be_refused(stranger: Machine, source: Path) -> None:
 async def made_machine(folder: Path, name: str, address: str) -> Machine:
     """The computer of somebody who has given `panneuro login` and allowed it."""
     machine = Machine(folder / name)
-    async with visit(address) as person:
+    async with visit_hub(address) as person:
         await person.log_in(name)
         await machine.log_in(person, address)
     return machine

@@ -23,7 +23,7 @@ from panneuro_hub.access import decide, decide_all
 from panneuro_hub.access.types import Access, Person
 from panneuro_hub.access.views import session_view
 from panneuro_hub.collaboration import Collaboration, load
-from panneuro_hub.demo.seaweedfs import SeaweedFS
+from panneuro_hub.devstack.seaweedfs import SeaweedFS
 from panneuro_hub.lab.agent import Agent, Settings
 from panneuro_hub.vending import Request
 from panneuro_hub.wire import Ticket

@@ -15,7 +15,7 @@ import pytest
 from attacker import Answer, post_form
 from world import SEEDS, Attack, World, assert_refused, copy_to, made_world, named, raw, secret
 
-from panneuro_hub.demo.seaweedfs import SeaweedFS
+from panneuro_hub.devstack.seaweedfs import SeaweedFS
 
 Version = tuple[str, str]
 OPEN, THEIRS, FROZEN = "teamA/open.txt", "teamB/secret.txt", "teamA/frozen/paper.txt"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from shared_files import DRIVE, shared_files
 
-from panneuro_hub.demo.seaweedfs import SeaweedFS
+from panneuro_hub.devstack.seaweedfs import SeaweedFS
 
 LIFETIME = timedelta(seconds=12)
 

@@ -19,8 +19,8 @@ from transfers import FROZEN, PROJECT, Bench, made_bench
 
 import panneuro_hub
 from panneuro_hub.catalog import Manifest, manifest_key
-from panneuro_hub.demo.processes import Processes, answers, free_port
-from panneuro_hub.demo.seaweedfs import SeaweedFS
+from panneuro_hub.devstack.processes import ProcessGroup, find_free_port, url_answers
+from panneuro_hub.devstack.seaweedfs import SeaweedFS
 from panneuro_hub.lab.agent import Agent, Settings
 
 ROOT = Path(panneuro_hub.__file__).parents[1]
@@ -113,8 +113,8 @@ def lab(seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> Itera
     folder = tmp_path_factory.mktemp("jupyter")
     home = folder / "home"
     home.mkdir()
-    port = free_port()
-    with made_bench(seaweedfs, folder) as bench, Processes() as processes:
+    port = find_free_port()
+    with made_bench(seaweedfs, folder) as bench, ProcessGroup() as processes:
         bench.empty()
         outside = bench.environment
         ticket = Path(outside["PANNEURO_TICKET_FILE"])
@@ -140,7 +140,7 @@ def lab(seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> Itera
                 },
                 folder=home,
             )
-            server.wait_ready(answers(f"http://127.0.0.1:{port}{BASE}api"), 60)
+            server.wait_until_ready(url_answers(f"http://127.0.0.1:{port}{BASE}api"), 60)
             yield Lab(port, home, bench)
         finally:
             agent.stop()
@@ -383,10 +383,10 @@ def test_a_notebook_is_shared_and_a_copy_of_it_is_trusted_by_nobody(lab: Lab) ->
     assert shared["page"] == f"/services/panneuro/notebooks/{PROJECT}/2026/tuning"
     assert lab.ask("POST", "shares", asked)[1]["new"] is False
     with ThreadPoolExecutor() as pool:
-        answers = pool.map(
+        answered = pool.map(
             lambda _: lab.ask("POST", "copies", {"notebook": shared["label"]}), range(4)
         )
-    paths = sorted(answer["path"] for _, answer in answers)
+    paths = sorted(answer["path"] for _, answer in answered)
     assert paths == [f"tuning-copy-{number}.ipynb" for number in range(2, 6)]
     status, opened = lab.ask("GET", f"../../api/contents/{paths[0]}")
     assert status == 200

@@ -10,7 +10,7 @@ from shared_files import DRIVE, FILES, shared_files
 from tornado.web import HTTPError
 from transfers import PROJECT
 
-from panneuro_hub.demo.seaweedfs import SeaweedFS
+from panneuro_hub.devstack.seaweedfs import SeaweedFS
 from panneuro_hub.jupyter import shared as module
 from panneuro_hub.jupyter.shared import SharedFiles
 

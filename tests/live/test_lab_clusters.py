@@ -25,7 +25,7 @@ from distributed.diagnostics.progressbar import ProgressWidget
 from small_gateways import PATIENCE, ROOT, SmallGateway, small_gateway
 
 import panneuro_hub.lab as lab
-from panneuro_hub.demo.processes import free_port
+from panneuro_hub.devstack.processes import find_free_port
 from panneuro_hub.errors import AccessDenied, ServiceUnavailable
 from panneuro_hub.lab import project_clusters
 from panneuro_hub.lab.cluster_security import load_security
@@ -310,7 +310,7 @@ def test_what_goes_wrong_is_one_error_of_ours(
 
 def test_a_gateway_out_of_reach(session: None) -> None:
     with (
-        dask.config.set({"gateway.address": f"http://127.0.0.1:{free_port()}"}),
+        dask.config.set({"gateway.address": f"http://127.0.0.1:{find_free_port()}"}),
         pytest.raises(ServiceUnavailable, match="cannot be reached"),
     ):
         lab.cluster()

@@ -17,7 +17,7 @@ import pytest
 from small_gateways import SmallGateway, small_gateway
 
 import panneuro_hub
-from panneuro_hub.demo.processes import Processes, answers, free_port
+from panneuro_hub.devstack.processes import ProcessGroup, find_free_port, url_answers
 
 ROOT = Path(panneuro_hub.__file__).parents[1]
 CONFIGURATION = ROOT / "images" / "notebook" / "etc"
@@ -61,8 +61,8 @@ class Lab:
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     folder = tmp_path_factory.mktemp("lab")
-    port = free_port()
-    with small_gateway(folder / "gateway") as gateway, Processes() as processes:
+    port = find_free_port()
+    with small_gateway(folder / "gateway") as gateway, ProcessGroup() as processes:
         server = processes.start(
             "lab",
             [
@@ -84,7 +84,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
             },
             folder=folder,
         )
-        server.wait_ready(answers(f"http://127.0.0.1:{port}{BASE}api"), 60)
+        server.wait_until_ready(url_answers(f"http://127.0.0.1:{port}{BASE}api"), 60)
         yield Lab(port, gateway)
 
 

@@ -23,7 +23,7 @@ from panneuro_hub.catalog import (
 )
 from panneuro_hub.catalog.manifest import Replacement
 from panneuro_hub.catalog.stored_keys import keys_below
-from panneuro_hub.demo.seaweedfs import SeaweedFS
+from panneuro_hub.devstack.seaweedfs import SeaweedFS
 from panneuro_hub.lab.agent import Agent, Settings
 
 pytestmark = pytest.mark.usefixtures("bench")

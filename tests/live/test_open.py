@@ -42,9 +42,9 @@ from zarr.storage import ObjectStore as ZarrStore
 import panneuro_hub.lab as lab
 from panneuro_hub.catalog import Upload, manifest_key, record_key, upload_key
 from panneuro_hub.catalog.records import begin, listing, rebuild
-from panneuro_hub.demo.nwb import HAS_NWB_ZARR
-from panneuro_hub.demo.recordings import read_fmri, read_receptor
-from panneuro_hub.demo.seaweedfs import SeaweedFS
+from panneuro_hub.devstack.samples.nwb_files import HAS_NWB_ZARR
+from panneuro_hub.devstack.samples.recordings import read_fmri, read_receptor
+from panneuro_hub.devstack.seaweedfs import SeaweedFS
 from panneuro_hub.errors import AccessDenied
 from panneuro_hub.lab import NothingThere
 from panneuro_hub.lab.agent import Agent, Settings

@@ -21,7 +21,7 @@ from own_hub import PATIENCE, ROOT, OwnHub, code_blocks, make_own_hub
 from provider_apis import DOMAIN, GROUPS, PERSON, client_config
 from ruamel.yaml import YAML
 
-from panneuro_hub.demo.processes import Processes, answers, free_port
+from panneuro_hub.devstack.processes import ProcessGroup, find_free_port, url_answers
 
 WATCHER = "w" * 32
 _WATCHER = f"""
@@ -95,13 +95,15 @@ def hub_alone(tmp_path_factory: pytest.TempPathFactory) -> OwnHub:
 @pytest.fixture(scope="module")
 def apis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """Yield the port of the providers' stand-in."""
-    port = free_port()
+    port = find_free_port()
     program = Path(__file__).with_name("provider_apis.py")
     log = tmp_path_factory.mktemp("apis") / "apis.log"
-    with Processes() as processes:
+    with ProcessGroup() as processes:
         command = [sys.executable, str(program), str(port)]
         child = processes.start("apis", command, log=log, environment={})
-        child.wait_ready(answers(f"http://127.0.0.1:{port}/api.github.com/user"), PATIENCE)
+        child.wait_until_ready(
+            url_answers(f"http://127.0.0.1:{port}/api.github.com/user"), PATIENCE
+        )
         yield port
 
 

@@ -15,7 +15,7 @@ from session_views import view_of
 from short_service import ShortService
 from short_sessions import lab_store
 
-from panneuro_hub.demo.seaweedfs import SeaweedFS
+from panneuro_hub.devstack.seaweedfs import SeaweedFS
 from panneuro_hub.lab.agent import Agent, Settings
 from panneuro_hub.vending import Request
 from panneuro_hub.wire import Grant, Ticket

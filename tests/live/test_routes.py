@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from jupyterhub.utils import url_escape_path
 
-from panneuro_hub.demo.processes import Processes, answers, free_port
+from panneuro_hub.devstack.processes import ProcessGroup, find_free_port, url_answers
 from panneuro_hub.hub.proxy import rule
 
 PRINTABLE = [chr(code) for code in range(0x21, 0x7F) if chr(code) != "/"]
@@ -80,8 +80,8 @@ def port(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int
     rules = folder / "rules.yaml"  # JSON is YAML
     rules.write_text(json.dumps({"http": dynamic}, ensure_ascii=False))
     traefik = Path(sys.executable).with_name("traefik")
-    listening, ping = free_port(), free_port()
-    with Processes() as processes:
+    listening, ping = find_free_port(), find_free_port()
+    with ProcessGroup() as processes:
         processes.start(
             "traefik",
             [
@@ -96,7 +96,7 @@ def port(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int
             ],
             log=folder / "traefik.log",
             environment={},
-        ).wait_ready(answers(f"http://127.0.0.1:{listening}/"), 60)
+        ).wait_until_ready(url_answers(f"http://127.0.0.1:{listening}/"), 60)
         yield listening
     log = (folder / "traefik.log").read_text()
     assert "error" not in log.lower(), log

@@ -15,7 +15,7 @@ from attacker import Keys, client, send, signed
 from botocore.exceptions import ClientError
 from world import secret, vend
 
-from panneuro_hub.demo.seaweedfs import SeaweedFS, StoreUnavailable
+from panneuro_hub.devstack.seaweedfs import SeaweedFS, StoreStartError
 
 
 def runs(pid: int) -> bool:
@@ -72,7 +72,7 @@ def test_two_share_nothing_and_take_nothing_from_the_environment(
 def test_it_ends_with_who_started_it(tmp_path: Path) -> None:
     program = (
         "import sys, pathlib\n"
-        "from panneuro_hub.demo.seaweedfs import SeaweedFS\n"
+        "from panneuro_hub.devstack.seaweedfs import SeaweedFS\n"
         "store = SeaweedFS(pathlib.Path(sys.argv[1]), 'lab')\n"
         "store.start()\n"
         "print(store.pid, flush=True)\n"
@@ -98,7 +98,7 @@ def test_an_early_end_is_told_with_its_log_and_leaves_nothing(tmp_path: Path) ->
     store = SeaweedFS(tmp_path, bucket="lab")
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "filerldb2").write_text("no folder")
-    with pytest.raises(StoreUnavailable, match=r"ended early.*seaweedfs\.log") as caught:
+    with pytest.raises(StoreStartError, match=r"ended early.*seaweedfs\.log") as caught:
         store.start()
     assert store.pid is None
     assert store.admin.secret_key not in str(caught.value)
@@ -113,18 +113,18 @@ def test_no_answer_in_time_is_told_and_leaves_nothing(
     weed.chmod(0o700)
     monkeypatch.setattr("sysconfig.get_path", lambda _: str(weed.parent))
     store = SeaweedFS(tmp_path / "store", bucket="lab", patience=0.3)
-    with pytest.raises(StoreUnavailable, match=r"no answer in 0\.3 s"):
+    with pytest.raises(StoreStartError, match=r"no answer in 0\.3 s"):
         store.start()
     assert store.pid is None
 
 
 def test_started_twice_is_refused(seaweedfs: SeaweedFS) -> None:
-    with pytest.raises(StoreUnavailable, match="running already"):
+    with pytest.raises(StoreStartError, match="running already"):
         seaweedfs.start()
 
 
 def test_no_address_before_the_start(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnavailable, match="before it is started"):
+    with pytest.raises(StoreStartError, match="before it is started"):
         _ = SeaweedFS(tmp_path, bucket="lab").endpoint_url
 
 

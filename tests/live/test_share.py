@@ -17,7 +17,7 @@ from wire_faults import Request
 
 from panneuro_hub.catalog import notebooks
 from panneuro_hub.catalog.published import LARGEST_RECORD, NOTEBOOKS, Published, key_of
-from panneuro_hub.demo.seaweedfs import SeaweedFS
+from panneuro_hub.devstack.seaweedfs import SeaweedFS
 from panneuro_hub.lab.agent import Agent, Settings
 from panneuro_hub.service.rendering import Renderer
 from panneuro_hub.wire import Credential, Grant

@@ -24,7 +24,7 @@ from transfers import FROZEN, MIB, PROJECT, Bench, fill, made_bench, same
 from wire_faults import Request
 
 from panneuro_hub.catalog import Manifest, manifest_key, upload_key
-from panneuro_hub.demo.seaweedfs import SeaweedFS
+from panneuro_hub.devstack.seaweedfs import SeaweedFS
 from panneuro_hub.lab.agent import Agent, Settings
 
 ROUND = f"{PROJECT}/round"

@@ -15,7 +15,7 @@ from terminal import PANNEURO
 from transfers import PROJECT, Bench, fill, made_bench
 
 from panneuro_hub.catalog import Manifest, manifest_key
-from panneuro_hub.demo.seaweedfs import SeaweedFS
+from panneuro_hub.devstack.seaweedfs import SeaweedFS
 
 TOKEN = "not-a-real-token"
 KEY = f"MD5E-s5--{'0' * 32}.dat"

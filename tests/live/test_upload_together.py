@@ -18,7 +18,7 @@ from transfers import PROJECT, Bench, fill, made_bench, same
 from wire_faults import Request
 
 from panneuro_hub.catalog import Manifest, Record, manifest_key, record_key, upload_key
-from panneuro_hub.demo.seaweedfs import SeaweedFS
+from panneuro_hub.devstack.seaweedfs import SeaweedFS
 from panneuro_hub.wire import Grant
 
 

@@ -31,7 +31,7 @@ from sts_faults import (
 )
 
 from panneuro_hub.collaboration.models import S3Store
-from panneuro_hub.demo.seaweedfs import SeaweedFS
+from panneuro_hub.devstack.seaweedfs import SeaweedFS
 from panneuro_hub.errors import AccessDenied, VendingError
 from panneuro_hub.names import slug
 from panneuro_hub.policy import S3_POLICY_LIMIT, session_policy

@@ -18,7 +18,7 @@ from short_sessions import lab_store
 from terminal import Terminal
 from wire_faults import Wire
 
-from panneuro_hub.demo.seaweedfs import SeaweedFS
+from panneuro_hub.devstack.seaweedfs import SeaweedFS
 from panneuro_hub.vending import Request
 from panneuro_hub.wire import Denial, Grant, Ticket
 

@@ -13,7 +13,7 @@ from attacker import Answer, Keys, client, send, signed
 from botocore.exceptions import ClientError
 from short_sessions import lab_store, vendor_session
 
-from panneuro_hub.demo.seaweedfs import SeaweedFS
+from panneuro_hub.devstack.seaweedfs import SeaweedFS
 from panneuro_hub.vending import Request, Vending
 from panneuro_hub.vending.s3 import S3CredentialMaker
 from panneuro_hub.wire import Credential, Grant, Mode

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from panneuro_hub.catalog.checks import Finding, check
-from panneuro_hub.demo.nwb import write_nwb
-from panneuro_hub.demo.recordings import read_receptor
+from panneuro_hub.devstack.samples.nwb_files import write_nwb
+from panneuro_hub.devstack.samples.recordings import read_receptor
 
 DESCRIBED = {
     "Name": "Example",

@@ -216,7 +216,7 @@ def by_pynwb() -> None:
     import s3fs
     from hdmf_zarr.nwb import NWBZarrIO
 
-    from panneuro_hub.demo.nwb import write_nwb
+    from panneuro_hub.devstack.samples.nwb_files import write_nwb
 
     name = write_nwb(stimulus, RATE, read_spikes(), "cell", lab.store("work/"))
     with tempfile.TemporaryDirectory() as folder:

@@ -1,7 +1,7 @@
-"""Where the demo's people log in: an OpenID Connect provider as a process of its own.
+"""The identity provider: an OpenID Connect server as a process of its own.
 
-It is oidc-provider-mock, which asks for no password: the demo shows what a hub makes of
-what a provider says, not how a provider knows it.
+It is oidc-provider-mock, which asks for no password. It shows what a hub does with the
+claims of a provider, and not how a provider knows who somebody is.
 """
 
 from __future__ import annotations
@@ -14,35 +14,37 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from panneuro_hub.demo.people import DemoPerson
-from panneuro_hub.demo.processes import Child, Processes, answers
+from panneuro_hub.devstack.processes import ChildProcess, ProcessGroup, url_answers
+from panneuro_hub.devstack.samples.people import SamplePerson
 
 CLIENT_ID = "panneuro-demo"
 GROUPS_CLAIM = "groups"
 
 
 @dataclass(frozen=True)
-class Provider:
+class IdentityProvider:
     """The provider: its address, and the process.
 
     Parameters
     ----------
     url : str
         Issuer, without a slash at the end.
-    child : Child
+    child : ChildProcess
         The process that serves it.
     """
 
     url: str
-    child: Child
+    child: ChildProcess
 
-    def wait_ready(self, patience: float = 60) -> None:
-        """Wait until it answers; raises `DemoError` after `patience` seconds."""
-        self.child.wait_ready(answers(f"{self.url}/.well-known/openid-configuration"), patience)
+    def wait_until_ready(self, patience: float = 60) -> None:
+        """Wait until it answers; raises `DevstackError` after `patience` seconds."""
+        self.child.wait_until_ready(
+            url_answers(f"{self.url}/.well-known/openid-configuration"), patience
+        )
 
 
-def claims(person: DemoPerson) -> dict[str, Any]:
-    """What the provider says about a person.
+def make_claims(person: SamplePerson) -> dict[str, Any]:
+    """Return the claims of the provider about a person.
 
     ``preferred_username`` and ``name`` come with the scope ``profile``, ``email`` with
     the scope ``email``, ``groups`` always.
@@ -59,13 +61,13 @@ def claims(person: DemoPerson) -> dict[str, Any]:
 
 
 def start_provider(
-    processes: Processes,
-    people: Sequence[DemoPerson],
+    processes: ProcessGroup,
+    people: Sequence[SamplePerson],
     port: int,
     log: Path,
     address: str = "127.0.0.1",
-) -> Provider:
-    """Start the provider; `Provider.wait_ready` waits until it answers.
+) -> IdentityProvider:
+    """Start the provider; `IdentityProvider.wait_ready` waits until it answers.
 
     Parameters
     ----------
@@ -76,18 +78,18 @@ def start_provider(
     command = [sys.executable, "-m", "oidc_provider_mock", "--host", address]
     command += ["--port", str(port)]
     for person in people:
-        command += ["--user-claims", json.dumps(claims(person))]
+        command += ["--user-claims", json.dumps(make_claims(person))]
     child = processes.start(
         "identity provider",
         command,
         log=log,
         environment={"PATH": os.environ.get("PATH", os.defpath), "NO_COLOR": "1"},
     )
-    return Provider(f"http://{address}:{port}", child)
+    return IdentityProvider(f"http://{address}:{port}", child)
 
 
-def settings(provider_url: str, hub_url: str) -> dict[str, Any]:
-    """Traits of a `GenericOAuthenticator` that logs people in at a provider.
+def make_authenticator_settings(provider_url: str, hub_url: str) -> dict[str, Any]:
+    """Return the traits of a `GenericOAuthenticator` that logs people in at a provider.
 
     Parameters
     ----------

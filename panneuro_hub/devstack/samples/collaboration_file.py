@@ -1,4 +1,4 @@
-"""The demo's collaboration file: the example's, with a store on this machine."""
+"""The sample collaboration file, with a store on this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STORE = "main"
 
 @dataclass(frozen=True)
 class StoreAddress:
-    """Where the demo's object store is.
+    """The address of the object store.
 
     Parameters
     ----------
@@ -33,19 +33,19 @@ class StoreAddress:
 
 
 def project_names() -> tuple[str, ...]:
-    """Return the names of the demo's projects."""
+    """Return the names of the sample projects."""
     return tuple(YAML(typ="safe").load(_template())["projects"])
 
 
 def _template() -> str:
-    packaged = resources.files("panneuro_hub.demo").joinpath("collaboration.yaml")
+    packaged = resources.files("panneuro_hub.devstack.samples").joinpath("collaboration.yaml")
     return packaged.read_text(encoding="utf-8")
 
 
 def write_collaboration(
     path: Path, store: StoreAddress, ended: Mapping[str, Mapping[str, str]]
 ) -> None:
-    """Write ``collaboration.yaml`` for the demo, comments included: it is there to be edited.
+    """Write the sample ``collaboration.yaml``, comments included: it is there to be edited.
 
     Parameters
     ----------

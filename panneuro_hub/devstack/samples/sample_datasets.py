@@ -1,4 +1,4 @@
-"""The demo's datasets: real recordings, described and catalogued as people's uploads are."""
+"""Datasets of real recordings, described and catalogued as people's uploads are."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from obstore.store import LocalStore, S3Store
 from panneuro_hub.catalog import File, Manifest
 from panneuro_hub.catalog.formats import reader_of, recognise
 from panneuro_hub.catalog.records import publish
-from panneuro_hub.demo.nwb import write_nwb
-from panneuro_hub.demo.recordings import (
-    nitime_data,
+from panneuro_hub.devstack.samples.nwb_files import write_nwb
+from panneuro_hub.devstack.samples.recordings import (
+    find_nitime_data,
+    make_receptor_dataset,
+    make_stimulus_dataset,
     read_fmri,
     read_receptor,
-    receptor_dataset,
-    stimulus_dataset,
     write_zarr,
 )
 
@@ -39,12 +39,12 @@ _NITIME = "The nitime developers: nitime 0.12, nitime/data."
 _LICENSE = "BSD-3-Clause"
 _VOLUMES_REPETITION_TIME = 1.35  # s, as the volumes' headers say
 
-Place = Callable[[str], S3Store]
+StoreOpener = Callable[[str], S3Store]
 
 
 @dataclass(frozen=True)
-class DemoDataset:
-    """A dataset that the demo has from its beginning.
+class SampleDataset:
+    """A dataset that is in the store from the beginning.
 
     Parameters
     ----------
@@ -69,9 +69,9 @@ class DemoDataset:
         return f"{self.project}/{self.dataset}"
 
 
-def admin_place(
+def make_store_opener(
     endpoint_url: str, bucket: str, region: str, access_key: str, secret_key: str
-) -> Place:
+) -> StoreOpener:
     """Where to write: prefixes of a bucket, with keys that may write all of it."""
 
     def place(prefix: str) -> S3Store:
@@ -89,13 +89,13 @@ def admin_place(
     return place
 
 
-def write_datasets(place: Place) -> tuple[str, ...]:
-    """Write everything that the demo's projects hold; what was there stays or is replaced.
+def write_datasets(place: StoreOpener) -> tuple[str, ...]:
+    """Write the datasets of the sample projects; what was there stays or is replaced.
 
     Parameters
     ----------
     place : callable
-        Gives the store below a project's prefix (`admin_place`).
+        Gives the store below a project's prefix (`make_store_opener`).
 
     Returns
     -------
@@ -109,7 +109,7 @@ def write_datasets(place: Place) -> tuple[str, ...]:
     return tuple(one.name for one in DATASETS)
 
 
-def _bring_in(one: DemoDataset, folder: Path, store: S3Store) -> None:
+def _bring_in(one: SampleDataset, folder: Path, store: S3Store) -> None:
     """Send a folder, and make it a dataset."""
     contents = {
         path.relative_to(folder).as_posix(): path.read_bytes()
@@ -138,11 +138,11 @@ def _bring_in(one: DemoDataset, folder: Path, store: S3Store) -> None:
 
 
 def _stimulus(number: int, folder: Path) -> None:
-    write_zarr(stimulus_dataset(read_receptor(number)), LocalStore(folder))
+    write_zarr(make_stimulus_dataset(read_receptor(number)), LocalStore(folder))
 
 
 def _receptor(number: int, folder: Path) -> None:
-    write_zarr(receptor_dataset(read_receptor(number)), LocalStore(folder))
+    write_zarr(make_receptor_dataset(read_receptor(number)), LocalStore(folder))
 
 
 def _receptor_nwb(folder: Path) -> None:
@@ -159,7 +159,7 @@ def _fmri(folder: Path) -> None:
 
 
 def _resting_state(folder: Path) -> None:
-    shutil.copyfile(nitime_data() / "fmri_timeseries.csv", folder / "fmri_timeseries.csv")
+    shutil.copyfile(find_nitime_data() / "fmri_timeseries.csv", folder / "fmri_timeseries.csv")
     (folder / "README").write_text(
         "250 samples of 31 regions, one each 1.89 s; the header has the regions' names.\n"
     )
@@ -192,7 +192,7 @@ def _volumes(folder: Path) -> None:
         subject = f"sub-{number:02}"
         target = folder / subject / "func" / f"{subject}_task-unknown_bold.nii.gz"
         target.parent.mkdir(parents=True)
-        shutil.copyfile(nitime_data() / f"fmri{number}.nii.gz", target)
+        shutil.copyfile(find_nitime_data() / f"fmri{number}.nii.gz", target)
 
 
 def _write_json(path: Path, document: dict[str, Any]) -> None:
@@ -219,7 +219,7 @@ _EVENTS = _of_volunteer(
 )
 
 DATASETS = (
-    DemoDataset(
+    SampleDataset(
         "shared-stimuli",
         "gaussian-200hz.zarr",
         "mina",
@@ -229,7 +229,7 @@ DATASETS = (
             "Ten seconds of a tone whose loudness follows Gaussian noise up to 200 Hz.",
         ),
     ),
-    DemoDataset(
+    SampleDataset(
         "shared-stimuli",
         "gaussian-800hz.zarr",
         "mina",
@@ -239,7 +239,7 @@ DATASETS = (
             "Ten seconds of a tone whose loudness follows Gaussian noise up to 800 Hz.",
         ),
     ),
-    DemoDataset(
+    SampleDataset(
         "nhp-navigation",
         f"{_GRASSHOPPER}.zarr",
         "ada",
@@ -250,7 +250,7 @@ DATASETS = (
             "the sound that it heard.",
         ),
     ),
-    DemoDataset(
+    SampleDataset(
         "nhp-navigation",
         "receptor-nwb",
         "ada",
@@ -260,7 +260,7 @@ DATASETS = (
             "The recording with the slow stimulus, as Neurodata Without Borders.",
         ),
     ),
-    DemoDataset(
+    SampleDataset(
         "nhp-categorization",
         f"{_GRASSHOPPER}.zarr",
         "mina",
@@ -271,8 +271,8 @@ DATASETS = (
             "the sound that it heard.",
         ),
     ),
-    DemoDataset("human-intracranial", _FMRI, "grace", _fmri, _EVENTS),
-    DemoDataset(
+    SampleDataset("human-intracranial", _FMRI, "grace", _fmri, _EVENTS),
+    SampleDataset(
         "human-intracranial",
         "resting-state",
         "grace",
@@ -282,8 +282,8 @@ DATASETS = (
             "A table of fMRI signals of a volunteer at rest, averaged over regions of the brain.",
         ),
     ),
-    DemoDataset("human-intracranial", f"release-2026/{_FMRI}", "grace", _fmri, _EVENTS),
-    DemoDataset(
+    SampleDataset("human-intracranial", f"release-2026/{_FMRI}", "grace", _fmri, _EVENTS),
+    SampleDataset(
         "human-intracranial",
         "release-2026/volumes",
         "grace",

@@ -1,4 +1,4 @@
-"""The demo's hub: what an operator writes, with everything on this machine's loopback.
+"""A hub on this machine: what an operator writes, with everything on loopback.
 
 An operator's own file has the lines of the first block, and the settings of their own
 identity provider and spawner.
@@ -8,10 +8,10 @@ import os
 from pathlib import Path
 
 from panneuro_hub.configure import configure
-from panneuro_hub.demo.settings import VARIABLE, HubSettings
+from panneuro_hub.devstack.stack_settings import HUB_VARIABLE, HubSettings
 
 c = get_config()
-demo = HubSettings.read(os.environ[VARIABLE])
+demo = HubSettings.read(os.environ[HUB_VARIABLE])
 
 c.JupyterHub.authenticator_class = "panneuro-oidc"
 c.JupyterHub.spawner_class = "panneuro-local"
@@ -42,7 +42,7 @@ c.TraefikFileProviderProxy.dynamic_config_file = f"{demo.folder}/rules.toml"
 c.TraefikFileProviderProxy.traefik_api_url = f"http://127.0.0.1:{demo.proxy_api_port}"
 
 c.SimpleLocalProcessSpawner.home_dir_template = f"{demo.homes}/{{username}}"
-c.Spawner.default_url = f"/lab/tree/{demo.notebook}"
+c.Spawner.default_url = f"/lab/tree/{demo.notebook}" if demo.notebook else "/lab"
 # What the notebook's image has below /etc: JupyterLab's Dask panel makes projects' clusters.
 c.Spawner.environment = {
     "DASK_DISTRIBUTED__CLIENT__SECURITY_LOADER": (

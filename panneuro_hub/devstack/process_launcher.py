@@ -1,7 +1,7 @@
 """Become another program that ends when its parent does.
 
-Run as a script by `panneuro_hub.demo.processes`, and imported by nobody, so that it
-starts in a few milliseconds: ``python -I launch.py PARENT_PID PROGRAM ARGUMENT…``
+Run as a script by `panneuro_hub.devstack.processes`, and imported by nobody, so that it
+starts in a few milliseconds: ``python -I process_launcher.py PARENT_PID PROGRAM ARGUMENT…``
 
 A fresh interpreter does this rather than ``preexec_fn``, which is not safe in a
 process with threads (reading and writing Zarr starts some).

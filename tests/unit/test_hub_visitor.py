@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import pytest
 from aiohttp import web
 
-from panneuro_hub.demo.errors import DemoError
-from panneuro_hub.demo.visitor import Visitor, visit
+from panneuro_hub.devstack.errors import DevstackError
+from panneuro_hub.devstack.hub_visitor import HubVisitor, visit_hub
 
 LOGIN_FORM = '<form method="post" action="/provider"><input name="sub"></form>'
 START_FORM = (
@@ -29,13 +29,13 @@ class BadHub:
 
     Parameters
     ----------
-    spawn_page : callable
+    open_spawn_page : callable
         Answers ``GET /hub/spawn``.
     events : list of dict
         Of the start's progress.
     """
 
-    spawn_page: Callable[[], web.Response] = lambda: page(START_FORM)
+    open_spawn_page: Callable[[], web.Response] = lambda: page(START_FORM)
     after_start: str = "/hub/spawn-pending/ada"
     events: list[dict[str, object]] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
@@ -70,7 +70,7 @@ class BadHub:
         return web.json_response({"name": "ada"})
 
     async def spawn(self, request: web.Request) -> web.Response:
-        answer = self.spawn_page()
+        answer = self.open_spawn_page()
         answer.set_cookie("_xsrf", "the-token", path="/hub/")
         return answer
 
@@ -103,7 +103,7 @@ def showing(body: str) -> Callable[[web.Request], Awaitable[web.Response]]:
 
 
 @asynccontextmanager
-async def visiting(hub: BadHub) -> AsyncIterator[Visitor]:
+async def visiting(hub: BadHub) -> AsyncIterator[HubVisitor]:
     app = web.Application()
     app.add_routes(hub.routes())
     runner = web.AppRunner(app)
@@ -112,7 +112,7 @@ async def visiting(hub: BadHub) -> AsyncIterator[Visitor]:
     await site.start()
     try:
         port = runner.addresses[0][1]
-        async with visit(f"http://127.0.0.1:{port}", patience=10) as visitor:
+        async with visit_hub(f"http://127.0.0.1:{port}", patience=10) as visitor:
             yield visitor
     finally:
         await runner.cleanup()
@@ -123,7 +123,7 @@ async def test_who_is_turned_away_reads_why() -> None:
         answer = await visitor.try_log_in("zoe")
         assert (answer.status, answer.text) == (403, "You are in no team.")
 
-        with pytest.raises(DemoError, match=r"log in as zoe: .* 403: You are in no team"):
+        with pytest.raises(DevstackError, match=r"log in as zoe: .* 403: You are in no team"):
             await visitor.log_in("zoe")
 
 
@@ -141,7 +141,7 @@ async def test_a_start_that_fails_says_why() -> None:
     async with visiting(BadHub(events=[failed])) as visitor:
         await visitor.log_in("ada")
 
-        with pytest.raises(DemoError, match="did not start: Spawn failed: no room"):
+        with pytest.raises(DevstackError, match="did not start: Spawn failed: no room"):
             await visitor.start({"project": "one"})
 
 
@@ -149,7 +149,9 @@ async def test_a_start_that_the_form_page_refuses_says_why() -> None:
     async with visiting(BadHub(after_start="/hub/spawn/ada")) as visitor:
         await visitor.log_in("ada")
 
-        with pytest.raises(DemoError, match="did not start the server: Error: no profile may be"):
+        with pytest.raises(
+            DevstackError, match="did not start the server: Error: no profile may be"
+        ):
             await visitor.start({"project": "one"})
 
 
@@ -157,7 +159,7 @@ async def test_a_choice_that_is_not_offered_is_not_sent() -> None:
     async with visiting(BadHub()) as visitor:
         await visitor.log_in("ada")
 
-        with pytest.raises(DemoError, match="does not offer 'two' for 'project': one"):
+        with pytest.raises(DevstackError, match="does not offer 'two' for 'project': one"):
             await visitor.start({"project": "two"})
 
 
@@ -165,7 +167,7 @@ async def test_progress_that_ends_early_is_no_ready_server() -> None:
     async with visiting(BadHub(events=[{"message": "one"}])) as visitor:
         await visitor.log_in("ada")
 
-        with pytest.raises(DemoError, match="ended before the server was ready"):
+        with pytest.raises(DevstackError, match="ended before the server was ready"):
             await visitor.start({"project": "one"})
 
 
@@ -173,7 +175,7 @@ async def test_stopping_waits_until_the_server_is_gone() -> None:
     hub = BadHub()
     async with visiting(hub) as visitor:
         await visitor.log_in("ada")
-        await visitor.spawn_page()  # brings the token
+        await visitor.open_spawn_page()  # brings the token
 
         await visitor.stop()
 
@@ -182,6 +184,6 @@ async def test_stopping_waits_until_the_server_is_gone() -> None:
 
 
 async def test_a_hub_out_of_reach_is_a_plain_error() -> None:
-    with pytest.raises(DemoError, match="lost the connection to http"):
-        async with visit("http://127.0.0.1:1") as visitor:
+    with pytest.raises(DevstackError, match="lost the connection to http"):
+        async with visit_hub("http://127.0.0.1:1") as visitor:
             await visitor.open("/hub/home")

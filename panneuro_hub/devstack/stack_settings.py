@@ -1,4 +1,4 @@
-"""What the demo tells its hub's and its gateway's configuration, as private files."""
+"""The settings of a hub and a Dask gateway on this machine, as private files."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-VARIABLE = "PANNEURO_DEMO_SETTINGS"
+HUB_VARIABLE = "PANNEURO_DEMO_SETTINGS"
 GATEWAY_VARIABLE = "PANNEURO_DEMO_GATEWAY"
 
 
 @dataclass(frozen=True)
 class HubSettings:
-    """Everything that `jupyterhub_config.py` of the demo needs; it holds secrets.
+    """The settings that `jupyterhub_config.py` reads; they hold secrets.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class HubSettings:
 
 @dataclass(frozen=True)
 class GatewaySettings:
-    """Everything that ``dask_gateway_config.py`` of the demo needs; it holds no secret.
+    """The settings that ``dask_gateway_config.py`` reads; they hold no secret.
 
     Parameters
     ----------

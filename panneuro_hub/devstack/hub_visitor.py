@@ -14,8 +14,8 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
-from panneuro_hub.demo.errors import DemoError
-from panneuro_hub.demo.forms import Form, form_for, links, text_of
+from panneuro_hub.devstack.errors import DevstackError
+from panneuro_hub.devstack.html_forms import HtmlForm, extract_text, find_form, find_links
 
 _XSRF = "_xsrf"
 _NOWHERE = URL()
@@ -37,7 +37,7 @@ class _CookieJar(aiohttp.CookieJar):
 
 
 @dataclass(frozen=True)
-class Page:
+class VisitedPage:
     """A page that was reached, after redirects."""
 
     url: URL
@@ -47,25 +47,25 @@ class Page:
     @property
     def text(self) -> str:
         """What a person reads on it."""
-        return text_of(self.body)
+        return extract_text(self.body)
 
-    def require_ok(self, doing: str) -> Page:
+    def require_ok(self, doing: str) -> VisitedPage:
         """The page itself, where it is no error.
 
         Raises
         ------
-        DemoError
+        DevstackError
             If it is an error page, with what it says.
         """
         if self.status >= 400:
-            raise DemoError(
+            raise DevstackError(
                 f"{doing}: {self.url.path} answered {self.status}: {self.text[:_SHOWN]}"
             )
         return self
 
 
-class Visitor:
-    """One person's cookies on one hub; made by `visit`.
+class HubVisitor:
+    """One person's cookies on one hub; made by `visit_hub`.
 
     Parameters
     ----------
@@ -95,19 +95,21 @@ class Visitor:
         """
         return self._hub.join(URL(self._base + path if path[:1] == "/" else path, encoded=True))
 
-    def _leads_below(self, page: Page, path: str) -> bool:
+    def _leads_below(self, page: VisitedPage, path: str) -> bool:
         return page.url.raw_path.startswith(self._base + path)
 
-    async def open(self, path: str | URL) -> Page:
+    async def open(self, path: str | URL) -> VisitedPage:
         """Open a page, following redirects."""
         return await self._page("GET", self._at(path))
 
-    async def send(self, page: Page, form: Form, choices: Mapping[str, str]) -> Page:
+    async def send(
+        self, page: VisitedPage, form: HtmlForm, choices: Mapping[str, str]
+    ) -> VisitedPage:
         """Fill in a form of a page and send it, following redirects.
 
         Raises
         ------
-        DemoError
+        DevstackError
             If the form does not have or offer a choice.
         """
         target = page.url.join(URL(form.action, encoded=True)) if form.action else page.url
@@ -134,7 +136,7 @@ class Visitor:
 
         Raises
         ------
-        DemoError
+        DevstackError
             If it refuses, with what it says.
         """
         target = self._at(path)
@@ -144,9 +146,8 @@ class Visitor:
             if answer.status in accept:
                 return None
             if answer.status >= 400:
-                raise DemoError(
-                    f"{method} {target.path} answered {answer.status}: {text_of(text)[:_SHOWN]}"
-                )
+                shown = extract_text(text)[:_SHOWN]
+                raise DevstackError(f"{method} {target.path} answered {answer.status}: {shown}")
             return json.loads(text) if text else None
 
     def xsrf(self, target: URL) -> str:
@@ -164,55 +165,57 @@ class Visitor:
 
     async def _page(
         self, method: str, target: URL, data: Mapping[str, str] | None = None, site: str = "none"
-    ) -> Page:
+    ) -> VisitedPage:
         headers = {**_NAVIGATE, "Sec-Fetch-Site": site}
         async with self._session.request(method, target, data=data, headers=headers) as answer:
-            return Page(answer.url, answer.status, await answer.text())
+            return VisitedPage(answer.url, answer.status, await answer.text())
 
     # -- the visit ----------------------------------------------------------------------
 
-    async def log_in(self, name: str) -> Page:
+    async def log_in(self, name: str) -> VisitedPage:
         """Log in at the hub's identity provider as `name`.
 
         Returns
         -------
-        Page
+        VisitedPage
             Where the hub brings the person then.
 
         Raises
         ------
-        DemoError
+        DevstackError
             If the provider shows no form, or the hub does not let them in.
         """
         page = (await self.try_log_in(name)).require_ok(f"log in as {name}")
         self.name = str((await self.call("GET", "/hub/api/user"))["name"])
         return page
 
-    async def try_log_in(self, name: str) -> Page:
+    async def try_log_in(self, name: str) -> VisitedPage:
         """Log in as `name` at the identity provider, and see what the hub says to that.
 
         Raises
         ------
-        DemoError
+        DevstackError
             If the provider shows no form.
         """
         page = (await self.open("/hub/oauth_login")).require_ok("log in")
         if page.url.origin() == self._hub.origin():
-            raise DemoError(f"the hub did not send {name} to an identity provider: {page.url.path}")
+            raise DevstackError(
+                f"the hub did not send {name} to an identity provider: {page.url.path}"
+            )
         choices = {"sub": name}
-        return await self.send(page, form_for(page.body, choices), choices)
+        return await self.send(page, find_form(page.body, choices), choices)
 
-    async def spawn_page(self) -> Page:
+    async def open_spawn_page(self) -> VisitedPage:
         """The page on which a server is started.
 
         Raises
         ------
-        DemoError
+        DevstackError
             If there is none: a server is running, or nothing may be started.
         """
         page = (await self.open("/hub/spawn")).require_ok("open the start page")
         if not self._leads_below(page, "/hub/spawn"):
-            raise DemoError(f"expected the start page, but came to {page.url.path}")
+            raise DevstackError(f"expected the start page, but came to {page.url.path}")
         return page
 
     async def start(self, choices: Mapping[str, str]) -> list[str]:
@@ -230,14 +233,14 @@ class Visitor:
 
         Raises
         ------
-        DemoError
+        DevstackError
             If the form does not offer a choice, or the start fails, with what was said.
         """
-        page = await self.spawn_page()
-        pending = await self.send(page, form_for(page.body, choices), choices)
+        page = await self.open_spawn_page()
+        pending = await self.send(page, find_form(page.body, choices), choices)
         pending.require_ok("start the server")
         if self._leads_below(pending, "/hub/spawn/"):  # the form again, with an error on it
-            raise DemoError(f"the hub did not start the server: {pending.text[:_SHOWN]}")
+            raise DevstackError(f"the hub did not start the server: {pending.text[:_SHOWN]}")
         async with aclosing(self.progress()) as events:
             return await _until_ready(events)
 
@@ -247,8 +250,10 @@ class Visitor:
         target = target.update_query({_XSRF: self.xsrf(target)})
         async with self._session.get(target, headers=_FETCH) as answer:
             if answer.status >= 400:
-                text = text_of(await answer.text())
-                raise DemoError(f"the start's progress answered {answer.status}: {text[:_SHOWN]}")
+                text = extract_text(await answer.text())
+                raise DevstackError(
+                    f"the start's progress answered {answer.status}: {text[:_SHOWN]}"
+                )
             async for line in answer.content:
                 if line.startswith(b"data:"):
                     yield json.loads(line[len(b"data:") :])
@@ -264,7 +269,7 @@ class Visitor:
         page = (await self.open(f"/user/{_quoted(self.name)}/lab")).require_ok("open the server")
         path = f"/user/{_quoted(self.name)}/"
         if not self._leads_below(page, path):
-            raise DemoError(f"expected the server at {path}, but came to {page.url.path}")
+            raise DevstackError(f"expected the server at {path}, but came to {page.url.path}")
         return path
 
     async def stop(self) -> None:
@@ -275,7 +280,7 @@ class Visitor:
         while (await self.call("GET", path)).get("servers"):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
 
-    async def decide_login(self, address: str, code: str, do: str = "allow") -> Page:
+    async def decide_login(self, address: str, code: str, do: str = "allow") -> VisitedPage:
         """Type the code of `panneuro login` on its page, log in again, and decide.
 
         Parameters
@@ -287,31 +292,33 @@ class Visitor:
 
         Returns
         -------
-        Page
+        VisitedPage
             What the page says then.
 
         Raises
         ------
-        DemoError
+        DevstackError
             If a step is refused, with what was said.
         """
         page = (await self.open(URL(address))).require_ok("open the page of logins")
         typed = {"code": code, "do": "code"}
-        asked = (await self.send(page, form_for(page.body, typed), typed)).require_ok("type a code")
+        asked = (await self.send(page, find_form(page.body, typed), typed)).require_ok(
+            "type a code"
+        )
         again = next(
-            (link for link in links(asked.body) if "/panneuro/reauthenticate?" in link), None
+            (link for link in find_links(asked.body) if "/panneuro/reauthenticate?" in link), None
         )
         if again is None:
-            raise DemoError(f"the page asks for no fresh login: {asked.text[:_SHOWN]}")
+            raise DevstackError(f"the page asks for no fresh login: {asked.text[:_SHOWN]}")
         provider = (await self.open(asked.url.join(URL(again, encoded=True)))).require_ok(
             "log in again"
         )
         who = {"sub": self.name}
-        back = (await self.send(provider, form_for(provider.body, who), who)).require_ok(
+        back = (await self.send(provider, find_form(provider.body, who), who)).require_ok(
             "come back from the provider"
         )
         decided = {"do": do}
-        return (await self.send(back, form_for(back.body, decided), decided)).require_ok(do)
+        return (await self.send(back, find_form(back.body, decided), decided)).require_ok(do)
 
     async def log_out(self) -> None:
         """Log out of the hub."""
@@ -323,12 +330,12 @@ async def _until_ready(events: AsyncIterator[dict[str, Any]]) -> list[str]:
     async for event in events:
         message = str(event.get("message", "")).strip()
         if event.get("failed"):
-            raise DemoError(f"the server did not start: {message}")
+            raise DevstackError(f"the server did not start: {message}")
         if message:
             said.append(message)
         if event.get("ready"):
             return said
-    raise DemoError(f"the start's progress ended before the server was ready, after: {said}")
+    raise DevstackError(f"the start's progress ended before the server was ready, after: {said}")
 
 
 def _quoted(name: str) -> str:
@@ -336,12 +343,12 @@ def _quoted(name: str) -> str:
 
 
 @asynccontextmanager
-async def visit(hub_url: str, patience: float = 120) -> AsyncIterator[Visitor]:
+async def visit_hub(hub_url: str, patience: float = 120) -> AsyncIterator[HubVisitor]:
     """A visitor with no cookies yet, who gives up on any one answer after `patience` seconds.
 
     Raises
     ------
-    DemoError
+    DevstackError
         If the hub or the provider cannot be reached.
     """
     # Cookies of an address rather than a name are kept only by a jar that is told so.
@@ -354,8 +361,8 @@ async def visit(hub_url: str, patience: float = 120) -> AsyncIterator[Visitor]:
             timeout=limits,
             requote_redirect_url=False,
         ) as session:
-            yield Visitor(session, hub_url)
+            yield HubVisitor(session, hub_url)
     except aiohttp.ClientError as problem:
-        raise DemoError(f"lost the connection to {hub_url}: {problem}") from problem
+        raise DevstackError(f"lost the connection to {hub_url}: {problem}") from problem
     except TimeoutError as problem:
-        raise DemoError(f"an answer of {hub_url} took more than {patience:.0f} s") from problem
+        raise DevstackError(f"an answer of {hub_url} took more than {patience:.0f} s") from problem

@@ -1,4 +1,4 @@
-"""Where the demo's people log in."""
+"""The identity provider of the devstack."""
 
 from __future__ import annotations
 
@@ -9,18 +9,22 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import aiohttp
 import pytest
 
-from panneuro_hub.demo.people import PEOPLE, DemoPerson, person
-from panneuro_hub.demo.processes import Processes, free_port
-from panneuro_hub.demo.provider import claims, settings, start_provider
+from panneuro_hub.devstack.identity_provider import (
+    make_authenticator_settings,
+    make_claims,
+    start_provider,
+)
+from panneuro_hub.devstack.processes import ProcessGroup, find_free_port
+from panneuro_hub.devstack.samples.people import PEOPLE, SamplePerson, find_person
 from panneuro_hub.hub.authenticators import PanNeuroGenericOAuthenticator
 
 CALLBACK = "http://127.0.0.1:1/hub/oauth_callback"
 
 
 def test_claims_of_a_person() -> None:
-    someone = DemoPerson("ada", "Ada Monkman", ("u19:a", "u19:b"), "about")
+    someone = SamplePerson("ada", "Ada Monkman", ("u19:a", "u19:b"), "about")
 
-    assert claims(someone) == {
+    assert make_claims(someone) == {
         "sub": "ada",
         "preferred_username": "ada",
         "name": "Ada Monkman",
@@ -30,7 +34,7 @@ def test_claims_of_a_person() -> None:
 
 
 def test_settings_are_traits_of_the_authenticator() -> None:
-    traits = settings("http://127.0.0.1:1", "http://127.0.0.1:2")
+    traits = make_authenticator_settings("http://127.0.0.1:1", "http://127.0.0.1:2")
 
     authenticator = PanNeuroGenericOAuthenticator(**traits)
 
@@ -40,10 +44,10 @@ def test_settings_are_traits_of_the_authenticator() -> None:
 
 
 async def test_the_provider_says_whose_groups_are_what(tmp_path: Path) -> None:
-    with Processes() as processes:
-        provider = start_provider(processes, PEOPLE, free_port(), tmp_path / "provider.log")
-        provider.wait_ready()
-        traits = settings(provider.url, "http://127.0.0.1:1")
+    with ProcessGroup() as processes:
+        provider = start_provider(processes, PEOPLE, find_free_port(), tmp_path / "provider.log")
+        provider.wait_until_ready()
+        traits = make_authenticator_settings(provider.url, "http://127.0.0.1:1")
         query = {
             "response_type": "code",
             "client_id": traits["client_id"],
@@ -68,9 +72,9 @@ async def test_the_provider_says_whose_groups_are_what(tmp_path: Path) -> None:
                 said = json.loads(await answer.text())
 
     assert said[traits["username_claim"]] == "mina"
-    assert said["groups"] == list(person("mina").groups)
+    assert said["groups"] == list(find_person("mina").groups)
 
 
 def test_nobody_is_called_something_unknown() -> None:
     with pytest.raises(KeyError):
-        person("nobody")
+        find_person("nobody")

@@ -16,7 +16,7 @@ _LIFE = timedelta(days=365)
 
 
 @dataclass(frozen=True)
-class Certificates:
+class ServerCertificates:
     """An authority of our own and one certificate by it, in PEM.
 
     Parameters
@@ -31,7 +31,7 @@ class Certificates:
     key: str = field(repr=False)
 
     @classmethod
-    def new(cls, address: str = "127.0.0.1") -> Certificates:
+    def new(cls, address: str = "127.0.0.1") -> ServerCertificates:
         """Fresh ones for the IP address `address` and localhost, good for a year."""
         authority_key = ec.generate_private_key(ec.SECP256R1())
         authority_name = _name("PanNeuro demo authority")

@@ -1,4 +1,4 @@
-"""The demo's people: whom to log in as, and what to look at then."""
+"""The people of the sample collaboration, and what each of them shows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class DemoPerson:
+class SamplePerson:
     """Somebody who can log in.
 
     Parameters
@@ -30,49 +30,49 @@ class DemoPerson:
 _GROUP = "u19-circuits:"
 
 PEOPLE = (
-    DemoPerson(
+    SamplePerson(
         "ada",
         "Ada Monkman",
         (_GROUP + "navigation",),
         "navigation laboratory: manages nhp-navigation, reads the stimuli, no human data",
     ),
-    DemoPerson(
+    SamplePerson(
         "grace",
         "Grace Tischler",
         (_GROUP + "human", _GROUP + "irb-trained"),
         "human laboratory, trained: manages human-intracranial, its release is frozen",
     ),
-    DemoPerson(
+    SamplePerson(
         "hugo",
         "Hugo Marsh",
         (_GROUP + "human",),
         "human laboratory, training not on file: told so, and given nothing of it",
     ),
-    DemoPerson(
+    SamplePerson(
         "tomas",
         "Tomas Vrana",
         (_GROUP + "theory",),
         "theory laboratory: reads nhp-navigation, waits for an embargo, may use a GPU",
     ),
-    DemoPerson(
+    SamplePerson(
         "mina",
         "Mina Sato",
         (_GROUP + "data-science", _GROUP + "irb-trained"),
         "data science core: writes the monkey data, reads the human data",
     ),
-    DemoPerson(
+    SamplePerson(
         "noor",
         "Noor Haddad",
         (_GROUP + "navigation", _GROUP + "categorization"),
         "rotating student: in the navigation laboratory; the categorization rotation is over",
     ),
-    DemoPerson(
+    SamplePerson(
         "pat",
         "Pat Lindqvist",
         (_GROUP + "admin",),
         "administrative core: admin of the hub: starts and stops servers; no project of its own",
     ),
-    DemoPerson(
+    SamplePerson(
         "zoe",
         "Zoe Outside",
         (),
@@ -83,7 +83,7 @@ PEOPLE = (
 MEMBERSHIPS_THAT_ENDED = {"categorization-lab": {"noor": "2025-06-30"}}
 
 
-def person(name: str) -> DemoPerson:
+def find_person(name: str) -> SamplePerson:
     """The person of that name.
 
     Raises

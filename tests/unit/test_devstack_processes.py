@@ -13,8 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from panneuro_hub.demo.errors import DemoError
-from panneuro_hub.demo.processes import Child, Processes, children_of, claimed, free_port, says
+from panneuro_hub.devstack.errors import DevstackError
+from panneuro_hub.devstack.processes import (
+    ChildProcess,
+    ProcessGroup,
+    claim_port,
+    find_free_port,
+    list_children,
+    log_contains,
+)
 
 PATIENCE = 20.0  # seconds, for machines that are busy
 ENVIRONMENT = {"PATH": os.defpath}
@@ -44,24 +51,26 @@ child.wait()
 KILLED = """
 import os, sys
 from pathlib import Path
-from panneuro_hub.demo.processes import Child, says
+from panneuro_hub.devstack.processes import ChildProcess, log_contains
 source = "import time; print('ready', flush=True); time.sleep(600)"
-child = Child("sleeper", [sys.executable, "-c", source], Path(sys.argv[1]), {})
+child = ChildProcess("sleeper", [sys.executable, "-c", source], Path(sys.argv[1]), {})
 if sys.argv[2] == "later":
-    child.wait_ready(says("ready"), 20)
+    child.wait_until_ready(log_contains("ready"), 20)
 print(child.pid, flush=True)
 os.kill(os.getpid(), 9)
 """
 
 
-def start(processes: Processes, folder: Path, name: str, source: str, *arguments: str) -> Child:
+def start(
+    processes: ProcessGroup, folder: Path, name: str, source: str, *arguments: str
+) -> ChildProcess:
     child = processes.start(
         name,
         [sys.executable, "-c", source, *arguments],
         log=folder / f"{name}.log",
         environment=ENVIRONMENT,
     )
-    child.wait_ready(says("ready"), PATIENCE)
+    child.wait_until_ready(log_contains("ready"), PATIENCE)
     return child
 
 
@@ -83,7 +92,7 @@ def eventually(condition: Callable[[], bool]) -> bool:
 
 
 def test_ready_when_the_line_is_in_the_log(tmp_path: Path) -> None:
-    with Processes() as processes:
+    with ProcessGroup() as processes:
         child = start(processes, tmp_path, "one", STUBBORN, "SIGINT")
 
         assert child.exit_code is None
@@ -92,16 +101,19 @@ def test_ready_when_the_line_is_in_the_log(tmp_path: Path) -> None:
 
 def test_a_child_that_ends_shows_the_end_of_its_log(tmp_path: Path) -> None:
     source = "print('a clue'); raise SystemExit(3)"
-    with Processes() as processes, pytest.raises(DemoError, match=r"(?s)hub ended .*3.*a clue"):
+    with (
+        ProcessGroup() as processes,
+        pytest.raises(DevstackError, match=r"(?s)hub ended .*3.*a clue"),
+    ):
         start(processes, tmp_path, "hub", source)
 
 
 def test_a_child_that_is_never_ready_is_given_up(tmp_path: Path) -> None:
-    with Processes() as processes:
+    with ProcessGroup() as processes:
         child = start(processes, tmp_path, "slow", STUBBORN, "SIGINT")
 
-        with pytest.raises(DemoError, match=r"(?s)slow was not ready after 0 s.*ready"):
-            child.wait_ready(says("never"), 0)
+        with pytest.raises(DevstackError, match=r"(?s)slow was not ready after 0 s.*ready"):
+            child.wait_until_ready(log_contains("never"), 0)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +125,7 @@ def test_a_child_that_is_never_ready_is_given_up(tmp_path: Path) -> None:
     ],
 )
 def test_signals_grow_harder(tmp_path: Path, obeys: list[str], heard: list[str]) -> None:
-    with Processes() as processes:
+    with ProcessGroup() as processes:
         child = start(processes, tmp_path, "stubborn", STUBBORN, *obeys)
         child.stop(PATIENCE if obeys == ["SIGINT"] else 0.5)
 
@@ -124,12 +136,12 @@ def test_signals_grow_harder(tmp_path: Path, obeys: list[str], heard: list[str])
 def test_the_last_one_stops_first(tmp_path: Path) -> None:
     ends = []
 
-    class Watched(Child):
+    class Watched(ChildProcess):
         def stop(self, patience: float = 10) -> None:
             ends.append(self.name)
             super().stop(patience)
 
-    with Processes() as processes:
+    with ProcessGroup() as processes:
         for name in ("store", "provider", "hub"):
             start(processes, tmp_path, name, STUBBORN, "SIGINT").__class__ = Watched
 
@@ -140,7 +152,7 @@ def test_sigint_reaches_a_child_of_a_background_job(tmp_path: Path) -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does for "command &"
     try:
         source = "import time\nprint('ready', flush=True)\ntime.sleep(600)"
-        with Processes() as processes:
+        with ProcessGroup() as processes:
             child = start(processes, tmp_path, "plain", source)
             child.stop(PATIENCE)
     finally:
@@ -151,7 +163,7 @@ def test_sigint_reaches_a_child_of_a_background_job(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="adopting orphans is Linux's")
 def test_what_a_killed_child_left_is_ended(tmp_path: Path) -> None:
-    with Processes() as processes:
+    with ProcessGroup() as processes:
         child = start(processes, tmp_path, "careless", CARELESS)
         left = int(child.log_text().split()[1])
         os.kill(child.pid, signal.SIGKILL)
@@ -159,7 +171,7 @@ def test_what_a_killed_child_left_is_ended(tmp_path: Path) -> None:
         assert is_running(left)
 
     assert not is_running(left)
-    assert left not in children_of(os.getpid())
+    assert left not in list_children(os.getpid())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="dying with the parent is Linux's")
@@ -181,8 +193,8 @@ def test_children_see_only_the_environment_they_are_given(
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a secret")
     source = "import os\nprint(sorted(os.environ))\nprint('ready', flush=True)\ninput()"
-    with Processes() as processes, pytest.raises(DemoError, match="PATH") as error:
-        start(processes, tmp_path, "one", source).wait_ready(says("never"), PATIENCE)
+    with ProcessGroup() as processes, pytest.raises(DevstackError, match="PATH") as error:
+        start(processes, tmp_path, "one", source).wait_until_ready(log_contains("never"), PATIENCE)
 
     assert "AWS" not in str(error.value)
 
@@ -193,15 +205,15 @@ def test_a_port_that_is_taken_or_spoken_for_is_not_free() -> None:
         holder.listen()
         taken = holder.getsockname()[1]
 
-        assert free_port(taken) != taken
-    spare = free_port()
-    assert free_port(spare) == spare
-    assert free_port(spare, avoid=[spare]) != spare
+        assert find_free_port(taken) != taken
+    spare = find_free_port()
+    assert find_free_port(spare) == spare
+    assert find_free_port(spare, avoid=[spare]) != spare
 
 
 def test_a_port_that_one_has_chosen_no_other_chooses() -> None:
-    port = free_port()
-    with claimed(port) as first, claimed(port) as second:
+    port = find_free_port()
+    with claim_port(port) as first, claim_port(port) as second:
         assert (first, second) == (True, False)
-    with claimed(port) as later:
+    with claim_port(port) as later:
         assert later

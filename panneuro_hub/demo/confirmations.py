@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from panneuro_hub.demo.errors import DemoError
-from panneuro_hub.demo.kernel import CellRun
+from panneuro_hub.devstack.kernel_client import CellOutput
 
 _SUMMARY = re.compile(
     r"(?P<spikes>\d+) spikes: (?P<before>-?[\d.]+) ms before a spike the sound is "
@@ -22,7 +22,7 @@ _HUMAN = "human-intracranial/"
 _BEFORE, _AFTER = 0.015, 0.005  # s: the notebook's window
 
 
-def session(run: CellRun) -> str:
+def confirm_session(run: CellOutput) -> str:
     """The session is in the project that was picked, and says so."""
     first = run.text.strip().partition("\n")[0]
     if not first.startswith("nhp-navigation:"):
@@ -30,9 +30,9 @@ def session(run: CellRun) -> str:
     return f"the notebook is in {first}"
 
 
-def datasets(run: CellRun) -> str:
+def confirm_datasets(run: CellOutput) -> str:
     """The catalogs of the projects that the session reads are listed, and no others."""
-    from panneuro_hub.demo.datasets import DATASETS  # seconds to import
+    from panneuro_hub.devstack.samples.sample_datasets import DATASETS  # seconds to import
 
     seen = {word for word in run.text.split() if "/" in word}
     expected = {one.name for one in DATASETS if one.project in _READ}
@@ -41,20 +41,20 @@ def datasets(run: CellRun) -> str:
     return f"{len(expected)} datasets are found: {', '.join(sorted(expected))}"
 
 
-def opened(run: CellRun) -> str:
+def confirm_opened(run: CellOutput) -> str:
     """The dataset opens as an xarray data set."""
     if "xarray.Dataset" not in run.text or "spike_times" not in run.text:
         raise DemoError(f"expected an xarray.Dataset with spike times, but saw:\n{run.text}")
     return "a dataset opens as what it is: an xarray.Dataset with stimulus and spike times"
 
 
-def average(run: CellRun) -> str:
+def confirm_average(run: CellOutput) -> str:
     """The average is that of the recording, far from chance, and was plotted."""
     found = _SUMMARY.search(run.text)
     if found is None:
         raise DemoError(f"the notebook printed no average, but:\n{run.text}")
     seen = (int(found["spikes"]), float(found["before"]), float(found["level"]))
-    expected = expected_average()
+    expected = compute_expected_average()
     if seen != expected:
         raise DemoError(f"expected {expected} (spikes, ms, dB), but the notebook found {seen}")
     if float(found["low"]) <= float(found["level"]) <= float(found["high"]):
@@ -64,9 +64,9 @@ def average(run: CellRun) -> str:
     return f"{found[0]}; plotted"
 
 
-def expected_average() -> tuple[int, float, float]:
+def compute_expected_average() -> tuple[int, float, float]:
     """Spikes, ms before a spike and dB from the mean, worked out from nitime's own files."""
-    from panneuro_hub.demo.recordings import read_receptor  # seconds to import
+    from panneuro_hub.devstack.samples.recordings import read_receptor  # seconds to import
 
     recording = read_receptor(1)
     stimulus, rate = recording.stimulus, recording.rate
@@ -83,7 +83,7 @@ def expected_average() -> tuple[int, float, float]:
     return len(spikes), round(milliseconds, 2), round(float(deviation[peak]), 2)
 
 
-def refused(run: CellRun) -> str:
+def confirm_refusal(run: CellOutput) -> str:
     """Both `lab` and the store refuse the human data."""
     said = dict(line.split(":", 1) for line in run.text.splitlines() if ":" in line)
     for who in ("lab says", "the store says"):
@@ -96,14 +96,14 @@ def refused(run: CellRun) -> str:
     return f"refused where it is not theirs:\n{run.text.strip()}"
 
 
-def renewal(run: CellRun) -> str:
+def confirm_renewal(run: CellOutput) -> str:
     """The keys changed while the notebook read."""
     if not run.text.startswith("keys renewed"):
         raise DemoError(f"expected renewed keys, but the notebook printed:\n{run.text}")
     return "; ".join(run.text.strip().splitlines())
 
 
-def cluster(run: CellRun) -> str:
+def confirm_cluster(run: CellOutput) -> str:
     """A cluster of the project runs, with its workers."""
     first = run.text.strip().partition("\n")[0]
     if first != "2 workers for nhp-navigation":
@@ -111,13 +111,13 @@ def cluster(run: CellRun) -> str:
     return f"a Dask cluster is started from the notebook: {first}"
 
 
-def spectrum(run: CellRun) -> str:
+def confirm_spectrum(run: CellOutput) -> str:
     """The spectrum is that of the recording, and was plotted."""
     found = _SPECTRUM.search(run.text)
     if found is None:
         raise DemoError(f"the notebook printed no spectrum, but:\n{run.text}")
     seen = (int(found["seconds"]), int(found["middle"]), float(found["below"]))
-    expected = expected_spectrum()
+    expected = compute_expected_spectrum()
     if seen != expected:
         raise DemoError(f"expected {expected} (seconds, Hz, %), but the notebook found {seen}")
     if "image/png" not in run.media:
@@ -125,11 +125,11 @@ def spectrum(run: CellRun) -> str:
     return f"{found[0]}; plotted"
 
 
-def expected_spectrum() -> tuple[int, int, float]:
+def compute_expected_spectrum() -> tuple[int, int, float]:
     """Seconds, the middle frequency and per cent below the cut-off, from nitime's own files."""
     import numpy as np
 
-    from panneuro_hub.demo.recordings import read_receptor  # seconds to import
+    from panneuro_hub.devstack.samples.recordings import read_receptor  # seconds to import
 
     recording = read_receptor(1)
     level = recording.stimulus.reshape(-1, round(recording.rate))
@@ -140,50 +140,50 @@ def expected_spectrum() -> tuple[int, int, float]:
     return len(level), int(middle), round(100 * float(below), 1)
 
 
-def over_chunks(run: CellRun) -> str:
+def confirm_chunks(run: CellOutput) -> str:
     """Both workers read chunks of the stimulus from the store."""
     if not run.text.startswith("10 chunks were read by 2 workers"):
         raise DemoError(f"expected 10 chunks read by 2 workers, but it says:\n{run.text}")
     return run.text.strip()
 
 
-def refused_to_workers(run: CellRun) -> str:
+def confirm_worker_refusal(run: CellOutput) -> str:
     """The workers may do no more than the session."""
-    return f"a worker is {refused(run)}"
+    return f"a worker is {confirm_refusal(run)}"
 
 
-def workers_renewal(run: CellRun) -> str:
+def confirm_worker_renewal(run: CellOutput) -> str:
     """The keys of both workers changed while they read."""
     if not run.text.startswith("keys renewed on 2 of 2 workers"):
         raise DemoError(f"expected renewed keys on 2 workers, but the notebook says:\n{run.text}")
     return run.text.strip()
 
 
-def closed(run: CellRun) -> str:
+def confirm_cluster_end(run: CellOutput) -> str:
     """The cluster has ended."""
     if run.text.strip() != "the cluster is closed":
         raise DemoError(f"expected the end of the cluster, but the notebook says:\n{run.text}")
     return run.text.strip()
 
 
-Confirmations = Mapping[str, Callable[[CellRun], str]]
+Confirmations = Mapping[str, Callable[[CellOutput], str]]
 
 CONFIRMATIONS: Confirmations = {
-    "session": session,
-    "datasets": datasets,
-    "opened": opened,
-    "average": average,
-    "refused": refused,
-    "renewal": renewal,
+    "session": confirm_session,
+    "datasets": confirm_datasets,
+    "opened": confirm_opened,
+    "average": confirm_average,
+    "refused": confirm_refusal,
+    "renewal": confirm_renewal,
 }
 """Of the notebook with the spike-triggered average."""
 
 CLUSTER_CONFIRMATIONS: Confirmations = {
-    "cluster": cluster,
-    "spectrum": spectrum,
-    "map": over_chunks,
-    "workers-refused": refused_to_workers,
-    "workers-renewal": workers_renewal,
-    "closed": closed,
+    "cluster": confirm_cluster,
+    "spectrum": confirm_spectrum,
+    "map": confirm_chunks,
+    "workers-refused": confirm_worker_refusal,
+    "workers-renewal": confirm_worker_renewal,
+    "closed": confirm_cluster_end,
 }
 """Of the notebook that computes on a cluster."""

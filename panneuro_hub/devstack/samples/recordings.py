@@ -1,4 +1,4 @@
-"""Real recordings, from the data that nitime carries; `datasets` makes the demo's of them.
+"""Real recordings, from the data that nitime carries; `sample_datasets` makes datasets of them.
 
 They stand in for the laboratories' own: the projects of the example collaboration are
 about monkeys and patients, these are grasshoppers and a volunteer in a scanner, and each
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from obstore.store import ObjectStore
 from zarr.storage import ObjectStore as ZarrStore
 
-from panneuro_hub.demo.errors import DemoError
+from panneuro_hub.devstack.errors import DevstackError
 
 _SAMPLING_INTERVAL = 50e-6  # s: the stimulus was sampled at 20 kHz
 _REPETITION_TIME = 2.0  # s, of the fMRI series
@@ -67,17 +67,17 @@ class ReceptorRecording:
         return 1 / _SAMPLING_INTERVAL
 
 
-def nitime_data() -> Path:
+def find_nitime_data() -> Path:
     """The folder of nitime's data; nitime itself is not imported.
 
     Raises
     ------
-    DemoError
+    DevstackError
         If nitime is not installed.
     """
     found = importlib.util.find_spec("nitime")
     if found is None or not found.submodule_search_locations:
-        raise DemoError("nitime is not installed; pip install 'panneuro-hub[demo]'")
+        raise DevstackError("nitime is not installed; pip install 'panneuro-hub[demo]'")
     return Path(found.submodule_search_locations[0], "data")
 
 
@@ -92,15 +92,15 @@ def read_receptor(number: int) -> ReceptorRecording:
 
     Raises
     ------
-    DemoError
+    DevstackError
         If the files are not what nitime 0.12 carries.
     """
-    spikes = nitime_data() / f"grasshopper_spike_times{number}.txt"
+    spikes = find_nitime_data() / f"grasshopper_spike_times{number}.txt"
     header = spikes.read_text(encoding="ascii")
     intensity, cutoff = _INTENSITY.search(header), _CUTOFF.search(header)
     if intensity is None or cutoff is None:
-        raise DemoError(f"{spikes.name} has no intensity or cut-off in its header")
-    samples = np.loadtxt(nitime_data() / f"grasshopper_stimulus{number}.txt", usecols=1)
+        raise DevstackError(f"{spikes.name} has no intensity or cut-off in its header")
+    samples = np.loadtxt(find_nitime_data() / f"grasshopper_stimulus{number}.txt", usecols=1)
     level = 20 * np.log10(samples / _REFERENCE_PRESSURE)
     return ReceptorRecording(
         stimulus=level - level.max() + float(intensity[1]),
@@ -109,9 +109,9 @@ def read_receptor(number: int) -> ReceptorRecording:
     )
 
 
-def receptor_dataset(recording: ReceptorRecording) -> xr.Dataset:
+def make_receptor_dataset(recording: ReceptorRecording) -> xr.Dataset:
     """Stimulus and spikes as one data set: ``stimulus(time)`` and ``spike_times(spike)``."""
-    stimulus = stimulus_dataset(recording)
+    stimulus = make_stimulus_dataset(recording)
     spikes = xr.Variable(
         "spike",
         recording.spike_times,
@@ -122,7 +122,7 @@ def receptor_dataset(recording: ReceptorRecording) -> xr.Dataset:
     )
 
 
-def stimulus_dataset(recording: ReceptorRecording) -> xr.Dataset:
+def make_stimulus_dataset(recording: ReceptorRecording) -> xr.Dataset:
     """The stimulus alone: ``stimulus(time)`` in dB SPL, ``time`` in s."""
     time = np.arange(recording.stimulus.size) * _SAMPLING_INTERVAL
     return xr.Dataset(
@@ -151,7 +151,7 @@ def read_fmri() -> xr.Dataset:
 
     Source: nitime, ``doc/examples/event_related_fmri.py``.
     """
-    table = np.genfromtxt(nitime_data() / "event_related_fmri.csv", delimiter=",", names=True)
+    table = np.genfromtxt(find_nitime_data() / "event_related_fmri.csv", delimiter=",", names=True)
     time = np.arange(table.size) * _REPETITION_TIME
     return xr.Dataset(
         {

@@ -1,4 +1,4 @@
-"""How many Dask workers this machine can run."""
+"""The number of Dask workers that this machine can run."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ _WORKERS_PER_CORE = 2
 _MEMORY = 2**30  # bytes
 
 
-def most_workers(cores: int = CPU_COUNT, memory: int = MEMORY_LIMIT) -> int:
-    """Return how many workers all clusters of the demo may have together; at least one.
+def compute_worker_limit(cores: int = CPU_COUNT, memory: int = MEMORY_LIMIT) -> int:
+    """Return how many workers all clusters on this machine may have together; at least one.
 
     Parameters
     ----------

