@@ -1,0 +1,1 @@
+"""The agent: it serves the credentials of a session on the loopback address."""
