@@ -10,7 +10,8 @@ from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection, text, update
+from sqlalchemy import Connection, make_url, text, update
+from stored_database import check_rows, load_database
 
 from panneuro_hub.errors import ServiceUnavailable
 from panneuro_hub.service.database import Database, make_engine
@@ -205,3 +206,24 @@ async def test_tables_without_accounts_are_upgraded_in_place(replicas: list[Data
     again = await registers[1].find(ticket.name)
     assert again is not None
     assert (again.account, again.login) == ("b", "m")
+
+
+async def test_every_row_of_version_0_1_is_served(postgresql_url: str) -> None:
+    with own_database(postgresql_url, "stored") as url:
+        engine = make_engine(url)
+        load_database(engine, "postgresql")
+        engine.dispose()
+        with closing(Database(url)) as database:
+            await check_rows(database, "postgresql")
+
+
+@contextmanager
+def own_database(postgresql_url: str, name: str) -> Iterator[str]:
+    """Make a new database in the same PostgreSQL, and give its URL."""
+    admin = make_engine(postgresql_url).execution_options(isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"create database {name}")
+    yield make_url(postgresql_url).set(database=name).render_as_string(hide_password=False)
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"drop database {name} with (force)")
+    admin.dispose()

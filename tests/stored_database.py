@@ -1,0 +1,129 @@
+"""The service's database as version 0.1 left it, with rows in every table, and what they say."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from sqlalchemy import Engine
+
+from panneuro_hub.errors import AccessDenied
+from panneuro_hub.service.database import Database
+from panneuro_hub.service.ledger import Entry, Ledger
+from panneuro_hub.service.logins import Logins
+from panneuro_hub.service.owners import Owner
+from panneuro_hub.service.register import Register
+from panneuro_hub.version_store import newest_version
+from panneuro_hub.wire import Ticket
+from panneuro_hub.wire.clusters import Running
+
+STORED = Path(__file__).parent / "data" / "stored-0.1"
+WRITTEN = datetime(2026, 11, 27, 9, 30, tzinfo=UTC)
+SOON = WRITTEN + timedelta(minutes=16)
+"""A moment at which the stored requests for logins still wait."""
+
+ADA, EVE = Owner("ada", "a" * 32), Owner("eve", "e" * 32)
+
+Backend = Literal["sqlite", "postgresql"]
+
+
+def load_database(engine: Engine, backend: Backend) -> None:
+    """Fill an empty database with the tables and rows of version 0.1."""
+    dump = (STORED / f"service-{backend}.sql").read_text(encoding="utf-8")
+    with engine.connect() as connection:
+        raw = connection.connection.driver_connection
+        assert raw is not None
+        if backend == "sqlite":
+            raw.executescript(dump)
+        else:
+            raw.execute(dump)
+            raw.commit()
+
+
+async def check_rows(database: Database, backend: Backend) -> None:
+    """Check that the present code reads and serves every stored row as version 0.1 did."""
+    held = json.loads((STORED / "clients.json").read_text())[backend]
+    await _check_ledger(database)
+    await _check_register(database, held)
+    await _check_logins(database, held)
+    version = await database.run(newest_version)
+    assert version is not None
+    assert (version.name, version.since) == ("45cbcec15211", WRITTEN + timedelta(minutes=1))
+    assert "title: Renamed example\n" in version.text
+    assert '"Navigation µ"' in version.text
+
+
+async def _check_ledger(database: Database) -> None:
+    entries = await Ledger(database).entries()
+    assert [(entry.event, entry.person) for entry in entries] == [
+        ("refusal", "eve"),
+        ("refusal", ""),
+        ("issue", "ada"),
+    ]
+    assert entries[-1] == Entry(
+        "issue",
+        "ada",
+        "nhp-navigation",
+        "0f1e2d3c4b5a6978",
+        "you are in navigation-lab — “quotes” and µ",
+        (("write", "s3://lab/nav/"), ("read", "s3://lab/stimuli/")),
+        "ASIAEXAMPLE1",
+        WRITTEN + timedelta(minutes=30),
+        WRITTEN,
+    )
+
+
+async def _check_register(database: Database, held: dict[str, str]) -> None:
+    register = Register(database, lambda: SOON)
+    totals = await register.totals()
+    assert {name: total.worker_seconds for name, total in totals.items()} == {
+        "human-memory": 600,
+        "nhp-navigation": 2400,
+    }
+    assert (await register.this_month())["nhp-navigation"].core_seconds == 4800
+    [running] = await register.running()
+    assert (running.person, running.account, running.name) == ("ada", ADA.account, "c-ada")
+    assert (running.workers, running.cores, running.memory) == (4, 2, 8 << 30)
+    assert (running.profile, running.image, running.price_per_hour) == ("small", "neuro", 0.12)
+    for what, owner in (
+        ("upload", "ada"),
+        ("cluster", "ada"),
+        ("ended cluster", "eve"),
+        ("upload without account", "eve"),
+    ):
+        ticket = Ticket.decode(held[what])
+        session = await register.find(ticket.name)
+        assert session is not None
+        assert ticket.matches(session.ticket)
+        assert (session.person, session.began) == (owner, WRITTEN)
+        assert (session.account is None) == (what == "upload without account")
+        assert session.runs(SOON) == (what != "ended cluster")
+    # What is reported now is added to what was there.
+    reported = [Running(running.id, "c-ada", 4, 2.0, 8 << 30)]
+    await register.report("dask-gateway", reported)
+    assert (await register.totals())["nhp-navigation"].worker_seconds == 2400 + 4 * 60
+
+
+async def _check_logins(database: Database, held: dict[str, str]) -> None:
+    logins = Logins(database, lambda: SOON)
+    login = await logins.holder(held["login"])
+    assert (login.owner, login.host, login.began) == (ADA, "rig-3", WRITTEN)
+    assert (await logins.of(ADA))[0].id == login.id
+    assert (await logins.holder(held["login without account"])).owner is None
+    assert await logins.of(EVE) == []
+    # Requests are served on: one that was allowed, one that was confirmed, one that only waits.
+    taken = await logins.take(held["allowed"])
+    assert taken is not None
+    assert taken[1].owner == ADA
+    await logins.decide(EVE, held["confirmed"], allow=True)
+    taken = await logins.take(held["confirmed device"])
+    assert taken is not None
+    assert taken[1].owner == EVE
+    assert await logins.take(held["waiting"]) is None
+    begun = await logins.request_confirmation(EVE, held["waiting code"])
+    assert begun.waiting.host == "rig-4"
+    with pytest.raises(AccessDenied):
+        await logins.take(held["allowed without account"])
