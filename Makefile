@@ -5,6 +5,7 @@
 #   make quick        style, types, rooms, declared imports and the unit tests, in a minute or two
 #   make check        style, types, rooms, declared imports
 #   make unit         the unit tests
+#   make docs         build the documentation as a site, in .docs
 #   make lock         renew all locks of Python packages, those of the images included
 #   make newest       try the newest versions of all packages, and report the result
 #   make clean        remove the environments and the demo's files
@@ -16,7 +17,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo demo-check test unit quick check lock newest clean
+.PHONY: demo demo-check test unit quick check docs lock newest clean
 .DEFAULT_GOAL = demo
 
 demo: $(VENV)/.has-demo
@@ -42,6 +43,10 @@ unit: $(VENV)/.has-test
 
 quick: check unit
 
+# Every warning is an error: a broken link or anchor, a page that no index lists, an unknown term.
+docs: $(VENV)/.has-test $(VENV)/.has-docs
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --nitpicky docs .docs
+
 lock:
 	requirements/lock
 
@@ -60,4 +65,4 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf $(VENV) .venv-newest .demo
+	rm -rf $(VENV) .venv-newest .demo .docs docs/reference/generated

@@ -42,7 +42,7 @@ c.Spawner.http_timeout = 90
 if _os.geteuid() == 0:
     c.Spawner.args = ["--allow-root"]
 """
-# What docs/identity.md sets, as deploy/jupyterhub_config.py reads it.
+# What docs/how-to/identity-providers.md sets, as deploy/jupyterhub_config.py reads it.
 _SETTINGS = """
 from pathlib import Path as _Path
 
@@ -141,7 +141,7 @@ def test_a_person_of_each_provider_logs_in_with_what_the_hub_extra_installs(
     hub_alone: OwnHub, apis: int, provider: str, tmp_path: Path
 ) -> None:
     settings = YAML(typ="safe").load(
-        code_blocks(ROOT / "docs" / "identity.md", PROVIDERS[provider])[0]
+        code_blocks(ROOT / "docs" / "how-to" / "identity-providers.md", PROVIDERS[provider])[0]
     )
     # The variables of README.md's commands name the client and its secret.
     for traits in settings.values():

@@ -366,11 +366,11 @@ def test_nothing_here_names_a_file_that_is_not_there() -> None:
     assert (ROOT / "deploy" / "secrets").stat().st_mode & stat.S_IXUSR
 
 
-# -- docs/identity.md -----------------------------------------------------------------------
+# -- docs/how-to/identity-providers.md -----------------------------------------------------------------------
 
 
 def identity_settings() -> Iterator[Any]:
-    text = (ROOT / "docs" / "identity.md").read_text()
+    text = (ROOT / "docs" / "how-to" / "identity-providers.md").read_text()
     for section in text.split("\n## ")[1:]:
         title, _, rest = section.partition("\n")
         for block in rest.split("```yaml\n")[1:]:
@@ -405,6 +405,6 @@ def test_what_is_said_of_identity_providers_can_be_used(
 
 
 def test_every_provider_is_told_of() -> None:
-    text = (ROOT / "docs" / "identity.md").read_text()
+    text = (ROOT / "docs" / "how-to" / "identity-providers.md").read_text()
     for entry in entry_points(group="jupyterhub.authenticators"):
         assert not entry.name.startswith("panneuro-") or f"class: {entry.name}\n" in text

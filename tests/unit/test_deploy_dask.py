@@ -53,7 +53,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> list[Object]:
 
 
 def with_dask(kustomization: Path) -> None:
-    """Uncomment what the example says of Dask, as docs/dask.md tells an operator."""
+    """Uncomment what the example says of Dask, as docs/how-to/dask.md tells an operator."""
     lines = kustomization.read_text().splitlines()
     chosen = [line.replace("# dask: ", "", 1) for line in lines]
     assert chosen != lines
