@@ -1,7 +1,7 @@
 """In a bucket with versions a session's keys erase nothing, and read only versions of their own.
 
-The store's versions are the backup (docs/how-to/operate.md): whatever code in a session does, by mistake
-or not, what was there before can be brought back.
+The versions of the store are the backup (docs/how-to/operate.md): whatever code in a session
+does, by mistake or not, what was there before can be brought back.
 """
 
 from __future__ import annotations

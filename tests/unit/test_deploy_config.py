@@ -366,7 +366,7 @@ def test_nothing_here_names_a_file_that_is_not_there() -> None:
     assert (ROOT / "deploy" / "secrets").stat().st_mode & stat.S_IXUSR
 
 
-# -- docs/how-to/identity-providers.md -----------------------------------------------------------------------
+# -- docs/how-to/identity-providers.md ------------------------------------------------------
 
 
 def identity_settings() -> Iterator[Any]:
