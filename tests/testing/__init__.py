@@ -1,0 +1,1 @@
+"""What tests of all folders share: a clock, a stand-in HTTP server, and waiting."""
