@@ -13,16 +13,16 @@ import hmac
 import http.client
 import json
 import re
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from contextlib import closing
 from urllib.parse import urlsplit
+
+from testing.stand_in_server import StandInRequest, StandInResponse, StandInServer
 
 from panneuro_hub.devstack.seaweedfs import SeaweedFS
 
 
-class ShortSts:
+class ShortSts(StandInServer):
     """Stands before the STS of `store`, on the same address.
 
     Parameters
@@ -33,26 +33,20 @@ class ShortSts:
     """
 
     def __init__(self, store: SeaweedFS, lifetime: int) -> None:
+        super().__init__(self._pass_on, store.address)
         self.ends: list[float] = []
         self.store = store
         self.lifetime = lifetime
-        self._server = _Server((store.address, 0), _Handler)
-        self._server.sts = self
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
-    def __enter__(self) -> ShortSts:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    @property
-    def url(self) -> str:
-        address, port = self._server.server_address[:2]
-        return f"http://{address!s}:{port}"
+    def _pass_on(self, request: StandInRequest) -> StandInResponse:
+        real = urlsplit(self.store.sts_endpoint_url)
+        connection = http.client.HTTPConnection(str(real.hostname), real.port, timeout=30)
+        # The Host that the caller signed goes along, or the signature would not hold.
+        connection.request(request.method, request.path, request.body, dict(request.headers))
+        with closing(connection), connection.getresponse() as response:
+            answer = self.shorten(response.read().decode()).encode()
+            kind = response.headers.get("Content-Type", "text/xml")
+            return StandInResponse(response.status, answer, {"Content-Type": kind})
 
     def shorten(self, answer: str) -> str:
         """The same answer, ending sooner."""
@@ -68,32 +62,6 @@ class ShortSts:
         moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(end))
         answer = answer.replace(token[1], f"{text}.{_encode(signed)}")
         return re.sub("<Expiration>.*?<", f"<Expiration>{moment}<", answer)
-
-
-class _Server(ThreadingHTTPServer):
-    sts: ShortSts
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        real = urlsplit(self.server.sts.store.sts_endpoint_url)
-        connection = http.client.HTTPConnection(str(real.hostname), real.port, timeout=30)
-        # The Host that the caller signed goes along, or the signature would not hold.
-        connection.request("POST", self.path, body, dict(self.headers))
-        with connection.getresponse() as response:
-            answer = self.server.sts.shorten(response.read().decode()).encode()
-            self.send_response(response.status)
-            self.send_header("Content-Type", response.headers.get("Content-Type", "text/xml"))
-        connection.close()
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, *args: Any) -> None:
-        """Say nothing: pytest shows what matters."""
 
 
 def _encode(data: bytes) -> str:

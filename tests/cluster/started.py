@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from typing import Any
 
 from kube import Cluster
+from testing.waiting import wait_until
 
 from panneuro_hub.devstack.hub_visitor import HubVisitor
 from panneuro_hub.devstack.kernel_client import KernelClient
@@ -52,14 +51,6 @@ def tickets(cluster: Cluster) -> list[str]:
     return [name for name in names if name.startswith(_TICKET)]
 
 
-def until(what: Callable[[], object], patience: float = 120.0) -> None:
-    """Wait for what the cluster tells nobody of."""
-    end = time.monotonic() + patience
-    while not what():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.5)
-
-
 def until_nothing_is_left(cluster: Cluster) -> None:
     """Wait until no server and no ticket is in the namespace."""
-    until(lambda: not servers(cluster) and not tickets(cluster))
+    wait_until(lambda: not servers(cluster) and not tickets(cluster))

@@ -15,10 +15,10 @@ from started import (
     servers,
     start,
     tickets,
-    until,
     until_nothing_is_left,
 )
 from surroundings import AWKWARD, HOPELESS_AFTER, UNUSABLE
+from testing.waiting import wait_until
 
 from panneuro_hub.devstack.errors import DevstackError
 from panneuro_hub.devstack.html_forms import find_form
@@ -78,7 +78,7 @@ async def test_a_node_that_an_autoscaler_adds_is_waited_for(
     wanted = choices("vast")
     await ada.send(page, find_form(page.body, wanted), wanted)
     watching = asyncio.create_task(messages(ada))
-    until(lambda: servers(hub.cluster))
+    wait_until(lambda: servers(hub.cluster))
     [pod] = servers(hub.cluster)
     hub.cluster.apply(scale_up(pod))
     await asyncio.sleep(2 * HOPELESS_AFTER)  # nothing is to happen in it
@@ -133,7 +133,7 @@ async def test_a_pod_that_was_left_behind_is_replaced(
         },
     }
     hub.cluster.apply(left)
-    until(lambda: servers(hub.cluster))
+    wait_until(lambda: servers(hub.cluster))
     [before] = servers(hub.cluster)
     await start(ada, profile="tiny")
     [after] = servers(hub.cluster)

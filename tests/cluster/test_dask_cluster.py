@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from deployment import Deployment
-from started import PROJECT, objects, said, servers, start, tickets, until
+from started import PROJECT, objects, said, servers, start, tickets
 from surroundings import MOST_WORKERS, World
+from testing.waiting import wait_until
 
 from panneuro_hub.devstack.hub_visitor import HubVisitor, visit_hub
 from panneuro_hub.devstack.kernel_client import start_kernel
@@ -81,7 +82,7 @@ def running(hub: Deployment) -> list[dict[str, Any]]:
 
 
 def until_no_cluster_is_left(hub: Deployment) -> None:
-    until(lambda: not running(hub) and not tickets(hub.cluster), patience=240)
+    wait_until(lambda: not running(hub) and not tickets(hub.cluster), patience=240)
 
 
 async def test_a_cluster_of_the_project(hub: Deployment, around: World, ada: HubVisitor) -> None:
@@ -109,10 +110,10 @@ async def test_a_cluster_of_the_project(hub: Deployment, around: World, ada: Hub
         assert float(await said(python, ALL_WORKERS)) > first
         words = await said(python, MORE)
         assert f"{PROJECT} may have {MOST_WORKERS} workers at once" in words
-        until(lambda: len(dask_pods(hub, "worker")) == MOST_WORKERS)
+        wait_until(lambda: len(dask_pods(hub, "worker")) == MOST_WORKERS)
         await check_dashboard(hub, ada, name)
         await said(python, "client.close()")
-        until(lambda: len(tickets(hub.cluster)) == 1 and not running(hub), patience=240)
+        wait_until(lambda: len(tickets(hub.cluster)) == 1 and not running(hub), patience=240)
 
 
 async def check_dashboard(hub: Deployment, ada: HubVisitor, name: str) -> None:
@@ -191,7 +192,7 @@ async def test_a_cluster_outlives_a_gateway_but_no_access(hub: Deployment, ada: 
     assert without != before
     hub.replace(without)
     try:
-        until(lambda: not running(hub), patience=240)
+        wait_until(lambda: not running(hub), patience=240)
     finally:
         hub.replace(before)
 

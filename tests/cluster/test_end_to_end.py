@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 
 from deployment import Deployment
-from started import PROJECT, said, servers, start, tickets, until
+from started import PROJECT, said, servers, start, tickets
 from surroundings import World
+from testing.waiting import wait_until
 
 from panneuro_hub.devstack.hub_visitor import HubVisitor
 from panneuro_hub.devstack.kernel_client import start_kernel
@@ -60,8 +61,8 @@ async def test_the_main_job(hub: Deployment, around: World, ada: HubVisitor) -> 
         assert reads > 3
         assert around.sts.ends[-1] > first
     await ada.stop()
-    until(lambda: not servers(hub.cluster))
-    until(lambda: not tickets(hub.cluster))
+    wait_until(lambda: not servers(hub.cluster))
+    wait_until(lambda: not tickets(hub.cluster))
 
 
 async def test_an_agent_that_dies_comes_back(hub: Deployment, ada: HubVisitor) -> None:
@@ -80,7 +81,7 @@ async def test_an_agent_that_dies_comes_back(hub: Deployment, ada: HubVisitor) -
                 for status in now["status"]["containerStatuses"]
             )
 
-        until(restarted)
+        wait_until(restarted)
         assert await said(python, READ) == "929 spikes"
 
 
@@ -95,7 +96,7 @@ async def test_a_session_outlives_hub_and_service(
         hub.cluster.kubectl("rollout", "restart", "deployment/panneuro", "deployment/hub")
         hub.wait()
         # Everything that gives keys is new: the session is not, and goes on.
-        until(lambda: len(around.sts.ends) > ends)
+        wait_until(lambda: len(around.sts.ends) > ends)
     async with start_kernel(ada, await ada.enter()) as python:
         assert await said(python, READ) == "929 spikes"
     [after] = servers(hub.cluster)

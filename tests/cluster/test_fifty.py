@@ -8,8 +8,9 @@ import json
 from contextlib import AsyncExitStack
 
 from deployment import Deployment
-from started import objects, servers, start, tickets, until, until_nothing_is_left
+from started import objects, servers, start, tickets, until_nothing_is_left
 from surroundings import MANY
+from testing.waiting import wait_until
 
 from panneuro_hub.devstack.errors import DevstackError
 from panneuro_hub.devstack.hub_visitor import HubVisitor, visit_hub
@@ -64,7 +65,7 @@ async def test_fifty_sessions_at_once(hub: Deployment) -> None:
             assert said.startswith("the server did not start: Spawn failed: "), said
             assert len(said.split()) > 9, said
         # What failed is gone already, what did not has a ticket and keys.
-        until(lambda: len(servers(hub.cluster)) == len(outcomes) - len(failures))
+        wait_until(lambda: len(servers(hub.cluster)) == len(outcomes) - len(failures))
         secrets = objects(hub.cluster, "secrets", "panneuro.org/session")
         assert len(secrets) == len(tickets(hub.cluster)) == len(outcomes) - len(failures) > 0
         for pod in servers(hub.cluster):
@@ -74,4 +75,4 @@ async def test_fifty_sessions_at_once(hub: Deployment) -> None:
         assert set(ask(hub, shown)) == {200}
         await asyncio.gather(*(visitor.stop() for visitor in visitors))
     until_nothing_is_left(hub.cluster)
-    until(lambda: set(ask(hub, shown)) == {403})
+    wait_until(lambda: set(ask(hub, shown)) == {403})

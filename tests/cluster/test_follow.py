@@ -10,8 +10,9 @@ from typing import Any
 
 from deployment import FOLLOW, Deployment
 from ruamel.yaml import YAML
-from started import PROJECT, objects, said, start, until
+from started import PROJECT, objects, said, start
 from test_end_to_end import READ
+from testing.waiting import wait_until
 
 from panneuro_hub.devstack.html_forms import find_forms
 from panneuro_hub.devstack.hub_visitor import HubVisitor, visit_hub
@@ -51,7 +52,7 @@ def wait_for(hub: Deployment, **expected: Any) -> list[dict[str, Any]]:
         seen[:] = healths(hub)
         return all(one[key] == value for one in seen for key, value in expected.items())
 
-    until(all_say, patience=PROMISED)
+    wait_until(all_say, patience=PROMISED)
     return seen
 
 

@@ -13,7 +13,8 @@ import pytest
 from api_proxy import ApiProxy, api_proxy, write_kubeconfig
 from deployment import Place
 from kube import PATIENCE, Cluster, own_namespace
-from started import objects, said, servers, until, until_nothing_is_left
+from started import objects, said, servers, until_nothing_is_left
+from testing.waiting import wait_until
 
 from panneuro_hub.devstack.errors import DevstackError
 from panneuro_hub.devstack.hub_visitor import HubVisitor, visit_hub
@@ -180,7 +181,7 @@ def _on_node(cluster: Cluster, image: str, name: str, command: str) -> None:
         assert pod["status"]["phase"] != "Failed", cluster.logs(name)
         return bool(pod["status"]["phase"] == "Succeeded")
 
-    until(has_ended)
+    wait_until(has_ended)
     cluster.kubectl("delete", "pod", name)
 
 
@@ -251,7 +252,7 @@ async def test_a_server_outlives_a_restart_without_kubernetes(outside: Outside) 
         hub.start()
         try:
             keys = len(hub.ledger("hana"))
-            until(lambda: len(hub.ledger("hana")) > keys + 2)  # it is a session still
+            wait_until(lambda: len(hub.ledger("hana")) > keys + 2)  # it is a session still
             assert {row["event"] for row in hub.ledger("hana")} == {"issue"}
             known = await hana.call("GET", "/hub/api/users/hana")
             assert known["servers"][""]["ready"], known

@@ -15,7 +15,8 @@ from typing import Any
 
 import dask_gateway
 from hubs import PATIENCE, Ground, Hub
-from people import Answer, Person, ask, until
+from people import Answer, Person, ask
+from testing.waiting import wait_until_async
 
 from panneuro_hub.devstack.processes import ChildProcess, ProcessGroup, find_free_port, url_answers
 
@@ -167,7 +168,7 @@ class DaskGateway:
         answer = await self.api(person, "POST", "", {"cluster_options": options})
         assert answer.status == 201, answer
         name = str(answer.json["name"])
-        await until(lambda: self.is_running(person, name), f"cluster {name}")
+        await wait_until_async(lambda: self.is_running(person, name), f"cluster {name}")
         return name
 
     async def is_running(self, person: Person, name: str) -> bool:
@@ -183,7 +184,9 @@ class DaskGateway:
         """Stop a cluster by REST, and wait until its processes are gone."""
         answer = await self.api(person, "DELETE", name)
         assert answer.status == 204, answer
-        await until(lambda: not (self.folder / "clusters" / name).exists(), f"the end of {name}")
+        await wait_until_async(
+            lambda: not (self.folder / "clusters" / name).exists(), f"the end of {name}"
+        )
 
     @asynccontextmanager
     async def client(self, person: Person) -> AsyncIterator[dask_gateway.Gateway]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from urllib.parse import quote
 
 import aiohttp
 from hubs import PATIENCE, Hub
+from testing.waiting import wait_until_async
 
 from panneuro_hub.devstack.html_forms import HtmlForm, find_forms
 from panneuro_hub.devstack.hub_visitor import HubVisitor, VisitedPage, visit_hub
@@ -55,21 +55,6 @@ async def ask(
         session.request(method, url, data=data, headers=headers, allow_redirects=False) as answer,
     ):
         return Answer(answer.status, await answer.text(), answer.headers)
-
-
-async def until(
-    look: Callable[[], Awaitable[T]] | Callable[[], T], what: str, patience: float = PATIENCE
-) -> T:
-    """What `look` gives as soon as that is true."""
-    deadline = asyncio.get_running_loop().time() + patience
-    while True:
-        seen = look()
-        if isinstance(seen, Awaitable):
-            seen = await seen
-        if seen:
-            return seen
-        assert asyncio.get_running_loop().time() < deadline, f"never came: {what}; saw {seen!r}"
-        await asyncio.sleep(0.1)
 
 
 @dataclass(frozen=True)
@@ -222,4 +207,4 @@ async def ensure_stopped(person: Person) -> None:
             await ask("DELETE", path, authorization=f"token {person.hub.watcher_token}")
         return not servers
 
-    await until(is_gone, f"the end of {person.name}'s server")
+    await wait_until_async(is_gone, f"the end of {person.name}'s server")

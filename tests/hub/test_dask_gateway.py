@@ -26,7 +26,8 @@ from gateways import (
     token_of,
 )
 from hubs import PATIENCE, Ground
-from people import Person, ask, logged_in, show, until
+from people import Person, ask, logged_in, show
+from testing.waiting import wait_until_async
 
 from panneuro_hub.devstack.hub_visitor import visit_hub
 from panneuro_hub.wire.dashboards import COOKIE
@@ -135,7 +136,7 @@ async def test_a_cluster_of_a_project_computes_with_the_projects_data(
         )
         assert (await show(gateway.hub, ticket)).status == 200
         await cluster.close(shutdown=True)
-        await until(lambda: not folder.exists(), "the end of the cluster")
+        await wait_until_async(lambda: not folder.exists(), "the end of the cluster")
         assert session_of(gateway, cluster.name)["ended"]
         assert (await show(gateway.hub, ticket)).status == 403
         secret = ticket.rpartition(".")[2]
@@ -165,7 +166,7 @@ async def test_a_session_s_token_opens_clusters_of_its_own_project_only(
             # As public notebooks write it; it computes with the session's data and no other.
             async with plain_cluster(gateway, session) as cluster:
                 own = cluster.name
-                assert (await until(lambda: session_of(gateway, own), "the report"))[
+                assert (await wait_until_async(lambda: session_of(gateway, own), "the report"))[
                     "project"
                 ] == PROJECT
                 async with await cluster.get_client() as workers:
@@ -197,9 +198,11 @@ async def test_a_server_that_is_stopped_takes_its_clusters_with_it(gateway: Dask
             # Nothing in the session ends it: the hub has to.
             own = await gateway.start_cluster(session, project=PROJECT)
             await gateway.scale(session, own, 1)
-            await until(lambda: as_many(gateway, {own: 1}), "its worker")
-        await until(lambda: as_many(gateway, {own: 0}), "the end of its worker")
-        await until(lambda: session_of(gateway, own).get("ended"), "the end of its session")
+            await wait_until_async(lambda: as_many(gateway, {own: 1}), "its worker")
+        await wait_until_async(lambda: as_many(gateway, {own: 0}), "the end of its worker")
+        await wait_until_async(
+            lambda: session_of(gateway, own).get("ended"), "the end of its session"
+        )
         answer = await gateway.api(ada, "GET", f"{own}/notices")
         assert answer.json["ended"] == (
             f"cluster {own} was stopped together with the server that started it"
@@ -321,7 +324,7 @@ async def test_forged_options_are_refused_in_words(gateway: DaskGateway) -> None
 async def test_who_has_one_project_need_not_choose(gateway: DaskGateway) -> None:
     async with person(gateway, "pat") as pat:
         name = await gateway.start_cluster(pat)
-        row = await until(lambda: session_of(gateway, name), "the report")
+        row = await wait_until_async(lambda: session_of(gateway, name), "the report")
         assert (row["project"], row["profile"]) == ("shared-stimuli", "small")
 
 
@@ -398,8 +401,8 @@ async def test_two_people_share_what_a_project_may_have(gateway: DaskGateway) ->
             f"{PROJECT} has 1 of its {LIMIT} workers free; ada's cluster {hers[-3:]} holds 3. "
             "Scaling to 1."
         )
-        await until(lambda: as_many(gateway, {hers: 3, his: 1}), "the workers")
-        row = await until(lambda: has_workers(gateway, hers, 3), "the report")
+        await wait_until_async(lambda: as_many(gateway, {hers: 3, his: 1}), "the workers")
+        row = await wait_until_async(lambda: has_workers(gateway, hers, 3), "the report")
         assert (row["cores"], row["memory"]) == (1.0, 1024**3)
 
         answer = await gateway.scale(ada, hers, 4)
@@ -413,8 +416,8 @@ async def test_two_people_share_what_a_project_may_have(gateway: DaskGateway) ->
         async def are_free() -> bool:
             return bool((await gateway.scale(tomas, his, 4)).json["msg"] == whole)
 
-        await until(are_free, "the end of her workers, which count until then")
-        await until(lambda: as_many(gateway, {hers: 0, his: 3}), "the workers to come")
+        await wait_until_async(are_free, "the end of her workers, which count until then")
+        await wait_until_async(lambda: as_many(gateway, {hers: 0, his: 3}), "the workers to come")
 
 
 def has_workers(gateway: DaskGateway, name: str, workers: int) -> dict[str, Any]:
@@ -452,7 +455,7 @@ async def test_two_who_scale_at_the_same_moment(gateway: DaskGateway) -> None:
                 gateway, {hers: 1, his: 3}
             )
 
-        await until(all_are_there, "the workers")
+        await wait_until_async(all_are_there, "the workers")
 
 
 async def test_who_adapts_gets_what_another_gives_back(gateway: DaskGateway) -> None:
@@ -462,15 +465,15 @@ async def test_who_adapts_gets_what_another_gives_back(gateway: DaskGateway) -> 
             gateway.start_cluster(tomas, project=PROJECT),
         )
         await gateway.scale(ada, hers, 3)
-        await until(lambda: as_many(gateway, {hers: 3, his: 0}), "her workers")
+        await wait_until_async(lambda: as_many(gateway, {hers: 3, his: 0}), "her workers")
         answer = await gateway.api(tomas, "POST", f"{his}/adapt", {"minimum": 2, "maximum": 3})
         assert answer.json["msg"] == (
             f"{PROJECT} has 1 of its {LIMIT} workers free; ada's cluster {hers[-3:]} holds 3. "
             "Adapting up to 3: it has 1 at most for now, and more as others give theirs back."
         )
-        await until(lambda: as_many(gateway, {hers: 3, his: 1}), "what there is for him")
+        await wait_until_async(lambda: as_many(gateway, {hers: 3, his: 1}), "what there is for him")
         await gateway.scale(ada, hers, 1)
-        await until(lambda: as_many(gateway, {hers: 1, his: 2}), "what he waits for")
+        await wait_until_async(lambda: as_many(gateway, {hers: 1, his: 2}), "what he waits for")
 
 
 async def test_a_scheduler_cannot_take_what_it_is_not_given(gateway: DaskGateway) -> None:
@@ -528,19 +531,23 @@ async def test_a_cluster_that_dies_leaves_its_workers_to_others(gateway: DaskGat
             gateway.start_cluster(tomas, project=PROJECT),
         )
         await gateway.scale(ada, hers, 3)
-        await until(lambda: as_many(gateway, {hers: 3, his: 0}), "her workers")
+        await wait_until_async(lambda: as_many(gateway, {hers: 3, his: 0}), "her workers")
         ticket = (gateway.folder / "clusters" / hers / "ticket").read_text()
         for pid in processes(gateway, hers)["scheduler"]:
             os.kill(pid, signal.SIGKILL)
-        await until(lambda: session_of(gateway, hers).get("ended"), "the end of her session")
+        await wait_until_async(
+            lambda: session_of(gateway, hers).get("ended"), "the end of her session"
+        )
         assert (await show(gateway.hub, ticket)).status == 403
-        await until(lambda: as_many(gateway, {hers: 0, his: 0}), "the end of her workers")
+        await wait_until_async(
+            lambda: as_many(gateway, {hers: 0, his: 0}), "the end of her workers"
+        )
 
         async def has_all() -> bool:
             # A worker on its way out counts until the gateway has seen it gone.
             return (await gateway.scale(tomas, his, 3)).json["ok"] is True
 
-        await until(has_all, "her workers for him")
+        await wait_until_async(has_all, "her workers for him")
 
 
 async def test_who_loses_access_loses_the_cluster(gateway: DaskGateway) -> None:
@@ -551,14 +558,18 @@ async def test_who_loses_access_loses_the_cluster(gateway: DaskGateway) -> None:
         name = await gateway.start_cluster(tomas, project=PROJECT)
         ticket = (gateway.folder / "clusters" / name / "ticket").read_text()
         with gateway.hub.changed(leave):
-            await until(lambda: session_of(gateway, name).get("ended"), "the end of the session")
+            await wait_until_async(
+                lambda: session_of(gateway, name).get("ended"), "the end of the session"
+            )
             assert (await show(gateway.hub, ticket)).status == 403
             folder = gateway.folder / "clusters" / name
-            await until(lambda: not folder.exists(), "the end of the cluster")
+            await wait_until_async(lambda: not folder.exists(), "the end of the cluster")
             answer = await gateway.api(tomas, "POST", "", {"cluster_options": {"project": PROJECT}})
             assert answer.status == 422
         assert f"Stopping cluster {name}: tomas has no access to {PROJECT} any more" in gateway.log
-        await until(lambda: gateway.offers(tomas, PROJECT), "the gateway's look at the old file")
+        await wait_until_async(
+            lambda: gateway.offers(tomas, PROJECT), "the gateway's look at the old file"
+        )
 
 
 async def test_a_start_that_fails_ends_its_session(gateway: DaskGateway) -> None:
@@ -575,8 +586,8 @@ async def test_a_start_that_fails_ends_its_session(gateway: DaskGateway) -> None
             async def has_failed() -> bool:
                 return bool((await gateway.api(ada, "GET", name)).json["status"] == "FAILED")
 
-            await until(has_failed, "the failure")
-            await until(lambda: set(sessions(gateway, ended=True)) - before, "its end")
+            await wait_until_async(has_failed, "the failure")
+            await wait_until_async(lambda: set(sessions(gateway, ended=True)) - before, "its end")
         finally:
             clusters.unlink()
             aside.rename(clusters)
@@ -590,7 +601,7 @@ async def test_clusters_outlive_the_gateway_and_its_limits_hold(gateway: DaskGat
             gateway.start_cluster(tomas, project=PROJECT),
         )
         await gateway.scale(ada, hers, 3)
-        await until(lambda: as_many(gateway, {hers: 3, his: 0}), "her workers")
+        await wait_until_async(lambda: as_many(gateway, {hers: 3, his: 0}), "her workers")
         tickets = {
             name: (gateway.folder / "clusters" / name / "ticket").read_text()
             for name in (hers, dying)
@@ -605,8 +616,10 @@ async def test_clusters_outlive_the_gateway_and_its_limits_hold(gateway: DaskGat
             f"{PROJECT} has 1 of its {LIMIT} workers free; ada's cluster {hers[-3:]} holds 3. "
             "Scaling to 1."
         )
-        await until(lambda: as_many(gateway, {hers: 3, his: 1}), "his worker")
-        await until(lambda: session_of(gateway, dying).get("ended"), "the end of what died")
+        await wait_until_async(lambda: as_many(gateway, {hers: 3, his: 1}), "his worker")
+        await wait_until_async(
+            lambda: session_of(gateway, dying).get("ended"), "the end of what died"
+        )
         assert (await show(gateway.hub, tickets[dying])).status == 403
         assert (await show(gateway.hub, tickets[hers])).status == 200
         async with gateway.client(ada) as client:
@@ -622,7 +635,7 @@ async def test_clusters_outlive_the_gateway_and_its_limits_hold(gateway: DaskGat
 async def test_a_dashboard_is_for_people_of_its_project(gateway: DaskGateway) -> None:
     async with person(gateway, "ada") as ada:
         name = await gateway.start_cluster(ada, project=PROJECT)
-        await until(lambda: session_of(gateway, name), "the report")
+        await wait_until_async(lambda: session_of(gateway, name), "the report")
         path = f"{gateway.prefix}/clusters/{name}"
         straight = f"http://127.0.0.1:{gateway.proxy_port}{path}"
         for url in (f"{gateway.hub.url}{path}", straight):

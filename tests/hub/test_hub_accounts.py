@@ -6,7 +6,8 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from hubs import Hub
-from people import Answer, Person, ask, logged_in, until
+from people import Answer, Person, ask, logged_in
+from testing.waiting import wait_until_async
 
 SERVICE = "/services/panneuro"
 
@@ -56,7 +57,7 @@ async def test_the_old_laptop_of_a_deleted_account_gets_nothing(
             async def may_begin() -> bool:
                 return (await begin_upload(hub, mine, "human-intracranial")).status == 200
 
-            await until(may_begin, "the newcomer's own rights")
+            await wait_until_async(may_begin, "the newcomer's own rights")
             for token in (laptop, rig):
                 refused = await begin_upload(hub, token, "human-intracranial")
                 assert refused.status == 401, refused

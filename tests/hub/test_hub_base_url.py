@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 from gateways import DaskGateway
 from hubs import Ground
-from people import ask, at, until
+from people import ask, at
+from testing.waiting import wait_until_async
 
 from panneuro_hub.client.account import service_of
 
@@ -25,7 +26,7 @@ async def test_everything_is_below_the_base_url(gateway: DaskGateway) -> None:
     hub = gateway.hub
     async with at(hub, hub.ground.register("bea", "navigation")) as bea:
         session = await bea.start({"project": "nhp-navigation"})
-        keys = await until(bea.ask_agent, "an answer of the agent")
+        keys = await wait_until_async(bea.ask_agent, "an answer of the agent")
         assert keys.status == 200, keys
         assert keys.json["AccessKeyId"]
         assert session.environment()["PANNEURO_SERVICE_URL"] == hub.service_url

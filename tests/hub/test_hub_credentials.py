@@ -18,7 +18,8 @@ import pytest
 import pytest_asyncio
 from botocore.exceptions import ClientError
 from hubs import OBJECTS, Hub, s3
-from people import Answer, Person, Running, ask, at, show, until, watch
+from people import Answer, Person, Running, ask, at, show, watch
+from testing.waiting import wait_until_async
 
 from panneuro_hub.wire import Credential, Ticket
 
@@ -114,7 +115,7 @@ async def test_the_agent_renews_and_every_issue_is_in_the_ledger(hub: Hub, ada: 
         rows = [row for row in hub.ledger("ada") if row["session"] == ada.session.id]
         return rows if len({row["access_key_id"] for row in rows}) >= 2 else []
 
-    rows = await until(issues, "a second key")
+    rows = await wait_until_async(issues, "a second key")
     for row in rows:
         assert (row["event"], row["project"]) == ("issue", "nhp-navigation")
         assert "navigation-lab" in row["reason"]
@@ -235,7 +236,7 @@ async def test_a_ticket_dies_with_its_server(hub: Hub) -> None:
             answer = await show(hub, ticket)
             return None if answer.status == 200 else answer
 
-        refused = await until(refusal, "the end of the ticket")
+        refused = await wait_until_async(refusal, "the end of the ticket")
         assert (refused.status, refused.message) == (403, ENDED)
         second = await elif_.start()
         assert (await show(hub, second.ticket)).status == 200
@@ -253,7 +254,7 @@ async def test_a_server_that_died_by_itself_leaves_no_ticket(hub: Hub) -> None:
             await ewa.request_start({"project": "no-such-project"})
             return not (await watch(hub, "/users/ewa"))["servers"]
 
-        await until(is_noticed, "the end of the server")
+        await wait_until_async(is_noticed, "the end of the server")
         assert not session.folder.exists()
 
 

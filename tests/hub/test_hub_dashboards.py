@@ -21,9 +21,10 @@ from typing import Any
 import aiohttp
 import pytest
 from hubs import PATIENCE, Hub
-from people import Person, ask, logged_in, until, watch
+from people import Person, ask, logged_in, watch
 from playwright.async_api import Browser, Page, async_playwright
 from playwright.async_api import Error as PlaywrightError
+from testing.waiting import wait_until_async
 
 from panneuro_hub.devstack.hub_visitor import visit_hub
 from panneuro_hub.devstack.processes import ProcessGroup, find_free_port, url_answers
@@ -201,8 +202,8 @@ async def test_a_membership_that_ends_ends_the_view(site: Site) -> None:
         async def refused() -> bool:
             return (await open_dashboard(lou, f"{GATES}/beef/status"))[0] == 403
 
-        await until(heard, "the new group")
-        await until(refused, "the end of the view")
+        await wait_until_async(heard, "the new group")
+        await wait_until_async(refused, "the end of the view")
         assert (await socket.receive(timeout=PATIENCE)).type is aiohttp.WSMsgType.CLOSE
         with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
             await lou.visitor.socket(f"{GATES}/beef/status/ws")
@@ -214,7 +215,7 @@ async def test_a_membership_that_ends_ends_the_view(site: Site) -> None:
             status, text = await open_dashboard(ada, f"{GATES}/beef/status")
             return status == 404 and "cluster beef is running: it has ended" in text
 
-        await until(gone, "the end of the dashboard")
+        await wait_until_async(gone, "the end of the dashboard")
 
 
 async def test_the_page_leads_to_its_dashboard_alone(site: Site) -> None:

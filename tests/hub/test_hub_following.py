@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from gateways import DaskGateway
 from hubs import Ground
-from people import ask, at, start_form, until
+from people import ask, at, start_form
+from testing.waiting import wait_until_async
 
 BROKEN = "the collaboration file is broken"
 BEFORE = "title: Navigation in virtual reality"
@@ -92,7 +93,7 @@ async def until_all_say(gateway: DaskGateway, status: str) -> dict[str, Any]:
         answers = await health(gateway)
         return answers if {one["status"] for one in answers.values()} == {status} else {}
 
-    return await until(said, f"{status!r} of all three")
+    return await wait_until_async(said, f"{status!r} of all three")
 
 
 async def test_a_start_while_the_file_is_broken(followers: Followers) -> None:
@@ -107,7 +108,7 @@ async def test_a_start_while_the_file_is_broken(followers: Followers) -> None:
             offered = (await vera.visitor.open_spawn_page()).text
             return "Mazes" in offered and "Mazes" in str(await vera.access())
 
-        await until(is_in_force, "the changed file, at hub and service")
+        await wait_until_async(is_in_force, "the changed file, at hub and service")
         before = await until_all_say(gateway, "ok")
         assert len({one["version"] for one in before.values()}) == 1
         for page in pages:

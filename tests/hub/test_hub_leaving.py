@@ -10,7 +10,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from hubs import Hub
-from people import Answer, Person, at, show, until, watch
+from people import Answer, Person, at, show, watch
+from testing.waiting import wait_until_async
 
 from panneuro_hub.current import load
 
@@ -26,7 +27,7 @@ async def hear(person: Person, *groups: str) -> None:
         known = await watch(person.hub, f"/users/{person.name}")
         return sorted(known["groups"]) == sorted(groups)
 
-    await until(heard, f"the groups {groups}")
+    await wait_until_async(heard, f"the groups {groups}")
 
 
 async def test_a_membership_that_ends_ends_the_keys(changing_hub: Hub) -> None:
@@ -47,10 +48,10 @@ async def test_a_membership_that_ends_ends_the_keys(changing_hub: Hub) -> None:
             answer = await lena.ask_agent()
             return None if answer.status == 200 else answer
 
-        refused = await until(refusal, "a refusal")
+        refused = await wait_until_async(refusal, "a refusal")
         assert refused.status == 403
         assert refused.message.startswith("no access to nhp-navigation: you are in no team of")
-        said = await until(agent_refuses, "the agent's refusal")
+        said = await wait_until_async(agent_refuses, "the agent's refusal")
         assert "you are in no team of" in said.text
 
         rows = hub.ledger("lena")
@@ -81,7 +82,7 @@ async def test_who_makes_no_request_is_out_all_the_same(make_hub: Callable[..., 
             async def refusal() -> bool:
                 return (await show(hub, session.ticket)).status == 403
 
-            await until(refusal, "a refusal")
+            await wait_until_async(refusal, "a refusal")
             issued = [row for row in hub.ledger("lia") if row["event"] == "issue"]
             bound = timedelta(seconds=interval) + KEPT + ANSWERING
             assert max(_time(row["at"]) for row in issued) <= ended + bound
@@ -99,7 +100,7 @@ async def test_another_team_is_another_access(changing_hub: Hub) -> None:
             view = (await show(hub, session.ticket, "/api/session")).json
             return bool(view["level"] == "read")
 
-        await until(level, "the lower level")
+        await wait_until_async(level, "the lower level")
         assert (await show(hub, session.ticket)).status == 200
         grants = hub.ledger("lars")[-1]["grants"]
         assert '["read", "s3://learning-circuits/nhp-navigation/"]' in grants
@@ -118,7 +119,7 @@ async def test_what_the_provider_cannot_confirm_starts_nothing_after_a_while(
             await lotte.visitor.open("/hub/home")
             return not (await watch(hub, "/users/lotte"))["groups"]
 
-        await until(is_out, "the end of the grace period")
+        await wait_until_async(is_out, "the end of the grace period")
         assert (await lotte.request_start({"project": "nhp-navigation"})).status == 403
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from hubs import Ground, Hub
-from people import ask, at, logged_in, show, until, watch
+from people import ask, at, logged_in, show, watch
 from scripted_provider import Faults, ScriptedProvider, scripted_provider
+from testing.waiting import wait_until_async
 
 from panneuro_hub.devstack.hub_visitor import visit_hub
 from panneuro_hub.service.database import Database
@@ -125,14 +126,14 @@ async def test_a_renamed_team_keeps_its_keys(hub: Hub, provider: ScriptedProvide
                 assert answer.status == 200, answer
                 return "nav-lab" in hub.ledger("rena")[-1]["reason"]
 
-            await until(reason, "keys of the new team")
+            await wait_until_async(reason, "keys of the new team")
         provider.faults["rena"] = Faults()
 
         async def back() -> bool:
             await rena.visitor.open("/hub/home")
             return await groups(hub, "rena") == ["navigation-lab"]
 
-        await until(back, "the old name, which the next tests expect")
+        await wait_until_async(back, "the old name, which the next tests expect")
 
 
 async def test_health_counts_the_entries_that_end_nobody_s_membership(hub: Hub) -> None:
@@ -141,7 +142,7 @@ async def test_health_counts_the_entries_that_end_nobody_s_membership(hub: Hub) 
     async def warnings() -> list[str]:
         return list((await ask("GET", f"{hub.service_url}/health")).json["warnings"])
 
-    (warning,) = await until(warnings, "a look at the accounts")
+    (warning,) = await wait_until_async(warnings, "a look at the accounts")
     assert warning.startswith("2 of the entries of expires match no account of the hub")
     assert 'teams.categorization-lab.expires: "noor" matches no account' in hub.log
 
@@ -289,8 +290,8 @@ async def test_a_membership_ends_for_every_way_in(
             async def refused(shown: str) -> bool:
                 return (await show(hub, shown)).status == 403
 
-            await until(lambda: refused(ticket), "the end without a server")
-            await until(lambda: refused(server), "the end where a hook says yes")
+            await wait_until_async(lambda: refused(ticket), "the end without a server")
+            await wait_until_async(lambda: refused(server), "the end where a hook says yes")
             kept = timedelta(seconds=10 + 5)
             for name, bound in (("idle", 2), ("hooked", 6)):
                 issued = [row for row in hub.ledger(name) if row["event"] == "issue"]
@@ -313,5 +314,5 @@ async def test_a_setting_that_makes_memberships_endless_is_refused(
     line = "c.PanNeuroGenericOAuthenticator.enable_auth_state = False"
     hub = Hub(ground, tmp_path_factory.mktemp("endless-hub") / "hub", line)
     with hub.launched() as child:
-        await until(lambda: child.exit_code is not None, "the hub's end")
+        await wait_until_async(lambda: child.exit_code is not None, "the hub's end")
     assert "c.Authenticator.enable_auth_state is False" in hub.log

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import secrets
-import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from hubs import Ground, Hub
-from people import Answer, Person, at, logged_in, show, until, watch
+from people import Answer, Person, at, logged_in, show, watch
 from people import ask as ask_api
+from testing.stand_in_server import StandInResponse, StandInServer
+from testing.waiting import wait_until_async
 
 from panneuro_hub.dask.authenticator import HubAuthenticator
 from panneuro_hub.dask.service import Service
@@ -33,30 +32,6 @@ c.TeamsMixin.membership_interval = {INTERVAL}
 wide = {{"wilma": ["users:activity!user", "access:servers!server", "servers!user"]}}
 c.Spawner.server_token_scopes = lambda spawner: wide.get(spawner.user.name, [])
 """
-
-
-class Silent(BaseHTTPRequestHandler):
-    """Answers, so that the hub does not wait for a gateway when it starts."""
-
-    def do_GET(self) -> None:
-        self.send_response(404)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def something_that_answers() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Silent)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @dataclass(frozen=True)
@@ -85,7 +60,9 @@ class Desk:
 @pytest.fixture(scope="module")
 def desk(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     token = secrets.token_hex(16)
-    with something_that_answers() as url:
+    # The hub does not wait for a gateway that answers when it starts.
+    with StandInServer(lambda _: StandInResponse(404)) as answering:
+        url = answering.url
         service = {"name": GATEWAY, "url": url, "api_token": token}
         config = f"{CONFIG}\nc.JupyterHub.services.append({service!r})"
         with Hub(ground, tmp_path_factory.mktemp("desk") / "hub", config) as hub:
@@ -209,7 +186,7 @@ async def test_who_has_only_a_cluster_loses_its_keys_with_the_membership(desk: D
             answer = await show(hub, ticket.encode())
             return None if answer.status == 200 else answer
 
-        refused = await until(refusal, "a refusal")
+        refused = await wait_until_async(refusal, "a refusal")
         assert refused.status == 403
         assert "you are in no team of" in refused.message
         issued = [row for row in hub.ledger("dove") if row["event"] == "issue"]

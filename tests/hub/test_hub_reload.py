@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from hubs import PATIENCE, Hub
-from people import Person, ask, at, show, start_form, until
+from people import Person, ask, at, show, start_form
+from testing.waiting import wait_until_async
 
 
 async def offered(person: Person) -> dict[str, list[str]]:
@@ -46,15 +47,15 @@ async def test_a_team_loses_a_project_and_a_profile_appears(changing_hub: Hub) -
                 project = (await chooser.access())["nhp-navigation"]
                 return project["level"] is None and not project["grants"]
 
-            await until(form_follows, "a form without nhp-navigation")
+            await wait_until_async(form_follows, "a form without nhp-navigation")
             assert (await offered(chooser))["profile--shared-stimuli"] == [
                 "small",
                 "large",
                 "tiny",
             ]
             assert (await chooser.request_start({"project": "nhp-navigation"})).status == 403
-            await until(access_follows, "an answer without nhp-navigation")
-            refusal = await until(credentials_follow, "a refusal")
+            await wait_until_async(access_follows, "an answer without nhp-navigation")
+            refusal = await wait_until_async(credentials_follow, "a refusal")
             assert refusal.startswith("no access to nhp-navigation: you are not in")
             row = hub.ledger("rex")[-1]
             assert (row["event"], row["session"]) == ("refusal", session.id)
@@ -64,19 +65,21 @@ async def test_a_team_loses_a_project_and_a_profile_appears(changing_hub: Hub) -
             form = await offered(chooser)
             return form["project"] == ["nhp-navigation", "shared-stimuli"]
 
-        await until(is_back, "the old form")
+        await wait_until_async(is_back, "the old form")
 
 
 async def test_a_broken_file_keeps_the_old_one_and_says_so(changing_hub: Hub) -> None:
     hub = changing_hub
     good = hub.collaboration.read_text()
     async with at(hub, hub.ground.register("tess", "navigation")) as tess:
-        await until(lambda: manages(tess), "the file as it is")
+        await wait_until_async(lambda: manages(tess), "the file as it is")
         before = await offered(tess)
         said = len(hub.log)
         hub.replace(good.replace("store: main", "store: no-such-store"))
         try:
-            await until(health(hub, "the collaboration file is broken"), "the service's complaint")
+            await wait_until_async(
+                health(hub, "the collaboration file is broken"), "the service's complaint"
+            )
 
             async def both_said_so() -> bool:
                 assert await offered(tess) == before
@@ -89,7 +92,7 @@ async def test_a_broken_file_keeps_the_old_one_and_says_so(changing_hub: Hub) ->
                 ]
                 return {bool("JupyterHub.panneuro" in head) for head in heads} == {True, False}
 
-            await until(both_said_so, "the complaints of the hub and of the service")
+            await wait_until_async(both_said_so, "the complaints of the hub and of the service")
             assert re.search(
                 rf"{re.escape(str(hub.collaboration))}:\d+: .*no-such-store", hub.log[said:]
             )
@@ -98,12 +101,12 @@ async def test_a_broken_file_keeps_the_old_one_and_says_so(changing_hub: Hub) ->
             await tess.stop()
         finally:
             hub.replace(good.replace("title: Navigation in virtual reality", "title: Repaired"))
-        await until(health(hub, "ok"), "the service's relief")
+        await wait_until_async(health(hub, "ok"), "the service's relief")
 
         async def is_in_force() -> bool:
             return "Repaired" in (await tess.visitor.open_spawn_page()).text
 
-        await until(is_in_force, "the repaired file")
+        await wait_until_async(is_in_force, "the repaired file")
         hub.replace(good)
         assert "the collaboration file is good again; version" in hub.log[said:]
 
@@ -125,7 +128,7 @@ async def test_a_hub_does_not_start_with_a_broken_file(make_hub: Callable[..., H
     text = text.replace("reads: [shared-stimuli]", "reads: [no-such-project]", 1)
     hub.replace(text)
     with hub.launched() as child:
-        await until(lambda: child.exit_code is not None, "the hub's end", PATIENCE)
+        await wait_until_async(lambda: child.exit_code is not None, "the hub's end", PATIENCE)
         assert child.exit_code not in (0, None)
     assert "the hub does not start:" in hub.log
     assert "Traceback" not in hub.log

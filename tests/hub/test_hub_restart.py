@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import pytest
 import pytest_asyncio
 from hubs import Hub
-from people import Answer, Person, Running, ask, logged_in, show, until, watch
+from people import Answer, Person, Running, ask, logged_in, show, watch
+from testing.waiting import wait_until_async
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -36,7 +37,7 @@ class Working:
     async def renews(self) -> None:
         """Wait for the next key that the agent gets."""
         before = self.newest()
-        await until(lambda: self.newest() > before, "another key")
+        await wait_until_async(lambda: self.newest() > before, "another key")
         assert (await self.person.ask_agent()).status == 200
 
 
@@ -46,7 +47,7 @@ async def working(make_hub: Callable[..., Hub]) -> AsyncIterator[Working]:
     with make_hub(CONFIG) as hub:
         async with logged_in(hub, hub.ground.register("rhea", "navigation")) as rhea:
             session = await rhea.start({"project": "nhp-navigation"})
-            await until(lambda: hub.ledger("rhea"), "the first key")
+            await wait_until_async(lambda: hub.ledger("rhea"), "the first key")
             yield Working(hub, rhea, session)
 
 
@@ -64,7 +65,7 @@ async def test_service_and_hub_die_and_come_back(working: Working) -> None:
     assert {row["session"] for row in hub.ledger("rhea")} == {session.id}
     # Its first hub is gone, and this process has inherited the server: it must bury it too.
     await asyncio.gather(
-        working.person.stop(), until(lambda: has_ended(session.pid), "the server's end")
+        working.person.stop(), wait_until_async(lambda: has_ended(session.pid), "the server's end")
     )
     assert not session.folder.exists()
     assert (await working.person.start()).project == session.project
@@ -84,7 +85,7 @@ async def test_a_dead_hub_is_no_refusal(working: Working) -> None:
         answer = await show(hub, ticket)
         return None if answer.status == 200 else answer
 
-    answer = await until(outage, "an answer that is no key")
+    answer = await wait_until_async(outage, "an answer that is no key")
     assert answer.status == 503
     assert int(answer.headers["Retry-After"]) > 0
     assert answer.message.startswith("the hub did not say who is in which team (")

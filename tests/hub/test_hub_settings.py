@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hubs import PATIENCE, Hub
-from people import until
+from testing.waiting import wait_until_async
 
 CONFIG = """
 c.JupyterHub.services = []
@@ -18,7 +18,7 @@ c.Spawner.options_form = "<p>theirs</p>"
 async def test_every_setting_is_named_with_what_to_do(make_hub: Callable[..., Hub]) -> None:
     hub = make_hub(CONFIG)
     with hub.launched() as child:
-        await until(lambda: child.exit_code is not None, "the hub's end", PATIENCE)
+        await wait_until_async(lambda: child.exit_code is not None, "the hub's end", PATIENCE)
         assert child.exit_code not in (0, None)
     _, _, reasons = hub.log.partition("the hub does not start:")
     for words in (

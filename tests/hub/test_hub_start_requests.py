@@ -9,8 +9,9 @@ from urllib.parse import quote
 
 import pytest
 from hubs import Ground, Hub
-from people import Person, at, ensure_stopped, start_form, until, watch
-from slow_provider import SlowUserinfo, slow_userinfo
+from people import Person, at, ensure_stopped, start_form, watch
+from slow_provider import SlowUserinfo
+from testing.waiting import wait_until_async
 
 from panneuro_hub.devstack.hub_visitor import VisitedPage
 
@@ -32,8 +33,8 @@ class Slow:
 @pytest.fixture(scope="module")
 def slow(ground: Ground, make_hub: Callable[..., Hub]) -> Iterator[Slow]:
     with (
-        slow_userinfo(f"{ground.provider.url}/userinfo") as userinfo,
-        make_hub(CONFIG.format(url=userinfo.url)) as hub,
+        SlowUserinfo(f"{ground.provider.url}/userinfo") as userinfo,
+        make_hub(CONFIG.format(url=userinfo.userinfo_url)) as hub,
     ):
         yield Slow(hub, userinfo)
 
@@ -102,7 +103,7 @@ async def test_a_link_to_another_project_says_so(slow: Slow) -> None:
             servers = (await watch(slow.hub, "/users/dana"))["servers"]
             return len(servers) == 2 and all(server["ready"] for server in servers.values())
 
-        await until(both, "two servers")
+        await wait_until_async(both, "two servers")
         page = await dana.visitor.open(f"/hub/spawn/dana/other?opt-project={FIRST}")
         assert page.status == 409
         assert f"Your server other works in the project {SECOND}" in page.text

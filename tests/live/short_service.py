@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import threading
 from datetime import datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from short_sessions import ShortSessions
+from testing.stand_in_server import StandInRequest, StandInResponse, StandInServer
 
 from panneuro_hub.devstack.seaweedfs import SeaweedFS
 from panneuro_hub.vending import Request
 from panneuro_hub.wire import Credential, SessionView
 
 
-class ShortService:
+class ShortService(StandInServer):
     """Gives keys of `lifetime`, due for renewal after half of it, to who shows the ticket."""
 
     def __init__(
@@ -26,6 +24,7 @@ class ShortService:
         ticket: str,
         lifetime: timedelta,
     ) -> None:
+        super().__init__(self._respond)
         self.request = request
         self.view = view
         self.ticket = ticket
@@ -34,21 +33,9 @@ class ShortService:
         self._seaweedfs = seaweedfs
         self._lifetime = lifetime
 
-    def __enter__(self) -> ShortService:
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.service = self
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/services/panneuro"
+        return f"{super().url}/services/panneuro"
 
     def credential(self) -> Credential:
         made = asyncio.run(self._make())
@@ -70,30 +57,9 @@ class ShortService:
         finally:
             await maker.close()
 
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = False
-    service: ShortService
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-
-    def do_GET(self) -> None:
-        service = self.server.service
-        if self.headers.get("Authorization") != f"panneuro-ticket {service.ticket}":
-            self._answer(403, {"message": "this ticket is unknown"})
-        elif self.path == "/services/panneuro/api/credentials":
-            self._answer(200, service.credential().to_json())
-        else:
-            self._answer(200, service.view.to_json())
-
-    def _answer(self, status: int, document: object) -> None:
-        body = json.dumps(document).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
+    def _respond(self, request: StandInRequest) -> StandInResponse:
+        if request.headers.get("authorization") != f"panneuro-ticket {self.ticket}":
+            return StandInResponse.from_json({"message": "this ticket is unknown"}, 403)
+        if request.path == "/services/panneuro/api/credentials":
+            return StandInResponse.from_json(self.credential().to_json())
+        return StandInResponse.from_json(self.view.to_json())

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from testing.waiting import wait_until_async
 
 from panneuro_hub.demo.check import PROFILE, PROJECT
 from panneuro_hub.devstack.hub_visitor import visit_hub
@@ -139,7 +138,4 @@ async def test_a_killed_demo_leaves_nothing_running(tmp_path: Path) -> None:
         pids = descendants(process.pid)
         os.kill(process.pid, signal.SIGKILL)
 
-        deadline = time.monotonic() + PATIENCE
-        while left := running(pids):
-            assert time.monotonic() < deadline, left
-            await asyncio.sleep(0.1)
+        await wait_until_async(lambda: not running(pids), "the end of all processes")

@@ -7,7 +7,6 @@ import http.cookies
 import json
 import os
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from testing.waiting import wait_until
 from transfers import FROZEN, PROJECT, Bench, made_bench
 
 import panneuro_hub
@@ -100,12 +100,11 @@ class Lab:
         return self.ask("PUT", f"uploads/{identifier}/files/{index}?offset={offset}", data)
 
     def end_of(self, identifier: str) -> dict[str, Any]:
-        for _ in range(600):
+        def state() -> dict[str, Any]:
             told: dict[str, Any] = self.ask("GET", f"uploads/{identifier}")[1]
-            if told["state"] in OVER:
-                return told
-            time.sleep(0.1)
-        raise AssertionError(told)
+            return told if told["state"] in OVER else {}
+
+        return wait_until(state, "the end of the upload")
 
 
 @pytest.fixture(scope="module")

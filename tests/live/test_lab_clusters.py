@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import ExitStack
 from typing import Any
@@ -23,6 +23,7 @@ from dask_gateway.client import GatewayWarning
 from distributed import Client, KilledWorker, progress
 from distributed.diagnostics.progressbar import ProgressWidget
 from small_gateways import PATIENCE, ROOT, SmallGateway, small_gateway
+from testing.waiting import wait_until, wait_until_async
 
 import panneuro_hub.lab as lab
 from panneuro_hub.devstack.processes import find_free_port
@@ -172,8 +173,8 @@ def test_a_cluster_that_ended_elsewhere_says_why(session: None, gateway: SmallGa
         # It does not wait for a scheduler that never comes back.
         with pytest.raises(CancelledError, match="nobody used it"):
             waiting.result(timeout=PATIENCE)
-        until(lambda: client.status == "closed", "the end of the client")
-        until(has_ended, "the end of the cluster")
+        wait_until(lambda: client.status == "closed", "the end of the client")
+        wait_until(has_ended, "the end of the cluster")
 
     def has_ended() -> bool:
         try:
@@ -190,13 +191,6 @@ def test_a_cluster_that_ended_elsewhere_says_why(session: None, gateway: SmallGa
         with pytest.raises(ClusterEndedError, match="nobody used it"):
             call()
     client.close()
-
-
-def until(holds: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline, f"never came: {what}"
-        time.sleep(0.1)
 
 
 def test_a_refused_connection_leaves_nothing_that_hangs(session: None) -> None:
@@ -229,7 +223,7 @@ def test_an_abandoned_cluster_that_is_collected_in_its_own_loop_is_ended(
 
     loop.add_callback(drop)
     assert dropped.wait(PATIENCE)
-    until(lambda: not gateway.running(), "the end of the cluster")
+    wait_until(lambda: not gateway.running(), "the end of the cluster")
 
 
 def test_a_worker_that_is_killed_for_its_memory_is_named_as_such(session: None) -> None:
@@ -378,10 +372,10 @@ async def test_the_panels_own_manager_starts_and_scales_a_projects_cluster(
             scaled = await manager.scale_cluster(model["id"], 2)
             assert scaled is not None
             assert "adapt" not in scaled
-            async with asyncio.timeout(PATIENCE):
-                while (now := manager.get_cluster(model["id"])) and now["workers"] < 2:  # noqa: ASYNC110
-                    await asyncio.sleep(0.1)
-            assert now is not None
+            now = await wait_until_async(
+                lambda: (now := manager.get_cluster(model["id"])) and now["workers"] == 2 and now,
+                "the second worker",
+            )
             assert now["cores"] == 2
 
             adapted = manager.adapt_cluster(model["id"], 1, 3)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Connection, make_url, text, update
 from stored_database import check_rows, load_database
+from testing.waiting import wait_until_async
 
 from panneuro_hub.errors import ServiceUnavailable
 from panneuro_hub.service.database import Database, make_engine
@@ -133,9 +134,7 @@ async def test_a_report_does_not_undo_an_end_that_came_between(replicas: list[Da
         ended = update(REGISTER).where(REGISTER.c.id == session.id)
         other.execute(ended.values(ended=datetime.now(UTC).replace(tzinfo=None)))
         reporting = asyncio.create_task(register.report("between", listed))
-        async with asyncio.timeout(60):
-            while not await asyncio.to_thread(somebody_waits, other):  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        await wait_until_async(lambda: asyncio.to_thread(somebody_waits, other))
         other.commit()
     assert (await reporting).ended == (session.id,)
     assert await register.running("p-end") == []

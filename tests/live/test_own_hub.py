@@ -5,10 +5,9 @@ from __future__ import annotations
 import http.cookiejar
 import json
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from own_hub import PATIENCE, ROOT, OwnHub, code_blocks, make_own_hub
 from provider_apis import DOMAIN, GROUPS, PERSON, client_config
 from ruamel.yaml import YAML
+from testing.waiting import wait_until
 
 from panneuro_hub.devstack.processes import ProcessGroup, find_free_port, url_answers
 
@@ -192,14 +192,6 @@ def user_of(browser: Browser, url: str) -> dict[str, Any]:
     _, _, users = browser.get(f"{url}/hub/api/users", Authorization=f"token {WATCHER}")
     [user] = json.loads(users)
     return dict(user)
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds, and fail if it takes too long."""
-    end = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.2)
 
 
 def service_account(path: Path, port: int) -> Path:

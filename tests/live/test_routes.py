@@ -5,13 +5,12 @@ from __future__ import annotations
 import http.client
 import json
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from jupyterhub.utils import url_escape_path
+from testing.stand_in_server import StandInRequest, StandInResponse, StandInServer
 
 from panneuro_hub.devstack.processes import ProcessGroup, find_free_port, url_answers
 from panneuro_hub.hub.proxy import rule
@@ -38,29 +37,15 @@ def path_of(name: str) -> str:
     return f"/user/{url_escape_path(name)}/"
 
 
-class Echo(BaseHTTPRequestHandler):
-    """Says which server it is: the header that the route's service adds."""
-
-    def do_GET(self) -> None:
-        body = self.headers["X-Server"].encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args: object) -> None:
-        """Say nothing."""
+def echo(request: StandInRequest) -> StandInResponse:
+    """Say which server it is: the header that the route's service adds."""
+    return StandInResponse(200, request.headers["x-server"].encode())
 
 
 @pytest.fixture(scope="module")
 def backend() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with StandInServer(echo) as server:
+        yield server.url
 
 
 @pytest.fixture(scope="module")

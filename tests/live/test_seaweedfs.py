@@ -6,13 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from attacker import Keys, client, send, signed
 from botocore.exceptions import ClientError
+from testing.waiting import wait_until
 from world import secret, vend
 
 from panneuro_hub.devstack.seaweedfs import SeaweedFS, StoreStartError
@@ -88,10 +88,7 @@ def test_it_ends_with_who_started_it(tmp_path: Path) -> None:
         pid = int(parent.stdout.readline())
         assert runs(pid)
         os.kill(parent.pid, signal.SIGKILL)
-    deadline = time.monotonic() + 30
-    while runs(pid) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not runs(pid)
+    wait_until(lambda: not runs(pid), "the end of the server")
 
 
 def test_an_early_end_is_told_with_its_log_and_leaves_nothing(tmp_path: Path) -> None:

@@ -31,9 +31,9 @@ class FakeClock:
         """Return the seconds of the steady clock."""
         return self.seconds
 
-    def advance(self, seconds: float = 0.0, **more: float) -> None:
-        """Let time pass on both clocks; `more` is as `timedelta` has it."""
-        passed = timedelta(seconds=seconds, **more)
-        self.wall_time += passed
-        # Not by way of `passed`, which has whole microseconds only.
-        self.seconds += seconds + timedelta(**more).total_seconds()
+    def advance(self, passed: timedelta | float = 0.0, **more: float) -> None:
+        """Let time pass on both clocks: seconds or a `timedelta`, or as `timedelta` takes it."""
+        span = passed if isinstance(passed, timedelta) else timedelta(seconds=passed)
+        span += timedelta(**more)
+        self.wall_time += span
+        self.seconds += span.total_seconds()

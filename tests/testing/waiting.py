@@ -6,57 +6,61 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 T = TypeVar("T")
 
-PATIENCE = 90.0  # s; far more than anything takes, even on a busy machine
-_PAUSE = 0.05  # s
+PATIENCE = 120.0  # s; far more than anything takes, even on a busy machine
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.25  # s
 
 
-def wait_until(
-    look: Callable[[], T], what: str = "it", patience: float = PATIENCE, pause: float = _PAUSE
-) -> T:
+def wait_until(look: Callable[[], T], what: str = "it", patience: float = PATIENCE) -> T:
     """Return what `look` returns, as soon as that is true.
 
     Parameters
     ----------
     look : callable
+        It is called again and again, after pauses that grow to a quarter of a second.
     what : str
         What is waited for; the error names it.
     patience : float
         Seconds after which the test fails.
-    pause : float
-        Seconds between two looks.
 
     Raises
     ------
     AssertionError
         If it does not become true in time, with what was seen last.
     """
-    deadline = time.monotonic() + patience
+    pauses = _Pauses(what, patience)
     while not (seen := look()):
-        assert time.monotonic() < deadline, f"{what} did not happen in time; saw {seen!r}"
-        time.sleep(pause)
+        time.sleep(pauses.after(seen))
     return seen
 
 
 async def wait_until_async(
-    look: Callable[[], Awaitable[T] | T],
-    what: str = "it",
-    patience: float = PATIENCE,
-    pause: float = _PAUSE,
+    look: Callable[[], Awaitable[T] | T], what: str = "it", patience: float = PATIENCE
 ) -> T:
-    """Return what `look` returns or awaits, as soon as that is true; other tasks go on.
-
-    With a `pause` of 0, other tasks run between two looks and no time passes.
-    See `wait_until`.
-    """
-    deadline = time.monotonic() + patience
+    """Return what `look` returns or awaits, as soon as that is true; see `wait_until`."""
+    pauses = _Pauses(what, patience)
     while True:
         found = look()
         seen: T = await found if inspect.isawaitable(found) else found
         if seen:
             return seen
-        assert time.monotonic() < deadline, f"{what} did not happen in time; saw {seen!r}"
-        await asyncio.sleep(pause)
+        await asyncio.sleep(pauses.after(seen))
+
+
+@dataclass
+class _Pauses:
+    what: str
+    patience: float
+    pause: float = _FIRST_PAUSE
+
+    def __post_init__(self) -> None:
+        self.deadline = time.monotonic() + self.patience
+
+    def after(self, seen: object) -> float:
+        assert time.monotonic() < self.deadline, f"{self.what}: not in time; saw {seen!r}"
+        pause, self.pause = self.pause, min(1.5 * self.pause, _LONGEST_PAUSE)
+        return pause

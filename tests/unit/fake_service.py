@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+
+from testing.stand_in_server import StandInRequest, StandInResponse, StandInServer
 
 from panneuro_hub.wire import Credential, SessionView
 
 
-@dataclass
-class Reply:
-    status: int
-    body: bytes
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-def said(status: int, message: str, **headers: str) -> Reply:
-    return Reply(status, json.dumps({"message": message}).encode(), headers)
+def said(status: int, message: str, **headers: str) -> StandInResponse:
+    return StandInResponse.from_json({"message": message}, status, **headers)
 
 
 @dataclass
-class FakeService:
+class FakeService(StandInServer):
     """Speaks the service's HTTP; `credentials` and `session` say how it answers."""
 
     ticket: str
@@ -36,31 +28,23 @@ class FakeService:
     credential_asks: int = 0
     session_asks: int = 0
     issued: list[Credential] = field(default_factory=list)
-    fault: Reply | None = None
-    credential_fault: Reply | None = None
+    fault: StandInResponse | None = None
+    credential_fault: StandInResponse | None = None
     elsewhere: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        super().__init__(self.reply)
         self.changed = threading.Condition()
         self.open_gate = threading.Event()
         self.open_gate.set()
 
-    def __enter__(self) -> FakeService:
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.service = self
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *error: object) -> None:
         self.open_gate.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__exit__(*error)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/services/panneuro"
+        return f"{super().url}/services/panneuro"
 
     def asked(self, times: int, patience: float = 20.0) -> None:
         """Wait until credentials have been asked for `times` times."""
@@ -80,7 +64,8 @@ class FakeService:
         self.issued.append(credential)
         return credential
 
-    def reply(self, path: str, authorization: str | None) -> Reply:
+    def reply(self, request: StandInRequest) -> StandInResponse:
+        path, authorization = request.path, request.headers.get("authorization")
         with self.changed:
             if path == "/services/panneuro/api/credentials":
                 self.credential_asks += 1
@@ -98,33 +83,7 @@ class FakeService:
             if path.endswith("/api/credentials"):
                 if self.credential_fault is not None:
                     return self.credential_fault
-                return _json(self.issue().to_json())
+                return StandInResponse.from_json(self.issue().to_json())
             if self.view is None:
                 return said(503, "no session")
-            return _json(self.view.to_json())
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = False
-    request_queue_size = 128
-    service: FakeService
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-
-    def do_GET(self) -> None:
-        reply = self.server.service.reply(self.path, self.headers.get("Authorization"))
-        self.send_response(reply.status)
-        for name, value in reply.headers.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.send_header("Content-Length", str(len(reply.body)))
-        self.end_headers()
-        self.wfile.write(reply.body)
-
-    def log_message(self, *args: Any) -> None:
-        pass
-
-
-def _json(document: dict[str, Any]) -> Reply:
-    return Reply(200, json.dumps(document).encode())
+            return StandInResponse.from_json(self.view.to_json())

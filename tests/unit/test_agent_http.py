@@ -15,8 +15,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from fake_service import FakeService, Reply, said
+from fake_service import FakeService, said
 from session_views import view_of
+from testing.stand_in_server import StandInResponse
 
 from panneuro_hub.lab.agent import Agent, Settings
 from panneuro_hub.lab.upstream import SettingsError
@@ -216,7 +217,7 @@ def test_garbage_from_the_service_takes_nothing_away(
     service.lifetime, service.renew_in = timedelta(minutes=10), timedelta(seconds=2)
     with running(service, ticket_file) as agent:
         assert get(agent)[0] == 200
-        service.fault = Reply(200, b'{"AccessKeyId": "EVIL"')
+        service.fault = StandInResponse(200, b'{"AccessKeyId": "EVIL"')
         service.asked(3)  # one more after the first garbage: the thread lives on
         status, answer = get(agent)
         assert (status, answer["AccessKeyId"]) == (200, "KEY1")

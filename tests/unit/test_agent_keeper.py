@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from testing.clocks import FakeClock
 
 from panneuro_hub.errors import AccessDenied, ServiceUnavailable
 from panneuro_hub.lab.keeper import Clock, Keeper, until_renewal, until_retry
@@ -18,25 +19,15 @@ from panneuro_hub.wire import Credential
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 
 
-@dataclass
-class FakeClock:
-    wall_now: datetime = START
-    steady_now: float = 5000.0
-
-    def pass_by(self, seconds: float) -> None:
-        self.wall_now += timedelta(seconds=seconds)
-        self.steady_now += seconds
-
-    @property
-    def clock(self) -> Clock:
-        return Clock(wall=lambda: self.wall_now, steady=lambda: self.steady_now)
+def both(clock: FakeClock) -> Clock:
+    return Clock(wall=clock.now, steady=clock.steady)
 
 
 @dataclass
 class Service:
     """Gives 15-minute keys, due for renewal after 10, unless told otherwise."""
 
-    time: FakeClock
+    clock: FakeClock
     trouble: Exception | None = None
     lifetime: float = 900
     renew_in: float = 600
@@ -47,7 +38,7 @@ class Service:
         self.asked += 1
         if self.trouble is not None:
             raise self.trouble
-        now = self.time.wall_now
+        now = self.clock.wall_time
         credential = Credential(
             f"KEY{len(self.given) + 1}",
             "very-secret",
@@ -60,40 +51,40 @@ class Service:
 
 
 @pytest.fixture
-def time() -> FakeClock:
-    return FakeClock()
+def clock() -> FakeClock:
+    return FakeClock(START)
 
 
 @pytest.fixture
-def service(time: FakeClock) -> Service:
-    return Service(time)
+def service(clock: FakeClock) -> Service:
+    return Service(clock)
 
 
 @pytest.fixture
-def keeper(time: FakeClock, service: Service) -> Keeper:
-    return Keeper(service, time.clock, chance=lambda: 0.0)
+def keeper(clock: FakeClock, service: Service) -> Keeper:
+    return Keeper(service, both(clock), chance=lambda: 0.0)
 
 
 def test_renews_when_the_service_says_so_and_long_before_the_end(
-    keeper: Keeper, time: FakeClock
+    keeper: Keeper, clock: FakeClock
 ) -> None:
     pause = keeper.step()
     assert pause == 600
     assert keeper.credential().access_key_id == "KEY1"
-    time.pass_by(pause)
+    clock.advance(pause)
     keeper.step()
     assert keeper.credential().access_key_id == "KEY2"
     assert keeper.health().status == "ready"
 
 
 def test_keeps_the_old_keys_in_an_outage_and_warns_with_the_reason(
-    keeper: Keeper, time: FakeClock, service: Service, caplog: pytest.LogCaptureFixture
+    keeper: Keeper, clock: FakeClock, service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     keeper.step()
-    time.pass_by(600)
+    clock.advance(600)
     service.trouble = OutOfReach("the store's STS is down")
     keeper.step()
-    time.pass_by(299)
+    clock.advance(299)
     assert keeper.credential().access_key_id == "KEY1"
     assert keeper.health().status == "late"
     assert keeper.health().problem == "the store's STS is down"
@@ -101,13 +92,13 @@ def test_keeps_the_old_keys_in_an_outage_and_warns_with_the_reason(
 
 
 def test_never_gives_keys_that_have_ended_and_says_why_at_once(
-    keeper: Keeper, time: FakeClock, service: Service
+    keeper: Keeper, clock: FakeClock, service: Service
 ) -> None:
     keeper.step()
     service.trouble = OutOfReach("the store's STS is down")
-    time.pass_by(600)
+    clock.advance(600)
     keeper.step()
-    time.pass_by(300)
+    clock.advance(300)
     told: list[str] = []
 
     def ask() -> None:
@@ -125,11 +116,11 @@ def test_never_gives_keys_that_have_ended_and_says_why_at_once(
 
 
 def test_recovers_after_an_outage_beyond_the_end(
-    keeper: Keeper, time: FakeClock, service: Service
+    keeper: Keeper, clock: FakeClock, service: Service
 ) -> None:
     keeper.step()
     service.trouble = OutOfReach("down")
-    time.pass_by(1200)
+    clock.advance(1200)
     keeper.step()
     service.trouble = None
     keeper.step()
@@ -184,24 +175,24 @@ def test_waits_as_long_as_the_service_asks_for(keeper: Keeper, service: Service)
 
 
 def test_a_wall_clock_set_back_does_not_lengthen_the_keys_life(
-    keeper: Keeper, time: FakeClock, service: Service
+    keeper: Keeper, clock: FakeClock, service: Service
 ) -> None:
     keeper.step()
     service.trouble = OutOfReach("down")
     keeper.step()
-    time.pass_by(899)
-    time.wall_now -= timedelta(days=1)
+    clock.advance(899)
+    clock.wall_time -= timedelta(days=1)
     assert keeper.credential().access_key_id == "KEY1"
-    time.pass_by(1)
+    clock.advance(1)
     with pytest.raises(ServiceUnavailable):
         keeper.credential()
 
 
 def test_a_wall_clock_set_forward_ends_the_keys(
-    keeper: Keeper, time: FakeClock, service: Service
+    keeper: Keeper, clock: FakeClock, service: Service
 ) -> None:
     keeper.step()
-    time.wall_now += timedelta(hours=1)  # a suspended night: the steady clock stood still
+    clock.wall_time += timedelta(hours=1)  # a suspended night: the steady clock stood still
     service.trouble = OutOfReach("down")
     keeper.step()
     with pytest.raises(ServiceUnavailable):
@@ -216,12 +207,12 @@ def test_keys_that_ended_on_the_way_are_not_given(keeper: Keeper, service: Servi
 
 
 def test_logs_and_texts_hold_no_secret(
-    keeper: Keeper, time: FakeClock, service: Service, caplog: pytest.LogCaptureFixture
+    keeper: Keeper, clock: FakeClock, service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     keeper.step()
     service.trouble = ValueError("very-odd")
-    time.pass_by(1000)
+    clock.advance(1000)
     keeper.step()
     with pytest.raises(ServiceUnavailable) as raised:
         keeper.credential()
@@ -246,7 +237,7 @@ def gate() -> Iterator[threading.Event]:
 
 
 def test_the_first_request_waits_for_the_keys_under_way(
-    time: FakeClock, service: Service, gate: threading.Event
+    clock: FakeClock, service: Service, gate: threading.Event
 ) -> None:
     asked = threading.Event()
 
@@ -255,7 +246,7 @@ def test_the_first_request_waits_for_the_keys_under_way(
         gate.wait(20)
         return service()
 
-    keeper = Keeper(fetch, time.clock)
+    keeper = Keeper(fetch, both(clock))
     keeper.start()
     assert asked.wait(20)
     with pytest.raises(ServiceUnavailable, match="no keys yet"):
@@ -270,23 +261,23 @@ def test_the_first_request_waits_for_the_keys_under_way(
 
 
 def test_a_request_after_a_suspended_night_wakes_the_renewal(
-    time: FakeClock, service: Service, monkeypatch: pytest.MonkeyPatch
+    clock: FakeClock, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("panneuro_hub.lab.keeper._LOOK_AT_CLOCK", 600)  # only the request wakes it
-    keeper = Keeper(service, time.clock, chance=lambda: 0.0)
+    keeper = Keeper(service, both(clock), chance=lambda: 0.0)
     keeper.start()
     assert keeper.credential(wait=20).access_key_id == "KEY1"
-    time.wall_now += timedelta(hours=9)
+    clock.wall_time += timedelta(hours=9)
     assert keeper.credential(wait=20).access_key_id == "KEY2"
     keeper.stop()
 
 
-def test_waiting_ends_with_the_refusal(time: FakeClock, gate: threading.Event) -> None:
+def test_waiting_ends_with_the_refusal(clock: FakeClock, gate: threading.Event) -> None:
     def fetch() -> Credential:
         gate.wait(20)
         raise AccessDenied("not for you")
 
-    keeper = Keeper(fetch, time.clock)
+    keeper = Keeper(fetch, both(clock))
     keeper.start()
     outcome: list[str] = []
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_service import FakeService, Reply, said
+from fake_service import FakeService, said
 from hypothesis import given
 from hypothesis import strategies as st
 from session_views import view_of
+from testing.stand_in_server import StandInResponse
 
 from panneuro_hub.errors import AccessDenied
 from panneuro_hub.lab.upstream import (
@@ -88,7 +89,7 @@ def test_a_missing_ticket_may_come_later(tmp_path: Path) -> None:
 def test_a_redirect_is_not_followed_with_the_ticket(
     upstream: Upstream, service: FakeService, status: int
 ) -> None:
-    service.fault = Reply(status, b"", {"Location": service.url + "/stolen"})
+    service.fault = StandInResponse(status, b"", {"Location": service.url + "/stolen"})
     with pytest.raises(OutOfReach, match="PANNEURO_SERVICE_URL"):
         upstream.credential()
     assert service.elsewhere == []
@@ -106,7 +107,7 @@ def test_a_definite_refusal_is_one(upstream: Upstream, service: FakeService) -> 
     service.fault = said(403, "your membership\nended")
     with pytest.raises(AccessDenied, match="your membership ended"):
         upstream.credential()
-    service.fault = Reply(403, b"<html>forbidden</html>")
+    service.fault = StandInResponse(403, b"<html>forbidden</html>")
     with pytest.raises(AccessDenied, match="gives no reason"):
         upstream.credential()
 
@@ -151,7 +152,7 @@ MALFORMED = [
 def test_a_malformed_answer_is_an_outage(
     upstream: Upstream, service: FakeService, body: bytes
 ) -> None:
-    service.fault = Reply(200, body)
+    service.fault = StandInResponse(200, body)
     with pytest.raises(OutOfReach, match="answer is") as raised:
         upstream.credential()
     assert "hidden" not in str(raised.value)
@@ -164,7 +165,7 @@ def test_a_malformed_answer_is_an_outage(
 def test_a_malformed_session_is_an_outage(
     upstream: Upstream, service: FakeService, body: bytes
 ) -> None:
-    service.fault = Reply(200, body)
+    service.fault = StandInResponse(200, body)
     with pytest.raises(OutOfReach, match="describes no session"):
         upstream.session()
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -28,6 +26,7 @@ from obstore.exceptions import (
     PermissionDeniedError,
 )
 from session_views import view_of
+from testing.waiting import wait_until
 
 from panneuro_hub.client.account import Login, NotLoggedIn, service_of
 from panneuro_hub.client.command import code_of, main, printable
@@ -164,16 +163,9 @@ def test_what_is_waited_for_is_said_also_where_no_progress_is_shown() -> None:
     out, progress = io.StringIO(), Progress()
     with shown(progress, out, quiet=True):
         progress.wait("the store cannot be reached")
-        assert wait_until(lambda: "waiting: the store cannot be reached\n" in out.getvalue())
+        wait_until(lambda: "waiting: the store cannot be reached\n" in out.getvalue())
         progress.tell("not for programs")
     assert out.getvalue() == "waiting: the store cannot be reached\n"
-
-
-def wait_until(reached: Callable[[], bool]) -> bool:
-    until = time.monotonic() + 30
-    while not reached() and time.monotonic() < until:
-        time.sleep(0.05)
-    return reached()
 
 
 def test_held_keys_stay_until_they_end() -> None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from clocks import Clock
+from testing.clocks import FakeClock
 
 from panneuro_hub import current
 from panneuro_hub.collaboration import Collaboration
@@ -23,8 +23,8 @@ LOGGER = "panneuro_hub.current"
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
@@ -60,41 +60,43 @@ def title_of(collaboration: Collaboration) -> str:
     return collaboration.projects["nhp-navigation"].title
 
 
-def settle(follower: Current, clock: Clock) -> None:
+def settle(follower: Current, clock: FakeClock) -> None:
     """Let the file be old news."""
     for _ in range(2):
-        clock.now += 1
+        clock.advance(1)
         assert follower.problem is None
 
 
-def test_a_change_is_seen_a_second_later(file: Path, text: str, clock: Clock) -> None:
-    follower = Current(file, clock=clock)
+def test_a_change_is_seen_a_second_later(file: Path, text: str, clock: FakeClock) -> None:
+    follower = Current(file, clock=clock.steady)
     settle(follower, clock)
     before = follower.collaboration
     file.write_text(titled(text, "Mazes"), encoding="utf-8")
-    clock.now += 0.9
+    clock.advance(0.9)
     assert follower.collaboration is before
-    clock.now += 0.1
+    clock.advance(0.1)
     assert title_of(follower.collaboration) == "Mazes"
 
 
-def test_reads_only_what_changed(file: Path, text: str, clock: Clock, reads: list[Path]) -> None:
-    follower = Current(file, clock=clock)
+def test_reads_only_what_changed(
+    file: Path, text: str, clock: FakeClock, reads: list[Path]
+) -> None:
+    follower = Current(file, clock=clock.steady)
     first = follower.collaboration
     for _ in range(50):
-        clock.now += 0.5
+        clock.advance(0.5)
         assert follower.collaboration is first
     # Once at the start, and once more in case of a write within the same tick.
     assert reads == [file, file]
     file.write_text(titled(text, "Mazes"), encoding="utf-8")
     for _ in range(25):
-        clock.now += 1
+        clock.advance(1)
         assert title_of(follower.collaboration) == "Mazes"
     assert len(reads) == 4
 
 
-def test_looks_once_a_second(file: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    follower = Current(file, clock=clock)
+def test_looks_once_a_second(file: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    follower = Current(file, clock=clock.steady)
     settle(follower, clock)
     looks: list[Path] = []
     stat = Path.stat
@@ -106,35 +108,35 @@ def test_looks_once_a_second(file: Path, clock: Clock, monkeypatch: pytest.Monke
     monkeypatch.setattr(Path, "stat", counted)
     for _ in range(1000):
         follower.collaboration  # noqa: B018 - reading is what looks
-        clock.now += 0.0105
+        clock.advance(0.0105)
     assert len(looks) == 10
 
 
-def test_a_touched_file_is_the_same_object(file: Path, text: str, clock: Clock) -> None:
-    follower = Current(file, clock=clock)
+def test_a_touched_file_is_the_same_object(file: Path, text: str, clock: FakeClock) -> None:
+    follower = Current(file, clock=clock.steady)
     settle(follower, clock)
     before = follower.collaboration
     file.write_text("# a remark\n" + text, encoding="utf-8")
-    clock.now += 1
+    clock.advance(1)
     assert follower.collaboration is before
 
 
-def test_a_second_write_in_the_same_tick_is_seen(file: Path, text: str, clock: Clock) -> None:
+def test_a_second_write_in_the_same_tick_is_seen(file: Path, text: str, clock: FakeClock) -> None:
     """One that leaves time, size and inode as they were."""
-    follower = Current(file, clock=clock)
+    follower = Current(file, clock=clock.steady)
     settle(follower, clock)
     file.write_text(titled(text, "Mazes"), encoding="utf-8")
     marks = file.stat()
-    clock.now += 1
+    clock.advance(1)
     assert title_of(follower.collaboration) == "Mazes"
     file.write_text(titled(text, "Tasks"), encoding="utf-8")
     os.utime(file, ns=(marks.st_atime_ns, marks.st_mtime_ns))
     assert (file.stat().st_ino, file.stat().st_size) == (marks.st_ino, marks.st_size)
-    clock.now += 1
+    clock.advance(1)
     assert title_of(follower.collaboration) == "Tasks"
 
 
-def test_a_config_map_is_followed(tmp_path: Path, text: str, clock: Clock) -> None:
+def test_a_config_map_is_followed(tmp_path: Path, text: str, clock: FakeClock) -> None:
     """Kubernetes moves the link ``..data`` to a folder with the new files."""
     for folder, title in (("..one", "Mazes"), ("..two", "Tasks")):
         (tmp_path / folder).mkdir()
@@ -142,26 +144,26 @@ def test_a_config_map_is_followed(tmp_path: Path, text: str, clock: Clock) -> No
         os.utime(tmp_path / folder / "collaboration.yaml", ns=(10**18, 10**18))
     (tmp_path / "..data").symlink_to("..one")
     (tmp_path / "collaboration.yaml").symlink_to("..data/collaboration.yaml")
-    follower = Current(tmp_path / "collaboration.yaml", clock=clock)
+    follower = Current(tmp_path / "collaboration.yaml", clock=clock.steady)
     settle(follower, clock)
     assert title_of(follower.collaboration) == "Mazes"
     (tmp_path / "..data_tmp").symlink_to("..two")
     (tmp_path / "..data_tmp").rename(tmp_path / "..data")
-    clock.now += 1
+    clock.advance(1)
     assert title_of(follower.collaboration) == "Tasks"
 
 
 def test_a_broken_file_keeps_the_old_one_and_is_told_once(
-    file: Path, text: str, clock: Clock, caplog: pytest.LogCaptureFixture
+    file: Path, text: str, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    follower = Current(file, clock=clock)
+    follower = Current(file, clock=clock.steady)
     caplog.set_level(logging.INFO, LOGGER)
     settle(follower, clock)
     before = follower.collaboration
     broken = text.replace("store: main", "store: mian")
     file.write_text(broken, encoding="utf-8")
     for _ in range(5):
-        clock.now += 1
+        clock.advance(1)
         assert follower.collaboration is before
     assert follower.problem is not None
     assert len(follower.problem.problems) == text.count("store: main") > 1
@@ -171,7 +173,7 @@ def test_a_broken_file_keeps_the_old_one_and_is_told_once(
 
     file.write_text(titled(text, "Mazes"), encoding="utf-8")
     for _ in range(5):
-        clock.now += 1
+        clock.advance(1)
         assert title_of(follower.collaboration) == "Mazes"
     assert follower.problem is None
     assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
@@ -179,42 +181,42 @@ def test_a_broken_file_keeps_the_old_one_and_is_told_once(
 
 
 def test_another_mistake_is_told_too(
-    file: Path, text: str, clock: Clock, caplog: pytest.LogCaptureFixture
+    file: Path, text: str, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    follower = Current(file, clock=clock)
+    follower = Current(file, clock=clock.steady)
     for mistake in ("store: mian", "store: mein"):
         file.write_text(text.replace("store: main", mistake), encoding="utf-8")
-        clock.now += 1
+        clock.advance(1)
         assert follower.problem is not None
     assert ["mian" in record.getMessage() for record in caplog.records] == [True, False]
     assert len(caplog.records) == 2
 
 
 def test_a_file_that_goes_away_and_comes_back(
-    file: Path, text: str, clock: Clock, caplog: pytest.LogCaptureFixture
+    file: Path, text: str, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    follower = Current(file, clock=clock)
+    follower = Current(file, clock=clock.steady)
     caplog.set_level(logging.INFO, LOGGER)
     before = follower.collaboration
     file.unlink()
     for _ in range(3):
-        clock.now += 1
+        clock.advance(1)
         assert follower.collaboration is before
     assert "no such file" in str(follower.problem)
     file.write_text(text, encoding="utf-8")
-    clock.now += 1
+    clock.advance(1)
     assert follower.problem is None
     assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
 
 
 def test_a_change_is_told_to_the_log_that_was_given(
-    file: Path, text: str, clock: Clock, caplog: pytest.LogCaptureFixture
+    file: Path, text: str, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    follower = Current(file, log=logging.getLogger("the.hub"), clock=clock)
+    follower = Current(file, log=logging.getLogger("the.hub"), clock=clock.steady)
     caplog.set_level(logging.INFO)
     file.write_text(titled(text, "Mazes"), encoding="utf-8")
     for _ in range(3):
-        clock.now += 1
+        clock.advance(1)
         assert follower.problem is None
     assert [(record.name, record.levelname) for record in caplog.records] == [("the.hub", "INFO")]
 
@@ -238,10 +240,10 @@ def test_policies_are_reviewed(file: Path, text: str) -> None:
 
 
 def test_what_changes_while_it_is_read_is_not_used(
-    file: Path, text: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    file: Path, text: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A half-written file can be a valid one that lacks a line at its end."""
-    follower = Current(file, clock=clock)
+    follower = Current(file, clock=clock.steady)
     settle(follower, clock)
     before = follower.collaboration
     rest = text.splitlines(keepends=True)[-1]
@@ -255,17 +257,17 @@ def test_what_changes_while_it_is_read_is_not_used(
 
     file.write_text(text.removesuffix(rest), encoding="utf-8")
     monkeypatch.setattr(current, "read", meanwhile)
-    clock.now += 1
+    clock.advance(1)
     assert follower.collaboration is before
-    clock.now += 1
+    clock.advance(1)
     assert follower.collaboration is before
     assert follower.problem is None
 
 
 def test_nobody_waits_for_a_reading(
-    file: Path, text: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    file: Path, text: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    follower = Current(file, clock=clock)
+    follower = Current(file, clock=clock.steady)
     settle(follower, clock)
     begun, go_on = threading.Event(), threading.Event()
 
@@ -276,7 +278,7 @@ def test_nobody_waits_for_a_reading(
 
     monkeypatch.setattr(current, "read", slow)
     file.write_text(titled(text, "Mazes"), encoding="utf-8")
-    clock.now += 1
+    clock.advance(1)
     seen: list[str] = []
     reader = threading.Thread(target=lambda: seen.append(title_of(follower.collaboration)))
     reader.start()
@@ -331,77 +333,62 @@ def test_many_threads_see_whole_states(file: Path, text: str) -> None:
     assert title_of(follower.collaboration) == "Three"
 
 
-class Calendar:
-    """A time of day that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-@pytest.fixture
-def calendar() -> Calendar:
-    return Calendar()
-
-
 def test_a_version_says_since_when_it_is_in_force(
-    file: Path, text: str, clock: Clock, calendar: Calendar, caplog: pytest.LogCaptureFixture
+    file: Path, text: str, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, LOGGER)
-    follower = Current(file, clock=clock, now=calendar)
+    follower = Current(file, clock=clock.steady, now=clock.now)
     first = follower.look().version
-    assert (first.since, first.text) == (calendar.now, text)
+    assert (first.since, first.text) == (clock.now(), text)
     assert first.name == hashlib.sha256(file.read_bytes()).hexdigest()[:12]
-    calendar.now += timedelta(hours=1)
-    clock.now += 1
+    clock.wall_time += timedelta(hours=1)
+    clock.advance(1)
     assert follower.look().version == first
     file.write_text(titled(text, "Mazes"), encoding="utf-8")
-    clock.now += 1
+    clock.advance(1)
     second = follower.look().version
-    assert (second.since, second.name == first.name) == (calendar.now, False)
+    assert (second.since, second.name == first.name) == (clock.now(), False)
     assert [str(version) in record.getMessage() for version, record in zip(
         (first, second), caplog.records, strict=True
     )] == [True, True]  # fmt: skip
-    assert "of 2026-11-23 10:00:00 UTC" in caplog.records[1].getMessage()
+    assert "of 2026-11-22 13:00:02 UTC" in caplog.records[1].getMessage()
 
 
 def test_a_start_with_a_broken_file_takes_the_stored_version(
-    file: Path, text: str, clock: Clock, calendar: Calendar, caplog: pytest.LogCaptureFixture
+    file: Path, text: str, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stored = Version(titled(text, "Mazes"), calendar.now - timedelta(days=3))
+    stored = Version(titled(text, "Mazes"), clock.now() - timedelta(days=3))
     file.write_text(text.replace("store: main", "store: mian"), encoding="utf-8")
-    follower = Current(file, clock=clock, stored=stored, now=calendar)
+    follower = Current(file, clock=clock.steady, stored=stored, now=clock.now)
     assert title_of(follower.collaboration) == "Mazes"
     snapshot = follower.look()
-    assert (snapshot.version, snapshot.broken_since) == (stored, calendar.now)
+    assert (snapshot.version, snapshot.broken_since) == (stored, clock.now())
     assert follower.unsaved is None
     # An old version may give rights that the file has taken away since: it is named, with its age.
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
-    assert f"version {stored.name} of 2026-11-20 09:00:00 UTC stays in force" in record.getMessage()
+    assert f"version {stored.name} of 2026-11-19 12:00:00 UTC stays in force" in record.getMessage()
     assert "mian" in record.getMessage()
 
     file.write_text(text, encoding="utf-8")
-    clock.now += 1
+    clock.advance(1)
     assert title_of(follower.collaboration) == "Navigation in virtual reality"
     assert follower.problem is None
-    assert follower.unsaved == Version(text, calendar.now)
+    assert follower.unsaved == Version(text, clock.now())
 
 
-def test_a_valid_file_wins_over_what_is_stored(file: Path, text: str, calendar: Calendar) -> None:
-    stored = Version(titled(text, "Mazes"), calendar.now - timedelta(days=3))
-    follower = Current(file, stored=stored, now=calendar)
+def test_a_valid_file_wins_over_what_is_stored(file: Path, text: str, clock: FakeClock) -> None:
+    stored = Version(titled(text, "Mazes"), clock.now() - timedelta(days=3))
+    follower = Current(file, stored=stored, now=clock.now)
     assert title_of(follower.collaboration) == "Navigation in virtual reality"
-    assert follower.unsaved == Version(text, calendar.now)
+    assert follower.unsaved == Version(text, clock.now())
 
 
 def test_the_stored_version_keeps_its_age_over_a_restart(
-    file: Path, text: str, calendar: Calendar
+    file: Path, text: str, clock: FakeClock
 ) -> None:
-    stored = Version(text, calendar.now - timedelta(days=3))
-    follower = Current(file, stored=stored, now=calendar)
+    stored = Version(text, clock.now() - timedelta(days=3))
+    follower = Current(file, stored=stored, now=clock.now)
     assert follower.look().version == stored
     assert follower.unsaved is None
 
@@ -443,29 +430,27 @@ def test_a_stored_version_with_a_problem_of_policies_is_refused(file: Path, text
         Current(file, stored=Version(stored, datetime.now(UTC)))
 
 
-def test_health_says_what_is_in_force_and_no_name(
-    file: Path, text: str, clock: Clock, calendar: Calendar
-) -> None:
-    follower = Current(file, clock=clock, now=calendar)
+def test_health_says_what_is_in_force_and_no_name(file: Path, text: str, clock: FakeClock) -> None:
+    follower = Current(file, clock=clock.steady, now=clock.now)
     name = follower.look().version.name
     good = {
         "status": "ok",
         "collaboration": "learning-circuits",
         "version": name,
-        "in_force_since": "2026-11-23T09:00:00Z",
+        "in_force_since": "2026-11-22T12:00:00Z",
         "problems": 0,
         "broken_since": None,
     }
     assert health(follower.look()) == good
-    calendar.now += timedelta(minutes=5)
-    clock.now += 1
+    clock.wall_time += timedelta(minutes=5)
+    clock.advance(1)
     file.write_text(text.replace("store: main", "store: mian"), encoding="utf-8")
     broken = health(follower.look())
     assert broken == {
         **good,
         "status": "the collaboration file is broken",
         "problems": text.count("store: main"),
-        "broken_since": "2026-11-23T09:05:00Z",
+        "broken_since": "2026-11-22T12:05:01Z",
     }
 
 

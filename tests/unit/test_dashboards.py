@@ -10,12 +10,12 @@ from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urljoin, urlsplit
 
 import pytest
-from clocks import Clock
 from hypothesis import given
 from hypothesis import strategies as st
 from small_hub import SmallHub, member
 from small_service import SmallService
 from small_site import GATEWAY, PREFIX, SERVICES, Site, body, hub_of, run, small_site
+from testing.clocks import FakeClock
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 from tornado.httputil import HTTPHeaders
 
@@ -172,16 +172,16 @@ ADA, EVE, ZOE = (Owner(name, f"account-of-{name}") for name in ("ada", "eve", "z
 
 
 def test_a_pass_is_good_for_its_dashboard_and_twelve_hours() -> None:
-    clock = Clock(1_800_000_000.0)
-    passes = Passes(b"secret", clock)
+    clock = FakeClock(seconds=1_800_000_000.0)
+    passes = Passes(b"secret", clock.steady)
     cookie = f'{COOKIE}="{passes.issue(ZOE, MINE)}"'
     assert passes.holder(f"a=b; {cookie}; c=d", MINE) == ZOE
     assert passes.holder(cookie, Dashboard(GATEWAY, THEIRS)) is None
     assert passes.holder(cookie, Dashboard("another", OURS)) is None
-    assert Passes(b"another secret", clock).holder(cookie, MINE) is None
-    clock.now += 12 * 3600 - 1
+    assert Passes(b"another secret", clock.steady).holder(cookie, MINE) is None
+    clock.advance(12 * 3600 - 1)
     assert passes.holder(cookie, MINE)
-    clock.now += 2
+    clock.advance(2)
     assert passes.holder(cookie, MINE) is None
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from clocks import Clock
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from testing.clocks import FakeClock
 
 from panneuro_hub.access import DaskLimits, WorkerLimits
 from panneuro_hub.dask.pool import MOST_WORKERS, PROMISED_SECONDS, Book, Holding, most, share
@@ -214,8 +214,8 @@ def test_giving_back_lets_another_have_it(pooled: DaskLimits, first: int, second
 
 
 def test_a_promise_counts_until_the_scheduler_asks_or_a_minute_is_over() -> None:
-    clock = Clock()
-    book = Book(clock)
+    clock = FakeClock()
+    book = Book(clock.steady)
     book.promise("a", 12)
     assert book.held("a", 0, 0) == 12
     book.give("a", 2, 2)  # what was under way before the promise
@@ -224,7 +224,7 @@ def test_a_promise_counts_until_the_scheduler_asks_or_a_minute_is_over() -> None
     book.give("a", 5, 5)
     assert book.held("a", 0, 0) == 5
     book.promise("a", 40)
-    clock.now += PROMISED_SECONDS
+    clock.advance(PROMISED_SECONDS)
     assert book.held("a", 0, 0) == 5
     book.promise("a", 40)
     book.break_promise("a")
@@ -232,20 +232,20 @@ def test_a_promise_counts_until_the_scheduler_asks_or_a_minute_is_over() -> None
 
 
 def test_after_a_restart_the_records_count() -> None:
-    assert Book(Clock()).held("a", 7, 3) == 7
-    book = Book(Clock())
+    assert Book(FakeClock().steady).held("a", 7, 3) == 7
+    book = Book(FakeClock().steady)
     book.give("a", 2, 2)
     assert book.held("a", 7, 0) == 2
 
 
 def test_workers_that_have_not_gone_yet_count() -> None:
-    book = Book(Clock())
+    book = Book(FakeClock().steady)
     book.give("a", 0, 0)
     assert book.held("a", 0, 30) == 30
 
 
 def test_who_waits_keeps_the_place_in_the_row() -> None:
-    book = Book(Clock())
+    book = Book(FakeClock().steady)
     book.give("a", 9, 3)
     book.give("b", 9, 3)
     book.give("a", 8, 4)
@@ -264,8 +264,8 @@ class Gateway(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.clock = Clock()
-        self.book = Book(self.clock)
+        self.clock = FakeClock()
+        self.book = Book(self.clock.steady)
         self.kept: dict[str, int] = {}
         self.live: dict[str, int] = {}
 
@@ -315,11 +315,11 @@ class Gateway(RuleBasedStateMachine):
 
     @rule()
     def gateway_restarts(self) -> None:
-        self.book = Book(self.clock)
+        self.book = Book(self.clock.steady)
 
     @rule(seconds=st.sampled_from([1.0, PROMISED_SECONDS]))
     def time_passes(self, seconds: float) -> None:
-        self.clock.now += seconds
+        self.clock.advance(seconds)
 
     @rule()
     def give_to_who_waits(self) -> None:

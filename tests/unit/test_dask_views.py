@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from clocks import Clock
 from hypothesis import example, given
 from hypothesis import strategies as st
+from testing.clocks import FakeClock
 
 from panneuro_hub.dask.views import Views, named, parted, without_names
 
@@ -25,13 +25,13 @@ def test_a_view_is_of_one_cluster_and_one_person() -> None:
 
 
 def test_a_view_that_is_not_used_ends() -> None:
-    clock = Clock()
-    views = Views(clock, seconds=10)
+    clock = FakeClock()
+    views = Views(clock.steady, seconds=10)
     view = views.enter("c1", "ada")
     for _ in range(3):
-        clock.now += 9
+        clock.advance(9)
         assert views.cookie("c1", view) == "ada"
-    clock.now += 10
+    clock.advance(10)
     assert views.cookie("c1", view) is None
     new = views.enter("c1", "ada")
     assert new != view

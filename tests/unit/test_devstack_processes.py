@@ -7,11 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from testing.waiting import wait_until
 
 from panneuro_hub.devstack.errors import DevstackError
 from panneuro_hub.devstack.processes import (
@@ -80,15 +79,6 @@ def is_running(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state != "Z"
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def test_ready_when_the_line_is_in_the_log(tmp_path: Path) -> None:
@@ -167,7 +157,7 @@ def test_what_a_killed_child_left_is_ended(tmp_path: Path) -> None:
         child = start(processes, tmp_path, "careless", CARELESS)
         left = int(child.log_text().split()[1])
         os.kill(child.pid, signal.SIGKILL)
-        assert eventually(lambda: processes.ended() is child)
+        wait_until(lambda: processes.ended() is child)
         assert is_running(left)
 
     assert not is_running(left)
@@ -185,7 +175,7 @@ def test_children_die_with_a_killed_parent(tmp_path: Path, when: str) -> None:
 
     assert killed.returncode == -signal.SIGKILL
     child = int(killed.stdout)
-    assert eventually(lambda: not is_running(child))
+    wait_until(lambda: not is_running(child))
 
 
 def test_children_see_only_the_environment_they_are_given(

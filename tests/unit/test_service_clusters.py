@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from jupyterhub.services.auth import HubOAuth
 from small_hub import TOKEN, SmallHub, member, small_hub, user
 from small_service import SECRET, SmallService, small_service
 from sqlalchemy import event
+from testing.waiting import wait_until_async
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
@@ -50,13 +51,6 @@ async def hub() -> AsyncIterator[SmallHub]:
             "token-of-a-person": {"kind": "user", "name": GATEWAY},
         }
         yield hub
-
-
-async def until(look: Callable[[], object]) -> None:
-    """Wait for what another task does."""
-    async with asyncio.timeout(60):  # far more than it takes
-        while not look():  # noqa: ASYNC110 - what is looked at has no event
-            await asyncio.sleep(0.01)
 
 
 async def begin(service: SmallService, person: str = "ada") -> tuple[Registered, Ticket]:
@@ -182,7 +176,7 @@ async def test_made_up_names_do_not_hold_up_good_sessions(service: SmallService)
         for name in made_up
     ]
     done, _ = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
-    await until(lambda: hub.waiting == 4)
+    await wait_until_async(lambda: hub.waiting == 4)
     for _ in range(3):  # people are kept for no time here: each is a question to the hub
         assert (await service.issuer.credential(ticket.encode())).access_key_id == "ASIA1"
     assert hub.waiting == 4, "so many at once, whoever asks"

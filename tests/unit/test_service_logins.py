@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from testing.clocks import START, FakeClock
 
 from panneuro_hub.errors import AccessDenied
 from panneuro_hub.service import logins as module
@@ -27,31 +28,16 @@ from panneuro_hub.service.logins import (
 )
 from panneuro_hub.service.owners import Owner
 
-BEGAN = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
-
-class Time:
-    """Both clocks."""
-
-    def __init__(self) -> None:
-        self.passed = timedelta()
-
-    def now(self) -> datetime:
-        return BEGAN + self.passed
-
-    def steady(self) -> float:
-        return self.passed.total_seconds()
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
-def time() -> Time:
-    return Time()
-
-
-@pytest.fixture
-def logins(tmp_path: Path, time: Time) -> Iterator[Logins]:
+def logins(tmp_path: Path, clock: FakeClock) -> Iterator[Logins]:
     with closing(Database(f"sqlite:///{tmp_path}/ledger.sqlite")) as database:
-        yield Logins(database, time.now, time.steady)
+        yield Logins(database, clock.now, clock.steady)
 
 
 ADA, EVE = Owner("ada", "account-of-ada"), Owner("eve", "account-of-eve")
@@ -64,7 +50,9 @@ async def decide(logins: Logins, owner: Owner, code: str, *, allow: bool = True)
     await logins.decide(owner, confirmed.key, allow=allow)
 
 
-async def logged_in(logins: Logins, time: Time, owner: Owner = ADA, host: str = "rig-3") -> str:
+async def logged_in(
+    logins: Logins, clock: FakeClock, owner: Owner = ADA, host: str = "rig-3"
+) -> str:
     asked = await logins.ask(host)
     await decide(logins, owner, asked.user_code)
     made = await logins.take(asked.device_code)
@@ -72,34 +60,34 @@ async def logged_in(logins: Logins, time: Time, owner: Owner = ADA, host: str = 
     return made[0]
 
 
-async def test_from_the_question_to_the_token(logins: Logins, time: Time) -> None:
+async def test_from_the_question_to_the_token(logins: Logins, clock: FakeClock) -> None:
     asked = await logins.ask("rig-3")
     assert normal_code(asked.user_code) == asked.user_code
     assert await logins.take(asked.device_code) is None
     begun = await logins.request_confirmation(ADA, asked.user_code.lower().replace("-", " "))
     waiting = begun.waiting
-    assert (waiting.host, waiting.user_code, waiting.began) == ("rig-3", asked.user_code, BEGAN)
+    assert (waiting.host, waiting.user_code, waiting.began) == ("rig-3", asked.user_code, START)
     await decide(logins, ADA, asked.user_code)
-    time.passed += timedelta(seconds=INTERVAL)
+    clock.advance(timedelta(seconds=INTERVAL))
     made = await logins.take(asked.device_code)
     assert made is not None
     token, login = made
-    assert (login.person, login.host, login.ends) == ("ada", "rig-3", time.now() + LASTS)
+    assert (login.person, login.host, login.ends) == ("ada", "rig-3", clock.now() + LASTS)
     assert (await logins.holder(token)).id == login.id
     assert [one.id for one in await logins.of(ADA)] == [login.id]
 
 
-async def test_a_token_is_given_once(logins: Logins, time: Time) -> None:
+async def test_a_token_is_given_once(logins: Logins, clock: FakeClock) -> None:
     asked = await logins.ask("rig-3")
     await decide(logins, ADA, asked.user_code)
     assert await logins.take(asked.device_code) is not None
-    time.passed += timedelta(seconds=INTERVAL)
+    clock.advance(timedelta(seconds=INTERVAL))
     with pytest.raises(AccessDenied, match="this code is over"):
         await logins.take(asked.device_code)
     assert len(await logins.of(ADA)) == 1
 
 
-async def test_a_decision_is_final(logins: Logins, time: Time) -> None:
+async def test_a_decision_is_final(logins: Logins, clock: FakeClock) -> None:
     asked = await logins.ask("rig-3")
     await decide(logins, ADA, asked.user_code, allow=False)
     with pytest.raises(AccessDenied):
@@ -109,7 +97,9 @@ async def test_a_decision_is_final(logins: Logins, time: Time) -> None:
     assert await logins.of(ADA) == await logins.of(EVE) == []
 
 
-async def test_each_step_is_taken_once_and_by_the_same_person(logins: Logins, time: Time) -> None:
+async def test_each_step_is_taken_once_and_by_the_same_person(
+    logins: Logins, clock: FakeClock
+) -> None:
     asked = await logins.ask("rig-3")
     begun = await logins.request_confirmation(ADA, asked.user_code)
     with pytest.raises(AccessDenied):
@@ -128,18 +118,18 @@ async def test_each_step_is_taken_once_and_by_the_same_person(logins: Logins, ti
     assert confirmed.key not in repr(confirmed)
 
 
-async def test_a_confirmation_ends(logins: Logins, time: Time) -> None:
+async def test_a_confirmation_ends(logins: Logins, clock: FakeClock) -> None:
     asked = await logins.ask("rig-3")
     begun = await logins.request_confirmation(ADA, asked.user_code)
-    time.passed += CONFIRM_WITHIN
+    clock.advance(CONFIRM_WITHIN)
     with pytest.raises(AccessDenied, match="type the code once more"):
         await logins.confirm(ADA, begun.key)
 
 
-async def test_codes_end(logins: Logins, time: Time) -> None:
+async def test_codes_end(logins: Logins, clock: FakeClock) -> None:
     asked, late = await logins.ask("rig-3"), await logins.ask("rig-4")
     await decide(logins, ADA, late.user_code)
-    time.passed += ASKED_FOR
+    clock.advance(ASKED_FOR)
     with pytest.raises(AccessDenied, match="no login waiting"):
         await decide(logins, ADA, asked.user_code)
     for one in (asked, late):
@@ -147,18 +137,18 @@ async def test_codes_end(logins: Logins, time: Time) -> None:
             await logins.take(one.device_code)
 
 
-async def test_logins_end(logins: Logins, time: Time) -> None:
-    token = await logged_in(logins, time)
-    time.passed += LASTS - timedelta(seconds=1)
+async def test_logins_end(logins: Logins, clock: FakeClock) -> None:
+    token = await logged_in(logins, clock)
+    clock.advance(LASTS - timedelta(seconds=1))
     await logins.holder(token)
-    time.passed += timedelta(seconds=1)
+    clock.advance(timedelta(seconds=1))
     with pytest.raises(NoLogin, match="has ended"):
         await logins.holder(token)
     assert await logins.of(ADA) == []
 
 
-async def test_a_person_ends_their_own_logins_only(logins: Logins, time: Time) -> None:
-    token = await logged_in(logins, time)
+async def test_a_person_ends_their_own_logins_only(logins: Logins, clock: FakeClock) -> None:
+    token = await logged_in(logins, clock)
     [login] = await logins.of(ADA)
     assert not await logins.end(login.id, EVE)
     await logins.holder(token)
@@ -167,13 +157,15 @@ async def test_a_person_ends_their_own_logins_only(logins: Logins, time: Time) -
         await logins.holder(token)
 
 
-async def test_nothing_is_another_account_s_of_the_same_name(logins: Logins, time: Time) -> None:
+async def test_nothing_is_another_account_s_of_the_same_name(
+    logins: Logins, clock: FakeClock
+) -> None:
     asked = await logins.ask("rig-3")
     begun = await logins.request_confirmation(ADA, asked.user_code)
     later = Owner("ada", "another-account")
     with pytest.raises(AccessDenied):
         await logins.confirm(later, begun.key)
-    token = await logged_in(logins, time)
+    token = await logged_in(logins, clock)
     assert (await logins.holder(token)).owner == ADA
     assert await logins.of(later) == []
     assert not await logins.end((await logins.of(ADA))[0].id, later)
@@ -183,16 +175,16 @@ async def test_nothing_is_another_account_s_of_the_same_name(logins: Logins, tim
         await logins.holder(token)
 
 
-async def test_admins_see_everybody_s(logins: Logins, time: Time) -> None:
-    await logged_in(logins, time)
-    await logged_in(logins, time, EVE)
+async def test_admins_see_everybody_s(logins: Logins, clock: FakeClock) -> None:
+    await logged_in(logins, clock)
+    await logged_in(logins, clock, EVE)
     assert {login.person for login in await logins.every()} == {"ada", "eve"}
     [hers] = await logins.every("eve")
     assert await logins.end(hers.id)
     assert [login.person for login in await logins.every()] == ["ada"]
 
 
-async def test_codes_cannot_be_guessed(logins: Logins, time: Time) -> None:
+async def test_codes_cannot_be_guessed(logins: Logins, clock: FakeClock) -> None:
     asked = await logins.ask("rig-3")
     for number in range(10):
         with pytest.raises(AccessDenied):
@@ -202,36 +194,38 @@ async def test_codes_cannot_be_guessed(logins: Logins, time: Time) -> None:
     with pytest.raises(TooMany):
         await decide(logins, EVE, asked.user_code)
     await logins.request_confirmation(ADA, asked.user_code)
-    time.passed += timedelta(seconds=599)
+    clock.advance(timedelta(seconds=599))
     with pytest.raises(TooMany):
         await logins.request_confirmation(EVE, asked.user_code)
 
 
-async def test_a_machine_that_hurries_is_told(logins: Logins, time: Time) -> None:
+async def test_a_machine_that_hurries_is_told(logins: Logins, clock: FakeClock) -> None:
     asked = await logins.ask("rig-3")
     assert await logins.take(asked.device_code) is None
-    time.passed += timedelta(seconds=1)
+    clock.advance(timedelta(seconds=1))
     with pytest.raises(TooMany, match="every 5 seconds"):
         await logins.take(asked.device_code)
-    time.passed += timedelta(seconds=INTERVAL)
+    clock.advance(timedelta(seconds=INTERVAL))
     assert await logins.take(asked.device_code) is None
 
 
 async def test_only_so_many_wait(
-    logins: Logins, time: Time, monkeypatch: pytest.MonkeyPatch
+    logins: Logins, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_MOST_WAITING", 3)
     for _ in range(3):
         await logins.ask("rig")
     with pytest.raises(TooMany):
         await logins.ask("rig")
-    time.passed += ASKED_FOR
+    clock.advance(ASKED_FOR)
     await logins.ask("rig")
 
 
-async def test_no_secret_is_in_the_database(logins: Logins, time: Time, tmp_path: Path) -> None:
+async def test_no_secret_is_in_the_database(
+    logins: Logins, clock: FakeClock, tmp_path: Path
+) -> None:
     asked = await logins.ask("rig-3")
-    token = await logged_in(logins, time)
+    token = await logged_in(logins, clock)
     with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as database:
         text = "\n".join(database.iterdump())
     assert "rig-3" in text
@@ -239,9 +233,9 @@ async def test_no_secret_is_in_the_database(logins: Logins, time: Time, tmp_path
     assert token not in text
 
 
-async def test_a_host_is_data(logins: Logins, time: Time) -> None:
-    await logged_in(logins, time, host="a\x00\x1b[2J\n" + "x" * 500)
-    await logged_in(logins, time, host="\n\t")
+async def test_a_host_is_data(logins: Logins, clock: FakeClock) -> None:
+    await logged_in(logins, clock, host="a\x00\x1b[2J\n" + "x" * 500)
+    await logged_in(logins, clock, host="\n\t")
     hosts = {login.host for login in await logins.of(ADA)}
     assert hosts == {("a[2J" + "x" * 500)[:100], "a computer without a name"}
 

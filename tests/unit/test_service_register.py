@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import make_url
+from testing.clocks import FakeClock
 
 from panneuro_hub.errors import ServiceUnavailable
 from panneuro_hub.service.database import Database, _limits
@@ -34,25 +35,9 @@ HOUR = timedelta(hours=1)
 GATEWAY = "dask-gateway"
 
 
-@dataclass
-class Clock:
-    """A time that passes when the test says so."""
-
-    now: datetime = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def seconds(self) -> float:
-        return (self.now - START).total_seconds()
-
-    def pass_by(self, time: timedelta) -> None:
-        self.now += time
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> FakeClock:
+    return FakeClock(START)
 
 
 @pytest.fixture
@@ -61,13 +46,13 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def replicas(path: Path, clock: Clock) -> Iterator[tuple[Register, Register]]:
+def replicas(path: Path, clock: FakeClock) -> Iterator[tuple[Register, Register]]:
     """Two services with one database."""
     with (
         closing(Database(f"sqlite:///{path}")) as one,
         closing(Database(f"sqlite:///{path}")) as other,
     ):
-        yield (Register(one, clock, clock.seconds), Register(other, clock, clock.seconds))
+        yield (Register(one, clock.now, clock.steady), Register(other, clock.now, clock.steady))
 
 
 @pytest.fixture
@@ -100,19 +85,19 @@ async def test_a_session_is_found_and_its_ticket_is_nowhere(register: Register, 
     assert session.ticket not in repr(session)
 
 
-async def test_what_was_written_comes_back(register: Register, clock: Clock) -> None:
+async def test_what_was_written_comes_back(register: Register, clock: FakeClock) -> None:
     session, _ = await register.begin("upload", "zoë å", "p", "", account="a", expires=START + HOUR)
     assert await register.find(session.id) == session
     assert session.runs(START + HOUR - MINUTE)
     assert not session.runs(START + HOUR)
     assert await register.running() == [], "an upload is no cluster"
-    clock.pass_by(HOUR)
+    clock.advance(HOUR)
     assert await register.sweep() == (session.id,)
-    assert (await register.find(session.id)).ended == clock.now  # type: ignore[union-attr]
+    assert (await register.find(session.id)).ended == clock.now()  # type: ignore[union-attr]
 
 
 async def test_an_end_is_seen_at_once_here_and_soon_elsewhere(
-    replicas: tuple[Register, Register], clock: Clock
+    replicas: tuple[Register, Register], clock: FakeClock
 ) -> None:
     here, elsewhere = replicas
     session, _ = await begin(here)
@@ -120,13 +105,13 @@ async def test_an_end_is_seen_at_once_here_and_soon_elsewhere(
     async def is_seen(register: Register) -> bool:
         found = await register.find(session.id)
         assert found is not None
-        return not found.runs(clock())
+        return not found.runs(clock.now())
 
     assert not await is_seen(here)
     assert not await is_seen(elsewhere)
     await here.end(session.id, GATEWAY)
     assert await is_seen(here)
-    clock.pass_by(timedelta(seconds=11))
+    clock.advance(timedelta(seconds=11))
     assert await is_seen(elsewhere)
 
 
@@ -157,7 +142,7 @@ async def test_a_report_says_what_runs(register: Register) -> None:
     assert by_name.id == session.id
 
 
-async def test_a_name_of_two_clusters_is_nobody_s(register: Register, clock: Clock) -> None:
+async def test_a_name_of_two_clusters_is_nobody_s(register: Register, clock: FakeClock) -> None:
     one, _ = await begin(register)
     other, _ = await begin(register)
     await register.report(GATEWAY, [running(one, name="same"), running(other, name="same")])
@@ -168,16 +153,16 @@ async def test_a_name_of_two_clusters_is_nobody_s(register: Register, clock: Clo
 
 
 async def test_what_is_not_listed_has_ended_unless_it_has_just_begun(
-    register: Register, clock: Clock
+    register: Register, clock: FakeClock
 ) -> None:
     old, _ = await begin(register)
-    clock.pass_by(timedelta(seconds=100))
+    clock.advance(timedelta(seconds=100))
     young, _ = await begin(register)
     assert (await register.report(GATEWAY, [])).ended == ()
-    clock.pass_by(timedelta(seconds=21))
+    clock.advance(timedelta(seconds=21))
     assert (await register.find(old.id)).ended is None  # type: ignore[union-attr]
     await register.report(GATEWAY, [])
-    assert (await register.find(old.id)).ended == clock.now  # type: ignore[union-attr]
+    assert (await register.find(old.id)).ended == clock.now()  # type: ignore[union-attr]
     assert [session.id for session in await register.running()] == [young.id]
     report = await register.report(GATEWAY, [running(old), running(young)])
     assert report.ended == (old.id,)
@@ -187,16 +172,16 @@ async def test_what_is_not_listed_has_ended_unless_it_has_just_begun(
     assert ended.ended == START + timedelta(seconds=121), "it stays as it ended"
 
 
-async def test_a_gateway_that_is_gone_leaves_nothing(register: Register, clock: Clock) -> None:
+async def test_a_gateway_that_is_gone_leaves_nothing(register: Register, clock: FakeClock) -> None:
     session, _ = await begin(register)
     await register.report(GATEWAY, [running(session)])
-    clock.pass_by(timedelta(hours=24) - MINUTE)
+    clock.advance(timedelta(hours=24) - MINUTE)
     assert await register.sweep() == ()
-    clock.pass_by(MINUTE)
+    clock.advance(MINUTE)
     found = await register.find(session.id)
     assert found is not None
     assert found.ended is None
-    assert not found.runs(clock()), "before any sweep, and in every replica"
+    assert not found.runs(clock.now()), "before any sweep, and in every replica"
     assert await register.running() == []
     report = await register.report(GATEWAY, [running(session)])
     assert report.ended == (session.id,), "it is back, too late"
@@ -206,15 +191,15 @@ async def test_a_gateway_that_is_gone_leaves_nothing(register: Register, clock: 
 # --- what has been used
 
 
-async def test_what_ran_is_added_up(register: Register, clock: Clock) -> None:
+async def test_what_ran_is_added_up(register: Register, clock: FakeClock) -> None:
     session, _ = await begin(register)
-    clock.pass_by(MINUTE)
+    clock.advance(MINUTE)
     await register.report(GATEWAY, [running(session, workers=2)])  # none ran before
-    clock.pass_by(MINUTE)
+    clock.advance(MINUTE)
     await register.report(GATEWAY, [running(session, workers=10)])  # two ran
-    clock.pass_by(timedelta(seconds=30))
+    clock.advance(timedelta(seconds=30))
     await register.end(session.id, GATEWAY)  # ten ran
-    clock.pass_by(HOUR)
+    clock.advance(HOUR)
     await register.end(session.id, GATEWAY)
     await register.report(GATEWAY, [])
     total = (await register.totals())["nhp-navigation"]
@@ -240,22 +225,22 @@ async def test_totals_are_of_every_project(register: Register) -> None:
 
 
 async def test_a_night_without_a_report_is_no_night_on_the_bill(
-    register: Register, clock: Clock
+    register: Register, clock: FakeClock
 ) -> None:
     session, _ = await begin(register)
     await register.report(GATEWAY, [running(session, workers=1)])
-    clock.pass_by(10 * HOUR)
+    clock.advance(10 * HOUR)
     await register.report(GATEWAY, [running(session, workers=1)])
     assert (await register.totals())["nhp-navigation"].worker_seconds == 600
 
 
 async def test_two_replicas_count_each_second_once(
-    replicas: tuple[Register, Register], clock: Clock
+    replicas: tuple[Register, Register], clock: FakeClock
 ) -> None:
     """The same report to both at once, as a gateway that tries again makes it."""
     session, _ = await begin(replicas[0])
     for _ in range(10):
-        clock.pass_by(MINUTE)
+        clock.advance(MINUTE)
         told = [running(session, workers=1)]
         await asyncio.gather(*(each.report(GATEWAY, told) for each in replicas for _ in range(5)))
     [total] = (await replicas[1].totals()).values()

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -16,6 +14,7 @@ from small_hub import SmallHub, member
 from small_service import SECRET, SmallService
 from small_shelves import SmallStore
 from small_site import hub_of
+from testing.stand_in_server import StandInResponse, StandInServer
 
 from panneuro_hub.access import Access, decide_all, reading
 from panneuro_hub.collaboration import Collaboration, S3Store
@@ -207,32 +206,6 @@ async def test_a_bounded_number_waits(
     await viewing.close()
 
 
-@contextmanager
-def listening() -> Iterator[tuple[str, list[dict[str, str]]]]:
-    """A place that notes the headers of whatever it is asked, and has nothing."""
-    seen: list[dict[str, str]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:
-            seen.append(dict(self.headers))
-            self.send_response(404)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", seen
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
 def test_the_platforms_own_keys_and_settings_are_not_looked_at(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -249,17 +222,22 @@ def test_the_platforms_own_keys_and_settings_are_not_looked_at(
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     expires = parse_time("2999-01-01T00:00:00Z")
     made = Credential("PAGE", "page-secret", "page-token", expires, expires)
-    with listening() as (url, seen):
+    with StandInServer(lambda _: StandInResponse(404)) as listening:
         place = S3Store(
-            type="s3", bucket="lab", role_arn="arn:aws:iam::000000000000:role/R", endpoint_url=url
+            type="s3",
+            bucket="lab",
+            role_arn="arn:aws:iam::000000000000:role/R",
+            endpoint_url=listening.url,
         )
         with pytest.raises(FileNotFoundError):
             store_with(place, Location("lab", "nav/"), made).head("a")
-    (headers,) = seen
+    [request] = listening.requests
+    assert request.method == "HEAD"
+    headers = request.headers
     assert "Credential=PAGE/" in headers["authorization"]
     assert "/us-east-1/s3/" in headers["authorization"]
     assert headers["x-amz-security-token"] == "page-token"
-    assert "PLATFORM" not in json.dumps(headers)
+    assert "PLATFORM" not in json.dumps(dict(headers))
     assert "secret" not in repr(store_with(place, Location("lab", "nav/"), made))
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 from small_hub import SmallHub, member
 from small_service import SmallService
 from small_site import GATEWAY, Site, body, hub_of, read, run
+from testing.clocks import FakeClock
 
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.names import short_names
@@ -34,49 +34,41 @@ GIB = 1 << 30
 # --- counting
 
 
-@dataclass
-class Clock:
-    now: datetime = datetime(2026, 11, 30, 23, 50, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def pass_by(self, **span: float) -> None:
-        self.now += timedelta(**span)
+LATE = datetime(2026, 11, 30, 23, 50, tzinfo=UTC)
 
 
 async def test_a_month_is_counted_by_itself(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = FakeClock(LATE)
     with closing(Database(f"sqlite:///{tmp_path}/ledger.sqlite")) as database:
-        register = Register(database, clock)
+        register = Register(database, clock.now)
         session, _ = await register.begin(
             "cluster", "ada", "p", "standard", account="a", gateway=GATEWAY, price_per_hour=3.6
         )
         report = [Running(session.id, "c1", 10, 4.0, GIB)]
         await register.report(GATEWAY, report)
         assert await register.this_month() == {}
-        clock.pass_by(seconds=300)
+        clock.advance(seconds=300)
         await register.report(GATEWAY, report)
         assert await register.this_month() == {"p": Used(3000, 12000, pytest.approx(3.0))}
-        clock.pass_by(seconds=400)  # the next month
+        clock.advance(seconds=400)  # the next month
         await register.report(GATEWAY, report)
         assert await register.this_month() == {"p": Used(4000, 16000, pytest.approx(4.0))}
-        clock.pass_by(seconds=100)
+        clock.advance(seconds=100)
         await register.end(session.id, GATEWAY)
         assert await register.this_month() == {"p": Used(5000, 20000, pytest.approx(5.0))}
-        clock.pass_by(seconds=100)
+        clock.advance(seconds=100)
         await register.end(session.id, GATEWAY)
         total = (await register.totals())["p"]
         assert (total.worker_seconds, total.core_seconds) == (8000, 32000)
         assert total.cost_usd == pytest.approx(8.0)
-        clock.pass_by(days=31)
+        clock.advance(days=31)
         assert await register.this_month() == {}
 
 
 async def test_months_add_up_to_all(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = FakeClock(LATE)
     with closing(Database(f"sqlite:///{tmp_path}/ledger.sqlite")) as database:
-        register = Register(database, clock)
+        register = Register(database, clock.now)
         sessions = [
             (await register.begin("cluster", "ada", it, "standard", account="a", gateway=GATEWAY))[
                 0
@@ -90,8 +82,8 @@ async def test_months_add_up_to_all(tmp_path: Path) -> None:
                 for number, session in enumerate(sessions)
             ]
             await register.report(GATEWAY, listed)
-            months[month_of(clock.now)] = await register.this_month()
-            clock.pass_by(seconds=37)
+            months[month_of(clock.now())] = await register.this_month()
+            clock.advance(seconds=37)
         assert len(months) == 2
         totals = await register.totals()
         for project in ("p", "q"):

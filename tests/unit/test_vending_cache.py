@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from testing.clocks import FakeClock
+from testing.waiting import wait_until_async
 
 from panneuro_hub.collaboration.models import S3Store
 from panneuro_hub.errors import AccessDenied, VendingError
@@ -32,21 +33,10 @@ REQUEST = Request(
 
 
 @dataclass
-class Clock:
-    now: datetime = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def go(self, **duration: float) -> None:
-        self.now += timedelta(**duration)
-
-
-@dataclass
 class Maker:
     """Makes numbered credentials, each when `gate` opens; fails with `errors` first."""
 
-    clock: Clock
+    clock: FakeClock
     lifetime: timedelta = timedelta(minutes=30)
     errors: list[Exception] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
@@ -69,7 +59,7 @@ class Maker:
             self.at_once -= 1
         if self.errors:
             raise self.errors.pop(0)
-        expires = self.clock.now + self.lifetime
+        expires = self.clock.now() + self.lifetime
         return Credential(f"AK{number}", f"secret{number}", f"token{number}", expires, expires)
 
     async def close(self) -> None:
@@ -77,26 +67,19 @@ class Maker:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> FakeClock:
+    return FakeClock(START)
 
 
 @pytest.fixture
-def maker(clock: Clock) -> Maker:
+def maker(clock: FakeClock) -> Maker:
     made = Maker(clock)
     made.gate.set()
     return made
 
 
 def vending(maker: Maker, reuse_for: timedelta | None = None) -> Vending:
-    return Vending(makers={"s3": maker}, reuse_for=reuse_for, clock=maker.clock)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Let other tasks run until `condition` holds."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 -- a tick of the loop, no time
-            await asyncio.sleep(0)
+    return Vending(makers={"s3": maker}, reuse_for=reuse_for, clock=maker.clock.now)
 
 
 async def test_a_thousand_at_once_cost_one_call_and_one_is_told_that_it_is_fresh(
@@ -105,7 +88,7 @@ async def test_a_thousand_at_once_cost_one_call_and_one_is_told_that_it_is_fresh
     maker.gate.clear()
     vends = vending(maker)
     waiting = [asyncio.create_task(vends.credential(REQUEST)) for _ in range(1000)]
-    await until(lambda: maker.at_once == 1)
+    await wait_until_async(lambda: maker.at_once == 1)
     maker.gate.set()
     issued = await asyncio.gather(*waiting)
     assert len(maker.calls) == 1
@@ -142,7 +125,7 @@ async def test_what_differs_in_anything_that_counts_never_shares_keys(
     maker.gate.clear()
     vends = vending(maker)
     tasks = [asyncio.create_task(vends.credential(one)) for one in (REQUEST, other, REQUEST)]
-    await until(lambda: maker.at_once == 2)
+    await wait_until_async(lambda: maker.at_once == 2)
     maker.gate.set()
     first, second, third = await asyncio.gather(*tasks)
     assert maker.calls == [REQUEST, other]
@@ -164,9 +147,9 @@ async def test_without_grants_no_store_is_asked(maker: Maker) -> None:
     assert maker.calls == []
 
 
-async def test_a_type_of_store_that_nobody_knows_gives_no_keys(clock: Clock) -> None:
+async def test_a_type_of_store_that_nobody_knows_gives_no_keys(clock: FakeClock) -> None:
     with pytest.raises(VendingError, match="type 's3'") as caught:
-        await Vending(makers={}, clock=clock).credential(REQUEST)
+        await Vending(makers={}, clock=clock.now).credential(REQUEST)
     assert caught.value.retry_after is None
 
 
@@ -174,7 +157,7 @@ async def test_a_waiter_who_leaves_takes_nothing_from_the_others(maker: Maker) -
     maker.gate.clear()
     vends = vending(maker)
     first = asyncio.create_task(vends.credential(REQUEST))
-    await until(lambda: maker.at_once == 1)
+    await wait_until_async(lambda: maker.at_once == 1)
     second = asyncio.create_task(vends.credential(REQUEST))
     await asyncio.sleep(0)
     first.cancel()
@@ -190,12 +173,12 @@ async def test_what_was_made_for_nobody_is_fresh_for_who_comes_next(maker: Maker
     maker.gate.clear()
     vends = vending(maker)
     only = asyncio.create_task(vends.credential(REQUEST))
-    await until(lambda: maker.at_once == 1)
+    await wait_until_async(lambda: maker.at_once == 1)
     only.cancel()
     with pytest.raises(asyncio.CancelledError):
         await only
     maker.gate.set()
-    await until(lambda: maker.at_once == 0)
+    await wait_until_async(lambda: maker.at_once == 0)
     await asyncio.sleep(0)
     assert [(await vends.credential(REQUEST)).fresh for _ in range(2)] == [True, False]
     assert len(maker.calls) == 1
@@ -206,7 +189,7 @@ async def test_an_error_reaches_everybody_who_waited_and_is_forgotten(maker: Mak
     maker.errors = [VendingError("the store is in trouble", retry_after=3.0)]
     vends = vending(maker)
     waiting = [asyncio.create_task(vends.credential(REQUEST)) for _ in range(50)]
-    await until(lambda: maker.at_once == 1)
+    await wait_until_async(lambda: maker.at_once == 1)
     maker.gate.set()
     outcomes = await asyncio.gather(*waiting, return_exceptions=True)
     assert len(maker.calls) == 1
@@ -220,7 +203,7 @@ async def test_an_error_for_many_says_where_it_came_from_and_stays_short(maker: 
     maker.errors = [KeyError("a bug")]
     vends = vending(maker)
     waiting = [asyncio.create_task(vends.credential(REQUEST)) for _ in range(50)]
-    await until(lambda: maker.at_once == 1)
+    await wait_until_async(lambda: maker.at_once == 1)
     maker.gate.set()
     outcomes = await asyncio.gather(*waiting, return_exceptions=True)
     error = outcomes[-1]
@@ -237,12 +220,12 @@ async def test_an_error_for_which_nobody_waits_is_no_warning(
     maker.errors = [VendingError("the store is in trouble")]
     vends = vending(maker)
     only = asyncio.create_task(vends.credential(REQUEST))
-    await until(lambda: maker.at_once == 1)
+    await wait_until_async(lambda: maker.at_once == 1)
     only.cancel()
     with pytest.raises(asyncio.CancelledError):
         await only
     maker.gate.set()
-    await until(lambda: maker.at_once == 0)
+    await wait_until_async(lambda: maker.at_once == 0)
     await asyncio.sleep(0)
     assert (await vends.credential(REQUEST)).fresh
     assert caplog.records == []
@@ -253,10 +236,10 @@ async def test_reused_for_a_third_of_the_lifetime_and_then_made_anew(maker: Make
     first = (await vends.credential(REQUEST)).credential
     assert first.renew_after == START + timedelta(minutes=10)
     assert first.expires == START + timedelta(minutes=30)
-    maker.clock.now = first.renew_after - timedelta(seconds=1)
+    maker.clock.wall_time = first.renew_after - timedelta(seconds=1)
     assert (await vends.credential(REQUEST)).credential == first
     # Exactly when it said.
-    maker.clock.now = first.renew_after
+    maker.clock.wall_time = first.renew_after
     second = await vends.credential(REQUEST)
     assert second.fresh
     assert second.credential.access_key_id == "AK2"
@@ -264,11 +247,11 @@ async def test_reused_for_a_third_of_the_lifetime_and_then_made_anew(maker: Make
 
 
 async def test_the_time_to_renew_travels_without_loss(maker: Maker) -> None:
-    maker.clock.now = START + timedelta(microseconds=987_654)
+    maker.clock.wall_time = START + timedelta(microseconds=987_654)
     vends = vending(maker)
     sent = (await vends.credential(REQUEST)).credential.to_json()
     received = Credential.from_json(sent)
-    maker.clock.now = received.renew_after
+    maker.clock.wall_time = received.renew_after
     assert (await vends.credential(REQUEST)).fresh
 
 
@@ -277,7 +260,7 @@ async def test_never_reused_for_more_than_two_thirds_of_what_the_issuer_gave(mak
     vends = vending(maker, reuse_for=timedelta(hours=6))
     first = (await vends.credential(REQUEST)).credential
     assert first.renew_after == START + timedelta(seconds=60)
-    maker.clock.go(seconds=60)
+    maker.clock.advance(seconds=60)
     assert (await vends.credential(REQUEST)).credential.access_key_id == "AK2"
 
 
@@ -291,7 +274,7 @@ async def test_what_is_handed_out_no_more_takes_no_memory(maker: Maker) -> None:
     vends = vending(maker)
     for number in range(100):
         await vends.credential(replace(REQUEST, session=f"session-{number}"))
-    maker.clock.go(minutes=11)
+    maker.clock.advance(minutes=11)
     await vends.credential(REQUEST)
     assert len(vends._cache) == 1
 
@@ -300,7 +283,7 @@ async def test_closing_sends_waiters_away_and_closes_the_makers(maker: Maker) ->
     maker.gate.clear()
     vends = vending(maker)
     waiting = asyncio.create_task(vends.credential(REQUEST))
-    await until(lambda: maker.at_once == 1)
+    await wait_until_async(lambda: maker.at_once == 1)
     async with asyncio.timeout(10):
         await vends.close()
         with pytest.raises(VendingError, match="stopping") as caught:
@@ -344,13 +327,13 @@ class Play:
         if what == "ask":
             request = SESSIONS[number]
             task = asyncio.create_task(self.vends.credential(request))
-            self.asked.append((request, self.maker.clock.now, task))
+            self.asked.append((request, self.maker.clock.now(), task))
         elif what == "leave" and self.asked:
             self.asked[number % len(self.asked)][2].cancel()
         elif what == "fail":
             self.maker.errors.append(VendingError("trouble"))
         elif what == "wait":
-            self.maker.clock.go(seconds=number)
+            self.maker.clock.advance(seconds=number)
         elif what == "answer":
             self.maker.gate.set()
         await asyncio.sleep(0)
@@ -382,7 +365,7 @@ class Play:
 @given(steps=STEPS)
 def test_whatever_happens_in_whatever_order(steps: list[tuple[str, int]]) -> None:
     async def play() -> None:
-        maker = Maker(Clock())
+        maker = Maker(FakeClock(START))
         game = Play(maker, vending(maker))
         for what, number in steps:
             await game.step(what, number)
@@ -407,7 +390,7 @@ async def test_each_credential_is_recorded_once_before_anybody_gets_it(maker: Ma
 
     vends = vending(maker)
     waiting = [asyncio.create_task(ask()) for _ in range(20)]
-    await until(lambda: maker.at_once == 1)
+    await wait_until_async(lambda: maker.at_once == 1)
     maker.gate.set()
     await asyncio.gather(*waiting)
     assert recorded == ["AK1"]
