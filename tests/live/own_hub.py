@@ -23,7 +23,7 @@ from panneuro_hub.devstack.processes import (
 ROOT = Path(__file__).parents[2]
 PATIENCE = 90.0  # s, for a hub to start; it takes about five
 _SOURCES = ("LICENSE", "README.md", "pyproject.toml", "setup.cfg", "panneuro_hub", "examples")
-_FENCE = re.compile(r"^```(python|yaml)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^```(\w+)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Tests listen on loopback, on ports that nobody has.
 _ON_LOOPBACK = """
 c.JupyterHub.bind_url = "http://127.0.0.1:{port}"

@@ -1,4 +1,4 @@
-"""The embargo of docs/how-to/open-data.md keeps readers out of the real store until its day."""
+"""The embargo of docs/how-to/embargo.md keeps readers out of the real store until its day."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from panneuro_hub.wire import Ticket
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "collaboration.yaml"
-DOCUMENT = ROOT / "docs" / "how-to" / "open-data.md"
+DOCUMENT = ROOT / "docs" / "how-to" / "embargo.md"
 PROJECT = "navigation-paper"
 DATASET = f"{PROJECT}/rest"
 DAY = datetime(2027, 6, 1, tzinfo=UTC)
@@ -50,8 +50,8 @@ except AccessDenied as refusal:
 
 @pytest.fixture(scope="module")
 def collaboration(seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> Collaboration:
-    """The example file with the project that docs/how-to/open-data.md tells people to add."""
-    (block,) = code_blocks(DOCUMENT, "Keep data under embargo")
+    """The example file with the project that docs/how-to/embargo.md tells people to add."""
+    (block,) = code_blocks(DOCUMENT, "Add a project with an embargo")
     yaml = YAML(typ="safe")
     document = yaml.load(EXAMPLE.read_text(encoding="utf-8"))
     added = yaml.load(block)["projects"]
