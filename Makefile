@@ -5,6 +5,7 @@
 #   make quick        style, types, rooms, declared imports and the unit tests, in a minute or two
 #   make check        style, types, rooms, declared imports
 #   make unit         the unit tests
+#   make pictures     take the pictures of the documentation from a demo
 #   make docs         build the documentation as a site, in .docs
 #   make lock         renew all locks of Python packages, those of the images included
 #   make newest       try the newest versions of all packages, and report the result
@@ -17,7 +18,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo demo-check test unit quick check docs lock newest clean
+.PHONY: demo demo-check test unit quick check docs pictures lock newest clean
 .DEFAULT_GOAL = demo
 
 demo: $(VENV)/.has-demo
@@ -46,6 +47,9 @@ quick: check unit
 # Every warning is an error: a broken link or anchor, a page that no index lists, an unknown term.
 docs: $(VENV)/.has-test $(VENV)/.has-docs
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --nitpicky docs .docs
+
+pictures: $(VENV)/.has-test
+	$(BIN)/python tools/take_pictures.py
 
 lock:
 	requirements/lock
