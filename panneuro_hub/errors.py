@@ -9,8 +9,9 @@ Errors of other libraries are translated once, where they enter, and kept as
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 class PanNeuroError(Exception):
@@ -82,12 +83,41 @@ class CollaborationError(PanNeuroError):
         super().__init__("\n".join(str(problem) for problem in problems))
 
 
-class AccessDenied(PanNeuroError):
+class DecisionError(PanNeuroError):
+    """A decision went against a person; holds its reasons as data.
+
+    Parameters
+    ----------
+    message : str
+        The sentence for the person.
+    fields : mapping, optional
+        The decision as a JSON object: its target, and ``reasons`` with codes.
+    """
+
+    code = "decision"
+
+    def __init__(self, message: str, fields: Mapping[str, Any] | None = None) -> None:
+        self.fields: Mapping[str, Any] = fields or {}
+        super().__init__(message)
+
+    @property
+    def reason_codes(self) -> tuple[str, ...]:
+        """The codes of the reasons, as far as there are any."""
+        return tuple(reason["code"] for reason in self.fields.get("reasons", ()))
+
+
+class AccessDenied(DecisionError):
     """A person may not do what was asked; the text says why."""
 
+    code = "access-denied"
+    status = 403
 
-class InvalidChoice(PanNeuroError):
+
+class InvalidChoice(DecisionError):
     """What was chosen for a start cannot be understood; the text says what would be right."""
+
+    code = "invalid-choice"
+    status = 400
 
 
 class InvalidArgumentError(PanNeuroError, ValueError):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from panneuro_hub.access.types import Access
-from panneuro_hub.access.wording import shorten
-from panneuro_hub.errors import AccessDenied, InvalidChoice
+from panneuro_hub.wire import Reason
+from panneuro_hub.wording import denied_for, invalid_choice
 
 
 def chosen_access(accesses: Mapping[str, Access], project: str) -> Access:
     """The access in the project that was chosen, or in the only one that is open.
 
-    It may be one that gives nothing: its level and its reason say so.
+    It may be one that gives nothing: its level and its reasons say so.
 
     Parameters
     ----------
@@ -28,16 +28,14 @@ def chosen_access(accesses: Mapping[str, Access], project: str) -> Access:
     InvalidChoice
         If it is left open and several are.
     """
-    mine = [name for name, access in accesses.items() if access.level]
+    mine = tuple(name for name, access in accesses.items() if access.level)
     if project:
         if project not in accesses:
-            raise AccessDenied(
-                f"there is no project {shorten(project)}; yours are: {', '.join(mine) or 'none'}"
-            )
+            raise denied_for([Reason("no-project", project, names=mine)])
         return accesses[project]
     if not mine:
-        reasons = "; ".join(f"{name}: {access.reason}" for name, access in accesses.items())
-        raise AccessDenied(f"you have access to no project ({reasons})")
+        closed = [reason for access in accesses.values() for reason in access.reasons]
+        raise denied_for([Reason("no-project"), *closed])
     if len(mine) > 1:
-        raise InvalidChoice(f"choose a project; yours are: {', '.join(mine)}")
+        raise invalid_choice(Reason("choose-project", names=mine))
     return accesses[mine[0]]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from panneuro_hub.access.types import Access
-from panneuro_hub.access.wording import listed, shorten
 from panneuro_hub.collaboration.models import Collaboration
-from panneuro_hub.errors import AccessDenied, InvalidChoice
+from panneuro_hub.wire import Denial, Reason
+from panneuro_hub.wording import denied, invalid_choice, no_access
 
 
 @dataclass(frozen=True)
@@ -51,35 +51,37 @@ def cluster_choice(
     """
     project = access.project
     if access.level is None or access.dask is None:
-        raise AccessDenied(f"you have no access to {shorten(project)}: {access.reason}")
+        raise no_access(project, access.reasons)
     offered = access.dask.worker_profiles
     if not offered:
-        raise AccessDenied(
-            f"no cluster can start in {project}: it has no worker profiles, which "
-            "dask.worker_profiles of the collaboration file lists"
-        )
+        none = Reason("none-offered", project, kind="worker profile")
+        raise denied(Denial("start", "cluster", "", project, (none,)))
     if profile not in offered:
-        raise AccessDenied(
-            f"worker profile {shorten(profile)} may not be used in {project}: "
-            f"it offers {listed(offered)}"
-        )
+        wrong = Reason("not-offered", project, kind="worker profile", names=offered)
+        raise denied(Denial("use", "worker profile", profile, project, (wrong,)))
     return ClusterChoice(project, profile, _image(collaboration, access, image))
 
 
 def _image(collaboration: Collaboration, access: Access, image: str | None) -> str | None:
-    names = [offer.name for offer in access.images]
+    project = access.project
+    names = tuple(offer.name for offer in access.images)
     if not collaboration.images:
         if image is not None:
-            raise InvalidChoice(
-                f"image {shorten(image)} cannot be chosen: {collaboration.name} lists no images"
+            none = Reason(
+                "no-catalogue",
+                project,
+                kind="image",
+                collaboration=collaboration.name,
+                detail=image,
             )
+            raise invalid_choice(none)
         return None
     if not names:
-        raise AccessDenied(f"no cluster can start in {access.project}: no image remains there")
+        left = Reason("none-offered", project, kind="image")
+        raise denied(Denial("start", "cluster", "", project, (left,)))
     if image is None:
-        raise InvalidChoice(f"choose an image; {access.project} offers {listed(names)}")
+        raise invalid_choice(Reason("choose-image", project, names=names))
     if image not in names:
-        raise AccessDenied(
-            f"image {shorten(image)} may not be used in {access.project}: it offers {listed(names)}"
-        )
+        wrong = Reason("not-offered", project, kind="image", names=names)
+        raise denied(Denial("use", "image", image, project, (wrong,)))
     return image

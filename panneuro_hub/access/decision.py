@@ -11,9 +11,8 @@ from panneuro_hub.access.membership import Membership, membership_of
 from panneuro_hub.access.places import location_of
 from panneuro_hub.access.standing import standing
 from panneuro_hub.access.types import Access, Person
-from panneuro_hub.access.wording import listed
 from panneuro_hub.collaboration.models import Collaboration
-from panneuro_hub.wire import Denial
+from panneuro_hub.wire import Denial, Reason
 
 T = TypeVar("T")
 
@@ -82,14 +81,14 @@ def access_with(
 ) -> Access:
     """`decide`, for teams that are known to count."""
     if project not in collaboration.projects:
-        names = listed(list(collaboration.projects))
-        reason = f"there is no project {project!r}; the projects are {names}"
-        return _nothing(person, project, reason, [Denial(f"project {project!r}", reason)], now)
+        unknown = (Reason("unknown-project", project, names=tuple(collaboration.projects)),)
+        denial = Denial("open", "project", project, project, unknown)
+        return _nothing(person, project, unknown, denial, now)
     has = standing(collaboration, membership, project, now)
     if has.level is None:
-        what = f"read {location_of(collaboration, project).uri}"
-        denied = [Denial(what, need) for need in has.needs]
-        return _nothing(person, project, has.reason, denied, now)
+        prefix = location_of(collaboration, project).uri
+        denial = Denial("read", "prefix", prefix, project, has.needs or has.reasons)
+        return _nothing(person, project, has.reasons, denial, now)
     given, withheld = _apart(
         [
             *grants.own_prefix(collaboration, project, has),
@@ -103,7 +102,7 @@ def access_with(
         person=person,
         project=project,
         level=has.level,
-        reason=has.reason,
+        reasons=has.reasons,
         grants=given,
         denied=withheld + no_profiles + no_images,
         profiles=profiles,
@@ -115,15 +114,19 @@ def access_with(
 
 
 def _nothing(
-    person: Person, project: str, reason: str, denied: list[Denial], now: datetime
+    person: Person,
+    project: str,
+    reasons: tuple[Reason, ...],
+    denial: Denial,
+    now: datetime,
 ) -> Access:
     return Access(
         person=person,
         project=project,
         level=None,
-        reason=reason,
+        reasons=reasons,
         grants=(),
-        denied=tuple(denied) or (Denial(f"project {project}", reason),),
+        denied=(denial,),
         profiles=(),
         images=(),
         dask=None,

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from panneuro_hub.access.wording import visible
 from panneuro_hub.collaboration.models import Collaboration, Team
 from panneuro_hub.names import fold
+from panneuro_hub.phrases import visible
 
 Code = Literal["other-form", "matches-nobody"]
 

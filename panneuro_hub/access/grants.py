@@ -10,7 +10,7 @@ from panneuro_hub.access.places import frozen_locations, location_of, scratch_of
 from panneuro_hub.access.standing import RANK, Standing, standing
 from panneuro_hub.collaboration.models import Collaboration
 from panneuro_hub.collaboration.quantities import format_duration
-from panneuro_hub.wire import Denial, Grant
+from panneuro_hub.wire import Denial, Grant, Reason
 
 Given = Iterator[Grant | Denial]
 
@@ -21,16 +21,16 @@ def own_prefix(collaboration: Collaboration, project: str, has: Standing) -> Giv
     frozen = frozen_locations(collaboration, project)
     writes = has.level is not None and RANK[has.level] >= RANK["write"]
     if not writes:
-        yield Grant(place.uri, "read", has.reason, project)
-        for need in has.needs:
-            yield Denial(f"write {place.uri}", need)
+        yield Grant(place.uri, "read", has.reasons, project)
+        if has.needs:
+            yield Denial("write", "prefix", place.uri, project, has.needs)
         return
-    still = f"frozen in {project}: nobody writes there any more"
+    still = Reason("frozen", project)
     if place not in frozen:
-        yield Grant(place.uri, "write", has.reason, project)
+        yield Grant(place.uri, "write", has.reasons, project)
     for inner in frozen:
-        yield Grant(inner.uri, "read", f"{still}; {has.reason}", project)
-        yield Denial(f"write {inner.uri}", still)
+        yield Grant(inner.uri, "read", (still, *has.reasons), project)
+        yield Denial("write", "prefix", inner.uri, project, (still,))
 
 
 def other_projects(
@@ -43,16 +43,15 @@ def other_projects(
             continue
         place = location_of(collaboration, other)
         has = standing(collaboration, membership, other, now)
+        reads = Reason("project-reads", project, other=other)
+        store = collaboration.projects[other].store
         if has.level is None:
-            yield Denial(f"read {place.uri}", f"{project} reads {other}, but {has.reason}")
-        elif collaboration.projects[other].store != mine.store:
-            yield Denial(
-                f"read {place.uri}",
-                f"{other} is in the store {collaboration.projects[other].store}, and a session "
-                f"of {project} has keys for the store {mine.store} only",
-            )
+            yield Denial("read", "prefix", place.uri, other, (reads, *has.reasons))
+        elif store != mine.store:
+            apart = Reason("other-store", project, other=other, names=(store, mine.store))
+            yield Denial("read", "prefix", place.uri, other, (apart,))
         else:
-            yield Grant(place.uri, "read", f"{project} reads {other}; {has.reason}", other)
+            yield Grant(place.uri, "read", (reads, *has.reasons), other)
 
 
 def scratch(collaboration: Collaboration, project: str, person: str) -> Given:
@@ -61,9 +60,5 @@ def scratch(collaboration: Collaboration, project: str, person: str) -> Given:
     settings = store_of(collaboration, project).scratch
     if place is None or settings is None:
         return
-    kept = (
-        f"; what is older than {format_duration(settings.expires_after)} is deleted"
-        if settings.expires_after
-        else ""
-    )
-    yield Grant(place.uri, "write", f"your own scratch in {project}{kept}", project)
+    kept = format_duration(settings.expires_after) if settings.expires_after else ""
+    yield Grant(place.uri, "write", (Reason("own-scratch", project, detail=kept),), project)

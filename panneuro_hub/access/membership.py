@@ -27,12 +27,6 @@ class Membership:
     active: frozenset[str]
     ended: Mapping[str, date] = field(default_factory=dict)
 
-    def why_not(self, team: str) -> str:
-        """Say why the person is not in `team`."""
-        if team in self.ended:
-            return f"your membership of {team} ended on {self.ended[team].isoformat()}"
-        return f"you are not in {team}"
-
 
 def start_of(day: date) -> datetime:
     """The beginning of a day: 00:00 UTC."""

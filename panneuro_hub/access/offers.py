@@ -7,7 +7,6 @@ from typing import TypeVar
 
 from panneuro_hub.access.membership import Membership
 from panneuro_hub.access.types import BudgetLimit, DaskLimits, Offer, WorkerLimits
-from panneuro_hub.access.wording import listed
 from panneuro_hub.collaboration.models import (
     Collaboration,
     Image,
@@ -15,7 +14,7 @@ from panneuro_hub.collaboration.models import (
     Profile,
     ProjectDask,
 )
-from panneuro_hub.wire import Denial
+from panneuro_hub.wire import Denial, Reason
 
 T = TypeVar("T", Profile, Image)
 U = TypeVar("U")
@@ -30,16 +29,14 @@ def profiles(
     for name, profile in _default_first(collaboration.profiles):
         against = _not_listed("profile", name, project, chosen)
         if profile.teams is not None and membership.active.isdisjoint(profile.teams):
-            against.append(_not_in_any(membership, name, profile.teams))
+            against += _not_in_any(membership, project, profile.teams)
         if against:
-            yield Denial(f"profile {name}", "; ".join(against))
+            yield Denial("use", "profile", name, project, tuple(against))
         else:
             some = True
             yield Offer(name, _why_profile(membership, profile, project, chosen))
     if not some:
-        yield Denial(
-            "profiles", f"no profile remains for you in {project}, so no server can start there"
-        )
+        yield _none_offered("profile", project)
 
 
 def images(collaboration: Collaboration, project: str) -> Iterator[Offer | Denial]:
@@ -49,12 +46,12 @@ def images(collaboration: Collaboration, project: str) -> Iterator[Offer | Denia
     for name, _ in _default_first(collaboration.images):
         against = _not_listed("image", name, project, chosen)
         if against:
-            yield Denial(f"image {name}", "; ".join(against))
+            yield Denial("use", "image", name, project, tuple(against))
         else:
             some = True
-            yield Offer(name, _why_listed("image", project, chosen))
+            yield Offer(name, (_why_listed("image", project, chosen),))
     if collaboration.images and not some:
-        yield Denial("images", f"no image remains in {project}, so no server can start there")
+        yield _none_offered("image", project)
 
 
 def dask_limits(collaboration: Collaboration, project: str) -> DaskLimits:
@@ -62,9 +59,9 @@ def dask_limits(collaboration: Collaboration, project: str) -> DaskLimits:
     common = collaboration.dask
     own = collaboration.projects[project].dask or ProjectDask()
     apart = sorted(name for name, value in own if value is not None)
-    reason = f"the limits of {collaboration.name}, shared by all clusters of {project}"
+    reasons = [Reason("collaboration-limits", project, collaboration=collaboration.name)]
     if apart:
-        reason += f"; {project} sets its own {listed(apart)}"
+        reasons.append(Reason("project-limits", project, names=tuple(apart)))
     return DaskLimits(
         max_workers=_either(own.max_workers, common.max_workers),
         max_cores=_either(own.max_cores, common.max_cores),
@@ -72,7 +69,7 @@ def dask_limits(collaboration: Collaboration, project: str) -> DaskLimits:
         per_person=_per_person(own.per_person or PerPerson(), common.per_person),
         worker_profiles=_either(own.worker_profiles, tuple(common.worker_profiles)) or (),
         idle_timeout=_either(own.idle_timeout, common.idle_timeout),
-        reason=reason,
+        reasons=tuple(reasons),
     )
 
 
@@ -90,9 +87,7 @@ def budget_limit(collaboration: Collaboration, project: str) -> BudgetLimit | No
     if budget is None:
         return None
     return BudgetLimit(
-        budget.usd_per_month,
-        budget.when_spent,
-        f"the budget of {project}, a calendar month (UTC); once it is spent, a warning is shown",
+        budget.usd_per_month, budget.when_spent, (Reason("project-budget", project),)
     )
 
 
@@ -104,32 +99,36 @@ def _default_first(catalogue: Mapping[str, T]) -> list[tuple[str, T]]:
     return sorted(catalogue.items(), key=lambda entry: not entry[1].default)
 
 
-def _not_listed(kind: str, name: str, project: str, chosen: Sequence[str] | None) -> list[str]:
+def _none_offered(kind: str, project: str) -> Denial:
+    return Denial("start", "server", "", project, (Reason("none-offered", project, kind=kind),))
+
+
+def _not_listed(kind: str, name: str, project: str, chosen: Sequence[str] | None) -> list[Reason]:
     if chosen is None or name in chosen:
         return []
-    if not chosen:
-        return [f"{project} offers no {kind}"]
-    return [f"{project} offers only {listed(chosen)}"]
+    return [Reason("not-offered", project, kind=kind, names=tuple(chosen))]
 
 
-def _not_in_any(membership: Membership, name: str, teams: Sequence[str]) -> str:
-    ended = [membership.why_not(team) for team in teams if team in membership.ended]
-    if ended:
-        return f"{listed(ended)}, and {name} is for {listed(teams)} only"
-    return f"you are not in {listed(teams, 'or')}, and {name} is for {listed(teams)} only"
+def _not_in_any(membership: Membership, project: str, teams: Sequence[str]) -> list[Reason]:
+    ended = [
+        Reason("using-membership-ended", project, teams=(team,), ended=membership.ended[team])
+        for team in teams
+        if team in membership.ended
+    ]
+    return ended or [Reason("not-in-using-team", project, teams=tuple(teams))]
 
 
-def _why_listed(kind: str, project: str, chosen: Sequence[str] | None) -> str:
-    return (
-        f"{project} offers every {kind}" if chosen is None else f"{project} offers {listed(chosen)}"
-    )
+def _why_listed(kind: str, project: str, chosen: Sequence[str] | None) -> Reason:
+    if chosen is None:
+        return Reason("offers-all", project, kind=kind)
+    return Reason("offers-these", project, kind=kind, names=tuple(chosen))
 
 
 def _why_profile(
     membership: Membership, profile: Profile, project: str, chosen: Sequence[str] | None
-) -> str:
+) -> tuple[Reason, ...]:
     listing = _why_listed("profile", project, chosen)
     if profile.teams is None:
-        return f"{listing}, and it is for every team"
-    mine = [team for team in profile.teams if team in membership.active]
-    return f"{listing}, and it is for {listed(profile.teams)}; you are in {listed(mine)}"
+        return (listing, Reason("for-every-team", project))
+    mine = tuple(team for team in profile.teams if team in membership.active)
+    return (listing, Reason("team-may-use", project, teams=mine))

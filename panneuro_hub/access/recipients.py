@@ -11,6 +11,7 @@ from panneuro_hub.access.places import location_of
 from panneuro_hub.access.types import Access, Person
 from panneuro_hub.access.verdict import judge
 from panneuro_hub.collaboration.models import Collaboration
+from panneuro_hub.wire import Reason
 
 
 @dataclass(frozen=True)
@@ -21,13 +22,13 @@ class Shut:
     ----------
     project : str
         Whose data it is.
-    reason : str
-        Why, as these people may be told before each other.
+    reasons : tuple of Reason
+        Why; they say nothing that these people may not know of each other.
     people : tuple of str
     """
 
     project: str
-    reason: str
+    reasons: tuple[Reason, ...]
     people: tuple[str, ...]
 
 
@@ -73,9 +74,9 @@ def recipients(
     accesses = [decide(collaboration, person, project, now) for person in people]
     inside = [access for access in accesses if access.level is not None]
     shut = [
-        Shut(used, reason, tuple(sorted(names)))
+        Shut(used, reasons, tuple(sorted(names)))
         for used in dict.fromkeys(uses)
-        for reason, names in _shut(collaboration, inside, used).items()
+        for reasons, names in _shut(collaboration, inside, used).items()
     ]
     return Recipients(tuple(sorted(access.person.name for access in inside)), tuple(shut))
 
@@ -92,23 +93,23 @@ def whom_to_ask(collaboration: Collaboration, project: str) -> tuple[str, ...]:
 
 def _shut(
     collaboration: Collaboration, inside: Iterable[Access], used: str
-) -> Mapping[str, list[str]]:
-    """Who cannot read a project's data, by the reason."""
-    found: dict[str, list[str]] = {}
+) -> Mapping[tuple[Reason, ...], list[str]]:
+    """Return who cannot read a project's data, by the reasons."""
+    found: dict[tuple[Reason, ...], list[str]] = {}
     for access in inside:
-        reason = _why_not(collaboration, access, used)
-        if reason is not None:
-            found.setdefault(reason, []).append(access.person.name)
+        reasons = _why_not(collaboration, access, used)
+        if reasons:
+            found.setdefault(reasons, []).append(access.person.name)
     return found
 
 
-def _why_not(collaboration: Collaboration, access: Access, used: str) -> str | None:
+def _why_not(collaboration: Collaboration, access: Access, used: str) -> tuple[Reason, ...]:
     if used not in collaboration.projects:
-        return f"there is no project {used}"
+        return (Reason("project-removed", used),)
     if used != access.project and used not in collaboration.projects[access.project].reads:
         return (
-            f"it belongs to {used}, which {access.project} does not read; a session in {used} "
-            "does, for who has access there"
+            Reason("not-read-here", access.project, other=used),
+            Reason("own-session-reads", used),
         )
     verdict = judge(collaboration, access, location_of(collaboration, used).uri)
-    return None if verdict.read else verdict.reason
+    return () if verdict.read else verdict.reasons

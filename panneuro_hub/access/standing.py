@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from panneuro_hub.access.membership import Membership, start_of
-from panneuro_hub.access.wording import listed
 from panneuro_hub.collaboration.models import EVERY_TEAM, Collaboration, Level, Project
+from panneuro_hub.wire import Reason
 
 RANK: dict[Level, int] = {"read": 1, "write": 2, "manage": 3}
 
@@ -39,14 +39,15 @@ class Standing:
     Parameters
     ----------
     level : {"read", "write", "manage"} or None
-    reason : str
-    needs : tuple of str
-        What stands in the way of a level, or of a higher one: a sentence each.
+    reasons : tuple of Reason
+        Why the level is what it is.
+    needs : tuple of Reason
+        What stands in the way of a level, or of a higher one.
     """
 
     level: Level | None
-    reason: str
-    needs: tuple[str, ...]
+    reasons: tuple[Reason, ...]
+    needs: tuple[Reason, ...]
 
 
 def rules_of(project: Project) -> Iterator[Rule]:
@@ -78,78 +79,76 @@ def standing(
     ]
     if missing or not applying:
         needs = [_need(collaboration, membership, rule, name) for rule in rules if not applying]
-        reasons = missing + ([] if applying else [_no_way_in(collaboration, membership, name)])
-        return Standing(None, "; ".join(reasons), (*missing, *needs))
+        closed = [] if applying else _no_way_in(collaboration, membership, name)
+        return Standing(None, (*missing, *closed), (*missing, *needs))
     level = max((rule.level for rule in applying), key=RANK.__getitem__)
     best = [rule for rule in applying if rule.level == level]
     higher = [rule for rule in rules if RANK[rule.level] > RANK[level]]
     return Standing(
         level,
-        _why(collaboration, membership, best, name),
+        tuple(_why(collaboration, membership, best, name)),
         tuple(_need(collaboration, membership, rule, name) for rule in higher),
     )
 
 
-def _missing(membership: Membership, team: str, project: str) -> str:
-    if team in membership.ended:
-        return f"{membership.why_not(team)}, and {project} requires it"
-    return f"{membership.why_not(team)}, which {project} requires"
+def _missing(membership: Membership, team: str, project: str) -> Reason:
+    ended = membership.ended.get(team)
+    if ended is not None:
+        return Reason("required-membership-ended", project=project, teams=(team,), ended=ended)
+    return Reason("not-in-required-team", project=project, teams=(team,))
 
 
-def _need(collaboration: Collaboration, membership: Membership, rule: Rule, project: str) -> str:
-    """What stands between the person and what `rule` gives."""
-    since = f" from {rule.since.isoformat()}, when its embargo ends" if rule.since else ""
-    gives = f"{rule.level} in {project}{since}"
+def _need(collaboration: Collaboration, membership: Membership, rule: Rule, project: str) -> Reason:
+    """Return what stands between the person and what `rule` gives."""
+    every = rule.team == EVERY_TEAM
+    teams = () if every else (rule.team,)
+    gives = Reason("not-in-team", project, teams=teams, level=rule.level, embargo=rule.since)
+    if every:
+        gives = replace(gives, collaboration=collaboration.name)
     if rule.matches(membership):
-        team = f"every team of {collaboration.name}" if rule.team == EVERY_TEAM else rule.team
-        return f"{team} has {gives}"
-    if rule.team == EVERY_TEAM:
-        return f"you are in no team of {collaboration.name}; every team has {gives}"
+        return replace(gives, code="under-embargo")
+    if every:
+        return replace(gives, code="in-no-team")
     if rule.team in membership.ended:
-        return f"{membership.why_not(rule.team)}; it has {gives}"
-    return f"{membership.why_not(rule.team)}, which has {gives}"
+        return replace(gives, code="membership-ended", ended=membership.ended[rule.team])
+    return gives
 
 
-def _no_way_in(collaboration: Collaboration, membership: Membership, name: str) -> str:
-    """Why no rule applies, in one sentence: first what concerns this very person."""
-    project = collaboration.projects[name]
-    rules = list(rules_of(project))
+def _no_way_in(collaboration: Collaboration, membership: Membership, name: str) -> list[Reason]:
+    """Return why no rule applies: what concerns this very person, or else every way in."""
+    rules = list(rules_of(collaboration.projects[name]))
     near = [rule for rule in rules if rule.team in membership.ended or rule.matches(membership)]
     if near:
-        return "; ".join(_need(collaboration, membership, rule, name) for rule in near)
+        return [_need(collaboration, membership, rule, name) for rule in near]
     if not membership.active:
-        return f"you are in no team of {collaboration.name}"
-    teams = [
-        f"{rule.team} ({rule.level}{f' from {rule.since.isoformat()}' if rule.since else ''})"
-        for rule in rules
-    ]
-    if not teams:
-        return f"no team has access to {name}"
-    return f"you are not in {listed(teams, 'or')}, which {_have(teams)} access to {name}"
+        return [Reason("in-no-team", name, collaboration=collaboration.name)]
+    if not rules:
+        return [Reason("no-team-has-access", name)]
+    return [_need(collaboration, membership, rule, name) for rule in rules]
 
 
-def _why(collaboration: Collaboration, membership: Membership, rules: list[Rule], name: str) -> str:
-    """Why the level is what it is, naming every team that gives it."""
+def _why(
+    collaboration: Collaboration, membership: Membership, rules: list[Rule], name: str
+) -> Iterator[Reason]:
+    """Yield why the level is what it is, naming every team that gives it."""
     project = collaboration.projects[name]
+    level = rules[0].level
     plain = [rule.team for rule in rules if rule.since is None and rule.team != EVERY_TEAM]
-    reasons = []
     if plain:
-        level = rules[0].level
-        reasons.append(f"you are in {listed(plain)}, which {_have(plain)} {level} in {name}")
+        yield Reason("team-has-level", name, teams=tuple(plain), level=level)
     for rule in rules:
-        since = f" since its embargo ended on {rule.since.isoformat()}" if rule.since else ""
         if rule.team == EVERY_TEAM:
-            some = min(membership.active)
-            reasons.append(
-                f"every team of {collaboration.name} has {rule.level} in {name}{since}, "
-                f"and you are in {some}"
+            yield Reason(
+                "every-team-has-level",
+                name,
+                teams=(min(membership.active),),
+                level=level,
+                embargo=rule.since,
+                collaboration=collaboration.name,
             )
         elif rule.since:
-            reasons.append(f"you are in {rule.team}, which has {rule.level} in {name}{since}")
+            yield Reason(
+                "team-has-level", name, teams=(rule.team,), level=level, embargo=rule.since
+            )
     if project.requires:
-        reasons.append(f"you are in {listed(project.requires)}, which {name} requires")
-    return "; ".join(reasons)
-
-
-def _have(teams: list[str]) -> str:
-    return "has" if len(teams) == 1 else "have"
+        yield Reason("requirement-met", name, teams=tuple(project.requires))

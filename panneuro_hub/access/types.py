@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Literal
 
 from panneuro_hub.collaboration.models import Level
-from panneuro_hub.wire import Denial, Grant
+from panneuro_hub.wire import Denial, Grant, Reason
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Offer:
     """A profile or an image that may be used, and why."""
 
     name: str
-    reason: str
+    reasons: tuple[Reason, ...]
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class DaskLimits:
         What the clusters of each person may have together in this project.
     worker_profiles : tuple of str
     idle_timeout : timedelta or None
-    reason : str
+    reasons : tuple of Reason
         Where the limits come from.
     """
 
@@ -82,7 +82,7 @@ class DaskLimits:
     per_person: WorkerLimits
     worker_profiles: tuple[str, ...]
     idle_timeout: timedelta | None
-    reason: str
+    reasons: tuple[Reason, ...]
 
     @property
     def pooled(self) -> WorkerLimits:
@@ -99,13 +99,13 @@ class BudgetLimit:
     usd_per_month : float
     when_spent : {"warn"}
         What happens once it is spent.
-    reason : str
+    reasons : tuple of Reason
         Where the budget comes from.
     """
 
     usd_per_month: float
     when_spent: Literal["warn"]
-    reason: str
+    reasons: tuple[Reason, ...]
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class PathVerdict:
 
     read: bool
     write: bool
-    reason: str
+    reasons: tuple[Reason, ...]
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Access:
     project : str
     level : {"read", "write", "manage"} or None
         `None`: no access at all; then grants, profiles and images are empty.
-    reason : str
+    reasons : tuple of Reason
         Why the level is what it is.
     grants : tuple of Grant
     denied : tuple of Denial
@@ -145,7 +145,7 @@ class Access:
     person: Person
     project: str
     level: Level | None
-    reason: str
+    reasons: tuple[Reason, ...]
     grants: tuple[Grant, ...]
     denied: tuple[Denial, ...]
     profiles: tuple[Offer, ...]

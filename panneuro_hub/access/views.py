@@ -11,7 +11,7 @@ from panneuro_hub.access.places import location_of, scratch_of, store_of
 from panneuro_hub.access.standing import RANK, rules_of
 from panneuro_hub.access.types import Access, TeamPrefix
 from panneuro_hub.collaboration.models import Collaboration
-from panneuro_hub.wire import Denial, SessionView
+from panneuro_hub.wire import Denial, Reason, SessionView
 
 
 def session_view(
@@ -58,7 +58,7 @@ def reading(collaboration: Collaboration, access: Access) -> Access:
         return replace(access, grants=())
     own = location_of(collaboration, access.project).uri
     grants = tuple(
-        replace(grant, mode="read", reason=access.reason)
+        replace(grant, mode="read", reasons=access.reasons)
         for grant in access.grants
         if grant.prefix == own and grant.project == access.project
     )
@@ -95,19 +95,19 @@ def team_prefixes(collaboration: Collaboration, team: str, now: datetime) -> lis
 def _elsewhere(
     collaboration: Collaboration, access: Access, others: Mapping[str, Access]
 ) -> Iterator[Denial]:
-    """Why projects that the session's own has nothing to do with cannot be read in it."""
-    told = {denial.what for denial in access.denied}
+    """Yield why projects that the session's own does not read cannot be read in it."""
+    explained = {denial.project for denial in access.denied if denial.action == "read"}
     readable = _readable(collaboration, access)
     for name, other in others.items():
-        what = f"read {location_of(collaboration, name).uri}"
-        if name == access.project or name in readable or what in told:
+        if name == access.project or name in readable or name in explained:
             continue
+        prefix = location_of(collaboration, name).uri
         if other.level is None:
-            yield Denial(what, f"{name} is not open to you: {other.reason}")
-        else:
-            yield Denial(
-                what, f"{access.project} does not read {name}; start a server in {name} for that"
-            )
+            yield Denial("read", "prefix", prefix, name, other.reasons)
+            continue
+        aside = Reason("not-read-here", access.project, other=name)
+        start = Reason("open-elsewhere", name, level=other.level)
+        yield Denial("read", "prefix", prefix, name, (aside, start))
 
 
 def _readable(collaboration: Collaboration, access: Access) -> dict[str, str]:

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from panneuro_hub.catalog.manifest import Record, Upload
 from panneuro_hub.catalog.records import Listing
 from panneuro_hub.catalog.words import has_words, size_text
+from panneuro_hub.names import Location
 from panneuro_hub.wire import Denial
 
 COLUMNS = ("dataset", "title", "who", "when", "size", "format", "modality", "subjects", "state")
@@ -116,16 +117,12 @@ def found_in(
             project,
             records.get(dataset),
             uploads.get(dataset),
-            _is_frozen(f"{prefix}{dataset}/", told),
+            _is_frozen(Location.parse(f"{prefix}{dataset}/"), told),
         )
 
 
-def _is_frozen(uri: str, denied: Iterable[Denial]) -> bool:
-    return any(
-        "frozen" in denial.reason and uri.startswith(denial.what.removeprefix("write "))
-        for denial in denied
-        if denial.what.startswith("write s3://")
-    )
+def _is_frozen(place: Location, denied: Iterable[Denial]) -> bool:
+    return any("frozen" in denial.codes and denial.covers("write", place) for denial in denied)
 
 
 def _today() -> date:

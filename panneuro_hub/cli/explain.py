@@ -10,11 +10,19 @@ from typing import Any
 import click
 
 from panneuro_hub.access import Access, DaskLimits, PathVerdict, WorkerLimits, judge
-from panneuro_hub.access.wording import listed
 from panneuro_hub.cli.inputs import DENIED, Question, file_argument, person_options, read
 from panneuro_hub.cli.output import as_json, heading, prose, rows
 from panneuro_hub.collaboration.models import Collaboration
 from panneuro_hub.collaboration.quantities import format_duration, format_memory
+from panneuro_hub.phrases import listed
+from panneuro_hub.wording import (
+    denial_document,
+    describe_reasons,
+    describe_target,
+    documents,
+    grant_document,
+    reasons_document,
+)
 
 _URI = re.compile(r"s3://[^/]+/.+", re.DOTALL)
 
@@ -63,21 +71,18 @@ def document(
         "user": access.person.name,
         "project": access.project,
         "level": access.level,
-        "grants": [
-            {
-                "prefix": grant.prefix,
-                "mode": grant.mode,
-                "reason": grant.reason,
-                "project": grant.project,
-            }
-            for grant in access.grants
-        ],
-        "denied": [{"what": denial.what, "reason": denial.reason} for denial in access.denied],
+        "reasons": documents(access.reasons),
+        "grants": [grant_document(grant) for grant in access.grants],
+        "denied": [denial_document(denial) for denial in access.denied],
         "profiles": _profiles(collaboration, access),
         "dask": _dask(access.dask),
     }
     if verdict is not None:
-        shown["path"] = {"read": verdict.read, "write": verdict.write, "reason": verdict.reason}
+        shown["path"] = {
+            "read": verdict.read,
+            "write": verdict.write,
+            **reasons_document(verdict.reasons),
+        }
     return shown
 
 
@@ -91,7 +96,7 @@ def _profiles(collaboration: Collaboration, access: Access) -> list[dict[str, An
             "cpu": profile.cpu,
             "memory": profile.memory,
             "gpu": profile.gpu,
-            "reason": offer.reason,
+            **reasons_document(offer.reasons),
         }
         for offer, profile in offered
     ]
@@ -106,29 +111,40 @@ def _dask(limits: DaskLimits | None) -> dict[str, Any] | None:
         "per_person": asdict(limits.per_person),
         "worker_profiles": list(limits.worker_profiles),
         "idle_timeout": None if idle is None else idle.total_seconds(),
-        "reason": limits.reason,
+        **reasons_document(limits.reasons),
     }
 
 
 def _show(collaboration: Collaboration, access: Access) -> None:
     heading(f"{access.person.name} in {access.project}: {access.level or 'no access'}")
-    prose(access.reason)
-    _section("Places", [[grant.mode, grant.prefix, grant.reason] for grant in access.grants])
+    prose(describe_reasons(access.reasons))
+    _section(
+        "Places",
+        [[grant.mode, grant.prefix, describe_reasons(grant.reasons)] for grant in access.grants],
+    )
     profiles = [(offer, collaboration.profiles[offer.name]) for offer in access.profiles]
     _section(
         "Profiles",
         [
-            [offer.name, profile.title, f"{profile.price_per_hour:.2f} USD/h", offer.reason]
+            [
+                offer.name,
+                profile.title,
+                f"{profile.price_per_hour:.2f} USD/h",
+                describe_reasons(offer.reasons),
+            ]
             for offer, profile in profiles
         ],
     )
-    _section("Images", [[offer.name, offer.reason] for offer in access.images])
+    _section("Images", [[offer.name, describe_reasons(offer.reasons)] for offer in access.images])
     if access.dask is not None:
-        _section("Dask", [[_limits(access.dask), access.dask.reason]])
+        _section("Dask", [[_limits(access.dask), describe_reasons(access.dask.reasons)]])
     if access.budget is not None:
         amount = f"{access.budget.usd_per_month:g} USD a month"
-        _section("Budget", [[amount, access.budget.reason]])
-    _section("Not given", [[denial.what, denial.reason] for denial in access.denied])
+        _section("Budget", [[amount, describe_reasons(access.budget.reasons)]])
+    _section(
+        "Not given",
+        [[describe_target(denial), describe_reasons(denial.reasons)] for denial in access.denied],
+    )
 
 
 def _section(title: str, table: list[list[str]]) -> None:
@@ -163,4 +179,4 @@ def _show_verdict(path: str, verdict: PathVerdict) -> None:
         (True, True): "read and write",
         (True, False): "read, not write",
     }.get((verdict.read, verdict.write), "neither read nor write")
-    _section("Path", [[path, answer, verdict.reason]])
+    _section("Path", [[path, answer, describe_reasons(verdict.reasons)]])

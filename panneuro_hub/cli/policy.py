@@ -10,6 +10,7 @@ import click
 from panneuro_hub.cli.inputs import DENIED, Question, file_argument, person_options, read
 from panneuro_hub.cli.output import one_line
 from panneuro_hub.policy import session_policy
+from panneuro_hub.wording import describe_reasons
 
 
 @click.command
@@ -26,7 +27,10 @@ def policy(
     """
     access = Question(user, teams, project, at).answer(read(file))
     if not access.grants:
-        click.echo(one_line(f"{user} has no access to {project}: {access.reason}"), err=True)
+        click.echo(
+            one_line(f"{user} has no access to {project}: {describe_reasons(access.reasons)}"),
+            err=True,
+        )
         ctx.exit(DENIED)
     # A line end is not sent; it is there for the eye alone.
     click.echo(session_policy(access.grants), nl=sys.stdout.isatty())

@@ -31,7 +31,7 @@ from panneuro_hub.client.failures import ENGINE_ERRORS
 from panneuro_hub.client.files import Found, find, find_lookalikes, reader_of
 from panneuro_hub.client.left_out import Inclusion, LeftOut, describe_left_out, summarize_left_out
 from panneuro_hub.client.objects import Objects
-from panneuro_hub.client.places import Name, frozen_inside, project_place, why_not_write
+from panneuro_hub.client.places import Name, frozen_inside, project_place, require_write
 from panneuro_hub.client.progress import Progress
 from panneuro_hub.client.publication import LONGEST_REPLACING, Publication, Uploaded, whose
 from panneuro_hub.client.secret_scan import SecretFinding, scan_files
@@ -39,6 +39,7 @@ from panneuro_hub.client.shown_paths import shown
 from panneuro_hub.client.upload import Sent, Uploader
 from panneuro_hub.errors import AccessDenied, PanNeuroError
 from panneuro_hub.names import Location
+from panneuro_hub.wording import denied_for
 
 T = TypeVar("T")
 
@@ -323,9 +324,7 @@ class Transfer:
             raise self._why(failure) from failure
 
     def _may_write(self) -> None:
-        reason = why_not_write(self._view, self.place)
-        if reason is not None:
-            raise AccessDenied(f"nothing can be written to {self.name}: {reason}")
+        require_write(self._view, self.place, str(self.name))
 
     def _why(self, failure: StoreError) -> Exception:
         if failure.kind != "denied":
@@ -341,7 +340,7 @@ class Transfer:
             below = grant.prefix.removeprefix(self.place.uri)
             shut = [file.path for file in found.files if file.path.startswith(below)]
             if shut:
-                raise AccessDenied(f"{shown(shut[0])} cannot be written: {grant.reason}")
+                raise denied_for(grant.reasons, f"{shown(shut[0])} cannot be written")
         if found.problems:
             raise Unfinished("nothing was sent, since these cannot be:", found.problems)
         left_out = summarize_left_out(found.left_out)

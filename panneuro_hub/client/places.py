@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from panneuro_hub.catalog import dataset_problem
 from panneuro_hub.client.errors import WrongName
-from panneuro_hub.errors import AccessDenied
-from panneuro_hub.lab.here import covering
+from panneuro_hub.lab.here import covering, why_not_read
 from panneuro_hub.names import Location, is_name
-from panneuro_hub.wire import Grant, SessionView
+from panneuro_hub.wire import Denial, Grant, Reason, SessionView
+from panneuro_hub.wording import denied
 
 
 @dataclass(frozen=True)
@@ -53,22 +53,44 @@ def project_place(view: SessionView, project: str) -> Location:
     """
     prefix = view.prefixes.get(project)
     if prefix is None:
-        readable = ", ".join(view.prefixes) or "nothing"
-        told = _reasons(view, f"read {view.prefix if project == view.project else ''}")
-        because = told or f"this session is one of {view.project}, which reads {readable}"
-        raise AccessDenied(f"{project} cannot be read: {because}")
+        raise denied(Denial("read", "project", project, project, why_not_read(view, project)))
     return Location.parse(prefix)
 
 
-def why_not_write(view: SessionView, place: Location) -> str | None:
-    """Why nothing can be written at `place`; `None` if something can."""
+def why_not_write(view: SessionView, place: Location) -> tuple[Reason, ...]:
+    """Return why nothing can be written at `place`; nothing if something can."""
     grant = covering(view, place)
     if grant is not None and grant.mode == "write":
-        return None
-    told = _reasons(view, "write ", place)
+        return ()
+    told = [
+        reason
+        for denial in view.denied
+        if denial.covers("write", place)
+        for reason in denial.reasons
+    ]
     if told:
-        return told
-    return grant.reason if grant else f"it is no place of {view.project}'s"
+        return tuple(dict.fromkeys(told))
+    if grant is None:
+        return (Reason("outside-session", view.project, place=place.uri),)
+    return grant.reasons
+
+
+def require_write(view: SessionView, place: Location, name: str) -> None:
+    """Refuse a place where nothing can be written.
+
+    Parameters
+    ----------
+    name : str
+        The place as the person wrote it.
+
+    Raises
+    ------
+    AccessDenied
+        If nothing can be written there, with the reasons.
+    """
+    reasons = why_not_write(view, place)
+    if reasons:
+        raise denied(Denial("write", "prefix", name, view.project, reasons))
 
 
 def frozen_inside(view: SessionView, place: Location) -> list[Grant]:
@@ -78,14 +100,3 @@ def frozen_inside(view: SessionView, place: Location) -> list[Grant]:
         for grant in view.grants
         if grant.mode == "read" and place.contains(grant.location) and grant.location != place
     ]
-
-
-def _reasons(view: SessionView, what: str, place: Location | None = None) -> str:
-    return "; ".join(
-        dict.fromkeys(
-            denial.reason
-            for denial in view.denied
-            if denial.what.startswith(what)
-            and (place is None or place.uri.startswith(denial.what.removeprefix(what)))
-        )
-    )

@@ -49,6 +49,7 @@ from panneuro_hub.client.surroundings import environment_of
 from panneuro_hub.errors import AccessDenied
 from panneuro_hub.lab import here
 from panneuro_hub.names import Location, is_name
+from panneuro_hub.wording import denied_for
 
 T = TypeVar("T")
 
@@ -293,9 +294,9 @@ class _Shelf:
 
     def _may_write(self, name: str) -> None:
         place = Location(self._place.bucket, f"{self._place.key}{folder_of(name)}")
-        why = why_not_write(self._view, place)
-        if why is not None:
-            raise AccessDenied(f"nothing can be published in {self._project}: {why}")
+        reasons = why_not_write(self._view, place)
+        if reasons:
+            raise denied_for(reasons, f"nothing can be published in {self._project}")
 
     def _latest(self, name: str) -> Published | None:
         found = self._ask(

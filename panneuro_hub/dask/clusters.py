@@ -37,9 +37,10 @@ from panneuro_hub.dask.shape import CHOICE, STARTED_IN
 from panneuro_hub.dask.views import without_names
 from panneuro_hub.dask.worker_failures import WorkerFailure, describe_failures
 from panneuro_hub.errors import PanNeuroError
-from panneuro_hub.wire import Ticket
+from panneuro_hub.wire import Reason, Ticket
 from panneuro_hub.wire.clusters import Requester, Running
 from panneuro_hub.wire.state import Session
+from panneuro_hub.wording import describe_reasons
 
 # Much happens at once when many clusters adapt: one report tells it all.
 _TOGETHER_SECONDS = 0.5
@@ -315,12 +316,12 @@ class ClusterMixin(Backend):
         await super().stop_cluster(cluster_name, failed=failed)
         self.report_soon()
 
-    async def end_cluster(self, name: str, code: EndCode, detail: str = "") -> None:
+    async def end_cluster(self, name: str, code: EndCode, reasons: tuple[Reason, ...] = ()) -> None:
         """Stop a cluster, and keep the reason for the people who ask for it."""
         cluster = self._find(name)
         if cluster is not None:
             idle = self._limits(cluster.project).idle_timeout if code == "idle" else None
-            self._ends.record(name, ClusterEnd(code, detail, idle))
+            self._ends.record(name, ClusterEnd(code, reasons, idle))
         await self.stop_cluster(name)
 
     async def end_clusters_of_session(self, person: str, session: str) -> list[str]:
@@ -481,7 +482,7 @@ class ClusterMixin(Backend):
     def _limits(self, project: str) -> DaskLimits:
         if project in self.collaboration.projects:
             return dask_limits(self.collaboration, project)
-        return DaskLimits(0, 0.0, 0, _NONE, (), None, f"there is no project {project!r}")
+        return DaskLimits(0, 0.0, 0, _NONE, (), None, (Reason("project-removed", project),))
 
     def _holding(self, cluster: Cluster | None) -> pool.Holding:
         if cluster is None:
@@ -548,8 +549,9 @@ class ClusterMixin(Backend):
         for stop in stops:
             if stop.session in running:
                 name = running[stop.session].name
-                self.log.warning("Stopping cluster %s: %s", name, one_line(stop.reason))
-                await self.end_cluster(name, "refused", one_line(stop.reason))
+                because = one_line(describe_reasons(stop.reasons))
+                self.log.warning("Stopping cluster %s: %s", name, because)
+                await self.end_cluster(name, "refused", stop.reasons)
         for session in self._gone():
             await self._service.end(session)
             await self.forget_ticket(self._told.pop(session), session)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from panneuro_hub.wire import Reason
+from panneuro_hub.wording import describe_reasons
+
 EndCode = Literal["idle", "stopped", "server-stopped", "refused", "failed"]
 
 _REMEMBERED = 2000
@@ -20,16 +23,15 @@ class ClusterEnd:
     ----------
     code : str
         ``idle``: nobody used it. ``stopped``: its person stopped it. ``server-stopped``: the
-        server that started it was stopped. ``refused``: the service ended it, for the reason in
-        `detail`. ``failed``: its scheduler or its workers did not start, or died.
-    detail : str
-        The service's reason.
+        server that started it was stopped. ``refused``: the service ended it, for `reasons`. ``failed``: its scheduler or its workers did not start, or died.
+    reasons : tuple of Reason
+        The service's.
     idle_timeout : timedelta or None
         The project's, for ``idle``.
     """
 
     code: EndCode
-    detail: str = ""
+    reasons: tuple[Reason, ...] = ()
     idle_timeout: timedelta | None = None
 
 
@@ -74,7 +76,7 @@ def describe_end(name: str, end: ClusterEnd | None) -> str:
         case "server-stopped":
             return f"cluster {name} was stopped together with the server that started it"
         case "refused":
-            return f"cluster {name} was stopped: {end.detail}"
+            return f"cluster {name} was stopped: {describe_reasons(end.reasons)}"
         case "failed":
             return (
                 f"cluster {name} failed: its scheduler or its workers did not start, or died; the "

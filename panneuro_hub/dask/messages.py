@@ -11,9 +11,9 @@ from ipaddress import ip_address
 from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
-from panneuro_hub.access.wording import shorten
 from panneuro_hub.dask.pool import MOST_WORKERS
 from panneuro_hub.errors import InvalidChoice
+from panneuro_hub.phrases import shorten
 
 _WORKERS = ("active_workers", "closing_workers", "closed_workers")
 _ADDRESSES = {"scheduler_address": "tls", "dashboard_address": "http", "api_address": "http"}

@@ -22,11 +22,11 @@ from panneuro_hub.access import (
     cluster_choice,
     decide_all,
 )
-from panneuro_hub.access.wording import listed, shorten
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.dask.session_user import SessionUser
 from panneuro_hub.dask.shape import CHOICE
 from panneuro_hub.errors import AccessDenied, InvalidChoice
+from panneuro_hub.phrases import listed, shorten
 from panneuro_hub.wire.keys import FOREIGN_KEYS
 
 _LONGEST_NAME = 253

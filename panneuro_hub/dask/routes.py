@@ -15,11 +15,11 @@ from dask_gateway_server import models
 from dask_gateway_server.backends.base import PublicException
 from dask_gateway_server.routes import api_handler
 
-from panneuro_hub.access.wording import shorten
 from panneuro_hub.collaboration.quantities import format_memory
 from panneuro_hub.dask import messages
 from panneuro_hub.dask.shape import CHOICE
 from panneuro_hub.errors import PanNeuroError, ServiceUnavailable
+from panneuro_hub.phrases import shorten
 from panneuro_hub.wire.addresses import SESSION_CLUSTERS_PATH
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -189,7 +189,7 @@ async def _asked(request: web.Request) -> tuple[models.Cluster, dict[str, Any]]:
     """The person's own cluster, and what they ask of it."""
     cluster = await _own_cluster(request)
     if not _is_active(cluster):
-        raise web.HTTPConflict(reason=request.app["backend"].describe_end(cluster))
+        raise web.HTTPConflict(reason=one_line(request.app["backend"].describe_end(cluster)))
     if cluster.status != models.ClusterStatus.RUNNING:
         raise web.HTTPConflict(reason=f"cluster {shorten(cluster.name)} does not run yet")
     return cluster, json.loads(await request.text())

@@ -22,6 +22,7 @@ from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.api_token import api_token_digest
 from panneuro_hub.wire.clusters import Requester, Running, Stop
 from panneuro_hub.wire.credential import parse_time
+from panneuro_hub.wire.reason import read_reasons
 
 _TIMEOUT = aiohttp.ClientTimeout(total=20)
 
@@ -119,7 +120,7 @@ class Service:
         if not isinstance(stops, list):
             return []
         return [
-            Stop(str(stop.get("session")), str(stop.get("reason")))
+            Stop(str(stop.get("session")), read_reasons({"reason": "", **stop}))
             for stop in stops
             if isinstance(stop, dict)
         ]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dask_gateway_server import models
 
-from panneuro_hub.access.wording import shorten
 from panneuro_hub.dask.shape import CHOICE
 from panneuro_hub.errors import AccessDenied
+from panneuro_hub.phrases import shorten
 from panneuro_hub.wire.clusters import Requester
 
 

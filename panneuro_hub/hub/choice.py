@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from panneuro_hub.access import Access, chosen_access
 from panneuro_hub.access.types import Offer
-from panneuro_hub.access.wording import shorten
 from panneuro_hub.catalog.published import notebook_problem, split_label
-from panneuro_hub.errors import AccessDenied, InvalidChoice
+from panneuro_hub.errors import InvalidChoice
 from panneuro_hub.names import is_name
+from panneuro_hub.phrases import shorten
+from panneuro_hub.wire import Denial, Reason
 from panneuro_hub.wire.copies import COPY, IMAGE, read_copy
+from panneuro_hub.wording import denied, no_access
 
 OPTIONS = ("project", "profile", "image")
 # In the form every project has its own lists: profile--PROJECT and image--PROJECT.
@@ -128,10 +130,10 @@ def choose(
     access = chosen_access(accesses, asked["project"])
     project = access.project
     if access.level is None:
-        raise AccessDenied(f"you have no access to {project}: {access.reason}")
+        raise no_access(project, access.reasons)
     profile = _offered("profile", asked["profile"], access.profiles, access)
     if profile is None:
-        raise AccessDenied(f"no profile may be used in {project}: {_denials(access, 'profile')}")
+        raise denied(Denial("start", "server", "", project, _why_no_profile(access)))
     return Choice(project, profile, _offered("image", asked["image"], access.images, access))
 
 
@@ -144,22 +146,26 @@ def _text(options: Mapping[str, Any], option: str) -> str:
     return value
 
 
-def _denials(access: Access, kind: str) -> str:
-    reasons = [
-        f"{denial.what}: {denial.reason}"
+def _why_no_profile(access: Access) -> tuple[Reason, ...]:
+    against = [
+        reason
         for denial in access.denied
-        if denial.what.split(" ")[0] == kind
+        if denial.kind in ("profile", "server")
+        for reason in denial.reasons
     ]
-    return "; ".join(reasons) or f"{access.project} lists none"
+    return tuple(against) or (Reason("not-offered", access.project, kind="profile"),)
 
 
-def _offered(kind: str, name: str, offers: Sequence[Offer], access: Access) -> str | None:
+def _offered(
+    kind: Literal["profile", "image"], name: str, offers: Sequence[Offer], access: Access
+) -> str | None:
     if not name:
         return offers[0].name if offers else None
     if any(offer.name == name for offer in offers):
         return name
-    reason = next(
-        (denial.reason for denial in access.denied if denial.what == f"{kind} {name}"),
-        f"it offers {', '.join(offer.name for offer in offers) or 'none'}",
-    )
-    raise AccessDenied(f"{kind} {shorten(name)} may not be used in {access.project}: {reason}")
+    for denial in access.denied:
+        if (denial.kind, denial.name) == (kind, name):
+            raise denied(denial)
+    names = tuple(offer.name for offer in offers)
+    unknown = Reason("not-offered", access.project, kind=kind, names=names)
+    raise denied(Denial("use", kind, name, access.project, (unknown,)))

@@ -12,6 +12,7 @@ from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.hub.choice import field_name
 from panneuro_hub.hub.session import describe
 from panneuro_hub.pages import templates
+from panneuro_hub.wording import describe_reasons
 
 _LEVELS = {"read": "read", "write": "read and write", "manage": "manage"}
 _templates = templates("panneuro_hub.hub")
@@ -63,7 +64,7 @@ def render_form(
     ticked = {option: wanted[option] for option in ("project", "image") if option in wanted}
     projects = project_options(collaboration, accesses, {**last, **ticked})
     closed = [
-        (name, collaboration.projects[name].title, access.reason)
+        (name, collaboration.projects[name].title, describe_reasons(access.reasons))
         for name, access in accesses.items()
         if access.level is None
     ]
@@ -89,7 +90,7 @@ def project_options(
             name=name,
             title=collaboration.projects[name].title,
             detail=accesses[name].grants[0].prefix,
-            reason=accesses[name].reason,
+            reason=describe_reasons(accesses[name].reasons),
             picked=name == picked,
             level=_LEVELS[str(accesses[name].level)],
             profile_field=field_name("profile", name),
@@ -125,7 +126,13 @@ def _profiles(
         words = (profile.description, describe(profile))
         detail = ". ".join(word for word in words if word)
         options.append(
-            Option(offer.name, profile.title, detail, offer.reason, offer.name == picked)
+            Option(
+                offer.name,
+                profile.title,
+                detail,
+                describe_reasons(offer.reasons),
+                offer.name == picked,
+            )
         )
     return tuple(options)
 
@@ -139,7 +146,7 @@ def _images(
             offer.name,
             collaboration.images[offer.name].title,
             collaboration.images[offer.name].image,
-            offer.reason,
+            describe_reasons(offer.reasons),
             offer.name == picked,
         )
         for offer in offers

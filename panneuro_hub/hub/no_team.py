@@ -8,9 +8,9 @@ from datetime import date, datetime
 
 from panneuro_hub.access import Person, teams_from_groups
 from panneuro_hub.access.membership import membership_of
-from panneuro_hub.access.wording import visible
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.names import fold
+from panneuro_hub.phrases import visible
 
 _MOST_SHOWN = 20
 

@@ -8,16 +8,18 @@ from panneuro_hub.access import Access
 from panneuro_hub.collaboration import Collaboration, Profile
 from panneuro_hub.collaboration.quantities import format_memory
 from panneuro_hub.hub.choice import Choice
+from panneuro_hub.wording import describe_reasons, describe_target
 
 
 def decisions(collaboration: Collaboration, access: Access, choice: Choice) -> Iterator[str]:
     """What was decided for a start, line by line, for the progress page."""
     project = collaboration.projects[access.project]
-    yield f"Project {project.title} ({access.project}): {access.level}. {access.reason}"
+    because = describe_reasons(access.reasons)
+    yield f"Project {project.title} ({access.project}): {access.level}. {because}"
     for grant in access.grants:
-        yield f"You may {grant.mode} {grant.prefix}: {grant.reason}"
+        yield f"You may {grant.mode} {grant.prefix}: {describe_reasons(grant.reasons)}"
     for denial in access.denied:
-        yield f"Not given: {denial.what}: {denial.reason}"
+        yield f"Not given: {describe_target(denial)}: {describe_reasons(denial.reasons)}"
     profile = collaboration.profiles[choice.profile]
     yield f"Profile {profile.title}: {describe(profile)}"
     if choice.image:

@@ -29,7 +29,6 @@ from panneuro_hub.access import (
     is_hub_admin,
     teams_from_groups,
 )
-from panneuro_hub.access.wording import shorten, visible
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.errors import AccessDenied, PanNeuroError
 from panneuro_hub.hub import live
@@ -53,6 +52,7 @@ from panneuro_hub.hub.request_guard import guarded_handlers
 from panneuro_hub.hub.start_refusal import refusal
 from panneuro_hub.hub.start_requests import start_routes
 from panneuro_hub.names import fold
+from panneuro_hub.phrases import shorten, visible
 from panneuro_hub.wire.credential import format_time
 from panneuro_hub.wire.member import ListedMember, Member
 

@@ -11,6 +11,7 @@ from panneuro_hub.client.left_out import TOOL_FILES
 from panneuro_hub.client.places import why_not_write
 from panneuro_hub.lab.here import Session
 from panneuro_hub.names import Location
+from panneuro_hub.wording import describe_reasons, documents, reasons_document
 
 if TYPE_CHECKING:
     from panneuro_hub.client.sharing import Shared
@@ -33,18 +34,19 @@ def session_answer(session: Session, services: str, drives: Mapping[str, str]) -
     """
     place = Location.parse(session.prefix)
     frozen = [
-        {"place": grant.prefix.removeprefix(session.prefix), "reason": grant.reason}
+        {"place": grant.prefix.removeprefix(session.prefix), **reasons_document(grant.reasons)}
         for grant in session.grants
         if grant.mode == "read" and place.contains(grant.location) and grant.location != place
     ]
-    reason = why_not_write(session, place)
+    reasons = why_not_write(session, place)
     return {
         "user": session.user,
         "project": session.project,
         "title": session.title,
         "level": session.level,
-        "may_write": reason is None,
-        "why_not": reason,
+        "may_write": not reasons,
+        "why_not": describe_reasons(reasons) or None,
+        "why_not_reasons": documents(reasons),
         "readable": sorted(session.prefixes),
         "frozen": frozen,
         "problem": session.problem,

@@ -32,11 +32,11 @@ from panneuro_hub.client.errors import (
 )
 from panneuro_hub.client.files import name_problem
 from panneuro_hub.client.left_out import EVERYTHING
-from panneuro_hub.client.places import Name, project_place, why_not_write
+from panneuro_hub.client.places import Name, project_place, require_write
 from panneuro_hub.client.progress import Progress
 from panneuro_hub.client.run import said_of
 from panneuro_hub.client.shown_paths import shown
-from panneuro_hub.errors import AccessDenied, PanNeuroError
+from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.jupyter.asked import AskedUpload
 from panneuro_hub.jupyter.refusals import NoUpload, OutOfStep, TooMuch
 from panneuro_hub.jupyter.spool import Spool
@@ -343,9 +343,7 @@ def check_target(name: Name, *, update: bool, paths: Iterable[str] = ()) -> None
     with connected(name.project, writing=True) as connection:
         project = project_place(connection.view, name.project)
         place = Location(project.bucket, f"{project.key}{name.dataset}/")
-        reason = why_not_write(connection.view, place)
-        if reason is not None:
-            raise AccessDenied(f"nothing can be written to {name}: {reason}")
+        require_write(connection.view, place, str(name))
         for path in paths:
             if wrong := name_problem(path, place.key):
                 raise FileProblem(f"{shown(path)}: {wrong}")

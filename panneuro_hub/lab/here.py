@@ -9,9 +9,8 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,12 +23,12 @@ from panneuro_hub.errors import (
     ServiceUnavailable,
 )
 from panneuro_hub.names import Location
-from panneuro_hub.wire import Credential, Grant, SessionView
+from panneuro_hub.wire import Credential, Denial, Grant, Reason, SessionView
 from panneuro_hub.wire.credential import parse_time
+from panneuro_hub.wording import denied, denied_for, describe_reasons, describe_target
 
 _PATIENCE = 30.0  # seconds: longer than the agent itself waits for the service
 SCRATCH = "scratch"
-_ELSEWHERE = "start a server in"  # what a reason says where another session can read it
 
 
 class NotInSession(PanNeuroError):
@@ -144,11 +143,12 @@ def _located(view: SessionView, path: str) -> Location:
         raise ValueError(f"{path!r} starts with '/'; write PROJECT/… or {SCRATCH}/…")
     if name == SCRATCH:
         if view.scratch is None:
-            raise AccessDenied(f"there is no scratch for you in {view.project}")
+            raise denied_for([Reason("no-scratch", view.project)])
         return Location.parse(view.scratch + rest)
     prefix = view.prefixes.get(name or view.project)
     if prefix is None:
-        raise AccessDenied(_why_unreadable(view, name or view.project))
+        wanted = name or view.project
+        raise denied(Denial("read", "project", wanted, wanted, why_not_read(view, wanted)))
     return Location.parse(prefix + rest)
 
 
@@ -166,9 +166,20 @@ def describe(here: Session) -> list[str]:
         lines.append(f"keys until {here.keys_until:%Y-%m-%d %H:%M} UTC, renewed by themselves")
     if here.problem:
         lines.append(f"new keys do not come: {here.problem}")
-    lines += _section("You can", [(f"{g.mode} {g.prefix}", g.reason) for g in here.grants])
-    lines += _section("You cannot", [(denial.what, denial.reason) for denial in here.denied])
-    return lines
+    can = [(f"{one.mode} {one.prefix}", describe_reasons(one.reasons)) for one in here.grants]
+    cannot = [(describe_target(one), describe_reasons(one.reasons)) for one in here.denied]
+    return [*lines, *_section("You can", can), *_section("You cannot", cannot)]
+
+
+def why_not_read(view: SessionView, project: str) -> tuple[Reason, ...]:
+    """Return why a session cannot read a project; only reasons that are about this project."""
+    told = [
+        reason
+        for denial in view.denied
+        if denial.action in ("read", "open") and denial.project == project
+        for reason in denial.reasons
+    ]
+    return tuple(dict.fromkeys(told)) or _readable(view)
 
 
 def _section(title: str, rows: list[tuple[str, str]]) -> list[str]:
@@ -181,40 +192,18 @@ def _within(view: SessionView, uri: str) -> Location:
     place = Location.parse(whole)
     if covering(view, place) is not None:
         return place
-    reasons = [
-        denial.reason
-        for denial in view.denied
-        if denial.what.startswith("read ") and whole.startswith(denial.what.removeprefix("read "))
-    ]
-    raise AccessDenied(f"{uri} cannot be read in this session: {_because(view, reasons)}")
+    for denial in view.denied:
+        if denial.covers("read", place):
+            raise denied(replace(denial, name=uri))
+    raise denied(Denial("read", "prefix", uri, view.project, _readable(view)))
 
 
-def _why_unreadable(view: SessionView, project: str) -> str:
-    # The name as a whole word: "human" is no part of "human-intracranial".
-    named = re.compile(rf"(?<![a-z0-9-]){re.escape(project)}(?![a-z0-9-])")
-    reasons = [
-        denial.reason
-        for denial in view.denied
-        if denial.what.startswith(("read ", "project "))
-        and named.search(f"{denial.what} {denial.reason}")
-    ]
-    ask = "" if any(_ELSEWHERE in reason for reason in reasons) else f"; ask who manages {project}"
-    return (
-        f"{project!r} cannot be read in this session: {_because(view, reasons)}"
-        f"{ask if reasons else ''}"
-    )
-
-
-def _because(view: SessionView, reasons: list[str]) -> str:
-    if reasons:
-        return "; ".join(dict.fromkeys(reasons))
-    readable = [*view.prefixes, *([SCRATCH] if view.scratch else [])]
+def _readable(view: SessionView) -> tuple[Reason, ...]:
+    """Return what the session can read, for names that mean nothing in it."""
+    readable = (*view.prefixes, *((SCRATCH,) if view.scratch else ()))
     if not readable:
-        return "it can read nothing any more; ask who manages the project"
-    return (
-        f"it is in none of its projects. It can read {', '.join(readable)}; "
-        f"what is your own project's is written {view.project}/…"
-    )
+        return (Reason("session-reads-nothing", view.project),)
+    return (Reason("session-reads", view.project, names=readable),)
 
 
 def _ask_agent(path: str) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from panneuro_hub.errors import AccessDenied, ServiceUnavailable
 from panneuro_hub.service.issue import Issuer, Session
 from panneuro_hub.service.membership import person_of
 from panneuro_hub.service.register import Registered
-from panneuro_hub.wire import Ticket
+from panneuro_hub.wire import Reason, Ticket
 from panneuro_hub.wire.clusters import Requester, Running, Stop
 from panneuro_hub.wire.member import Member
 
@@ -137,15 +137,15 @@ class Clusters:
             If the database does not answer.
         """
         report = await self.issuer.register.report(gateway, clusters)
-        stops = [Stop(session, "its session has ended") for session in report.ended]
+        stops = [Stop(session, (Reason("session-ended"),)) for session in report.ended]
         names = list({session.person for session in report.running})
         # All at once: the hub may take seconds for each whose provider is slow.
         found = await asyncio.gather(*map(self._member, names))
         members = dict(zip(names, found, strict=True))
         for session in report.running:
             member = members[session.person]
-            if member is not None and (reason := self._why_stop(member, session)):
-                stops.append(Stop(session.id, reason))
+            if member is not None and (reasons := self._why_stop(member, session)):
+                stops.append(Stop(session.id, reasons))
         return stops
 
     async def end(self, gateway: str, session: str) -> None:
@@ -167,15 +167,16 @@ class Clusters:
             return None
         return Member(name, "") if member is None else member
 
-    def _why_stop(self, member: Member, session: Registered) -> str | None:
+    def _why_stop(self, member: Member, session: Registered) -> tuple[Reason, ...]:
         if session.account != member.account:
-            return f"the account of {session.person} that began it has ended"
+            return (Reason("account-ended", session.project, detail=session.person),)
         collaboration = self.issuer.current.collaboration
         person = person_of(collaboration, member)
         access = _decide(collaboration, person, session.project)
         if access.level is not None:
-            return None
-        return f"{person.name} has no access to {session.project} any more: {access.reason}"
+            return ()
+        ended = Reason("access-ended", session.project, detail=person.name)
+        return (ended, *access.reasons)
 
 
 def _decide(collaboration: Collaboration, person: Person, project: str) -> Access:

@@ -27,7 +27,9 @@ from panneuro_hub.service.issue import Issuer
 from panneuro_hub.service.kept import Kept
 from panneuro_hub.service.owners import Owner
 from panneuro_hub.service.register import Registered
+from panneuro_hub.wire import Reason
 from panneuro_hub.wire.dashboards import COOKIE
+from panneuro_hub.wording import denied_for
 
 GOOD_FOR = timedelta(hours=12)
 
@@ -225,10 +227,11 @@ class Dashboards:
         _, accesses = await self.issuer.accesses(holder.name)
         access = accesses.get(session.project)
         if access is None or access.level is None:
-            reason = access.reason if access else "the collaboration has no such project any more"
-            raise AccessDenied(
+            removed = (Reason("project-removed", session.project),)
+            raise denied_for(
+                access.reasons if access else removed,
                 f"this is the dashboard of a cluster of {session.project}, which only people "
-                f"of {session.project} see: {reason}"
+                f"of {session.project} see",
             )
 
     async def _cluster(self, name: str) -> Registered:

@@ -10,13 +10,14 @@ from typing import Any
 
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 
-from panneuro_hub.access.wording import listed
 from panneuro_hub.errors import AccessDenied, InvalidChoice, ServiceUnavailable
+from panneuro_hub.phrases import listed
 from panneuro_hub.service.clusters import Clusters, TokenLookup, Wish
 from panneuro_hub.service.handlers import ApiHandler, in_words
 from panneuro_hub.service.kept import Kept
 from panneuro_hub.wire.clusters import Running
 from panneuro_hub.wire.credential import format_time
+from panneuro_hub.wording import reasons_document
 
 _KEEP_SECONDS = 60.0
 _TIMEOUT_SECONDS = 10.0
@@ -122,7 +123,13 @@ class ClustersHandler(GatewayHandler):
         """Take in what runs at the gateway; answers what must stop there."""
         gateway = await self.gateway()
         stops = await self.clusters.report(gateway, read_report(self.request.body))
-        self.finish({"stop": [{"session": stop.session, "reason": stop.reason} for stop in stops]})
+        self.finish(
+            {
+                "stop": [
+                    {"session": stop.session, **reasons_document(stop.reasons)} for stop in stops
+                ]
+            }
+        )
 
 
 class RequesterHandler(GatewayHandler):

@@ -32,6 +32,7 @@ from panneuro_hub.service.page import NO_ANNOUNCEMENT, Around, render_access, re
 from panneuro_hub.service.rendering import Unrenderable
 from panneuro_hub.service.viewing import NothingHere
 from panneuro_hub.wire.browser_requests import OPENER_POLICY, SCRIPT_REFUSED, is_page_view
+from panneuro_hub.wording import denial_document, grant_document, reasons_document, view_document
 
 _SCHEME = "panneuro-ticket "
 _RETRY_SECONDS = 5.0
@@ -231,7 +232,7 @@ class SessionHandler(TicketHandler):
     @in_words
     async def get(self) -> None:
         """Describe the ticket's session."""
-        self.finish((await self.issuer.view(self.ticket)).to_json())
+        self.finish(view_document(await self.issuer.view(self.ticket)))
 
 
 class AccessHandler(OwnAccessHandler, ApiHandler):
@@ -300,18 +301,15 @@ def access_json(collaboration: Collaboration, access: Access) -> dict[str, Any]:
     return {
         "title": collaboration.projects[access.project].title,
         "level": access.level,
-        "reason": access.reason,
-        "grants": [
-            {"prefix": grant.prefix, "mode": grant.mode, "reason": grant.reason}
-            for grant in access.grants
-        ],
-        "denied": [{"what": denial.what, "reason": denial.reason} for denial in access.denied],
+        **reasons_document(access.reasons),
+        "grants": [grant_document(grant) for grant in access.grants],
+        "denied": [denial_document(denial) for denial in access.denied],
         "profiles": [
             {
                 "name": offer.name,
                 "title": collaboration.profiles[offer.name].title,
                 "price_per_hour": collaboration.profiles[offer.name].price_per_hour,
-                "reason": offer.reason,
+                **reasons_document(offer.reasons),
             }
             for offer in access.profiles
         ],

@@ -20,6 +20,7 @@ from panneuro_hub.service.register import Register
 from panneuro_hub.vending import Request, Vending
 from panneuro_hub.wire import Credential, SessionView, Ticket
 from panneuro_hub.wire.member import Member
+from panneuro_hub.wording import describe_reasons, no_access
 
 # The same refusal of the same session is one row in so many seconds: who asks in a
 # loop must not fill the ledger.
@@ -85,7 +86,7 @@ class Issuer:
             member, session = await self._session(ticket)
             collaboration, access = self._access(member, session)
             if not access.grants:
-                raise AccessDenied(f"no access to {session.project}: {access.reason}")
+                raise no_access(session.project, access.reasons)
         except (TicketRefused, AccessDenied) as refusal:
             await self.refused(person, session, refusal)
             raise
@@ -247,7 +248,7 @@ def _issue(access: Access, session: Session, credential: Credential) -> Entry:
         person=access.person.name,
         project=access.project,
         session=session.id,
-        reason=session.says(access.reason),
+        reason=session.says(describe_reasons(access.reasons)),
         grants=tuple((grant.mode, grant.prefix) for grant in access.grants),
         access_key_id=credential.access_key_id,
         expires=credential.expires,

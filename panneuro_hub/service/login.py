@@ -36,6 +36,7 @@ from panneuro_hub.wire.account_end import AccountEnd
 from panneuro_hub.wire.browser_requests import is_vouched_form, is_vouched_return
 from panneuro_hub.wire.credential import format_time
 from panneuro_hub.wire.reauthentication import PATH, Reauthentication
+from panneuro_hub.wording import no_access, reasons_document
 
 _log = logging.getLogger("panneuro.service")
 
@@ -136,7 +137,7 @@ class LoginsHandler(LoginApi):
                     name: {
                         "title": collaboration.projects[name].title,
                         "level": access.level,
-                        "reason": access.reason,
+                        **reasons_document(access.reasons),
                     }
                     for name, access in accesses.items()
                 },
@@ -184,7 +185,7 @@ class UploadsHandler(LoginApi):
             raise AccessDenied(f"there is no project {project} that is open to you")
         access = accesses[project]
         if not access.grants:
-            refusal = AccessDenied(f"no access to {project}: {access.reason}")
+            refusal = no_access(project, access.reasons)
             await self.issuer.refused(login.person, Session("", project, "upload"), refusal)
             raise refusal
         owner = await self.issuer.owner(login.person)

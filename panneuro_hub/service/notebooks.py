@@ -25,6 +25,7 @@ from panneuro_hub.service.membership import person_of
 from panneuro_hub.service.rendering import Renderer, Unrenderable
 from panneuro_hub.service.shelves import Finds, Looker, Shelves, shortened
 from panneuro_hub.service.viewing import NothingHere, Recent, Turns
+from panneuro_hub.wire import Reason
 from panneuro_hub.wire.credential import format_time
 
 if TYPE_CHECKING:
@@ -75,12 +76,12 @@ class Use:
     ----------
     name : str
         ``PROJECT/DATASET``.
-    reason : str or None
-        Why who looks cannot read it; `None` where they can.
+    reasons : tuple of Reason
+        Why the viewer cannot read it; empty where they can.
     """
 
     name: str
-    reason: str | None
+    reasons: tuple[Reason, ...]
 
 
 @dataclass(frozen=True)
@@ -387,5 +388,5 @@ def _read(store: S3Store, about: Published) -> bytes:
 def _use(looker: Looker, name: str) -> Use:
     project = name.partition("/")[0]
     if project not in looker.accesses:
-        return Use(name, f"there is no project {project}")
-    return Use(name, None if project in looker.open else looker.accesses[project].reason)
+        return Use(name, (Reason("project-removed", project),))
+    return Use(name, () if project in looker.open else looker.accesses[project].reasons)

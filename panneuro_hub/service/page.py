@@ -24,6 +24,7 @@ from panneuro_hub.service.logins import Login, Waiting
 from panneuro_hub.service.notebooks import Card, Shown
 from panneuro_hub.service.shelves import Finds, Looker
 from panneuro_hub.service.usage import Usage
+from panneuro_hub.wording import describe_reasons, describe_target
 
 _templates = templates("panneuro_hub.service")
 NO_ANNOUNCEMENT = Markup()
@@ -47,6 +48,7 @@ def _breaks(text: str) -> Markup:
 
 
 _templates.filters |= {
+    "because": describe_reasons,
     "breaks": _breaks,
     "number": _number,
     "memory": _memory,
@@ -55,6 +57,7 @@ _templates.filters |= {
     "hours": lambda seconds: f"{seconds / 3600:,.1f}",
     "usd": lambda dollars: f"{dollars:,.2f}",
     "size": size_text,
+    "target": describe_target,
     # Of an address: names from outside stay in their part of it.
     "part": lambda text: quote(text, safe="/@,="),
 }

@@ -12,6 +12,7 @@ from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.errors import ServiceUnavailable, VendingError
 from panneuro_hub.service.issue import Issuer
 from panneuro_hub.service.viewing import NothingHere, Recent, Viewing
+from panneuro_hub.wire import Reason
 
 if TYPE_CHECKING:
     from obstore.store import S3Store
@@ -31,14 +32,15 @@ class Closed:
 
     Parameters
     ----------
-    project, title, reason : str
+    project, title : str
+    reasons : tuple of Reason
     ask : tuple of str
         The titles of the teams whose people can say more.
     """
 
     project: str
     title: str
-    reason: str
+    reasons: tuple[Reason, ...]
     ask: tuple[str, ...]
 
 
@@ -75,7 +77,7 @@ class Looker:
             Closed(
                 name,
                 self.collaboration.projects[name].title,
-                access.reason,
+                access.reasons,
                 whom_to_ask(self.collaboration, name),
             )
             for name, access in self.accesses.items()

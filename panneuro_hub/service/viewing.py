@@ -27,6 +27,7 @@ from panneuro_hub.names import Location
 from panneuro_hub.service.issue import Issuer, Session
 from panneuro_hub.service.kept import remember
 from panneuro_hub.wire import Credential
+from panneuro_hub.wording import no_access
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Config, S3Credential
@@ -132,11 +133,11 @@ class Viewing:
         """
         looks = reading(collaboration, access)
         if not looks.grants:
-            refusal = AccessDenied(f"no access to {access.project}: {access.reason}")
+            refusal = no_access(access.project, access.reasons)
             known = access.project if access.project in collaboration.projects else ""
             await self._issuer.refused(access.person.name, Session("", known, SESSION), refusal)
             ask = ", ".join(whom_to_ask(collaboration, known)) if known else ""
-            raise AccessDenied(f"{refusal}. Ask {ask}.") if ask else refusal
+            raise AccessDenied(f"{refusal}. Ask {ask}.", refusal.fields) if ask else refusal
         return looks
 
     async def close(self) -> None:

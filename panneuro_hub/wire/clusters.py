@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from panneuro_hub.wire.reason import Reason
+
 
 @dataclass(frozen=True)
 class Running:
@@ -18,10 +20,10 @@ class Running:
 
 @dataclass(frozen=True)
 class Stop:
-    """A session whose cluster must stop, and why, for its person."""
+    """A session whose cluster must stop, and why."""
 
     session: str
-    reason: str
+    reasons: tuple[Reason, ...]
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from panneuro_hub.names import Location
+from panneuro_hub.wire.reason import Reason, ReasonCode, read_reasons
 
 Mode = Literal["read", "write"]
+Action = Literal["open", "read", "write", "use", "start", "other"]
+TargetKind = Literal[
+    "project", "prefix", "profile", "image", "worker profile", "server", "cluster", "other"
+]
 
 
 @dataclass(frozen=True)
@@ -23,21 +28,37 @@ class Grant:
         ``s3://bucket/path/``, always ending in ``/``.
     mode : {"read", "write"}
         ``write`` includes reading.
-    reason : str
-        Why it is given, for people.
+    reasons : tuple of Reason
+        Why it is given.
     project : str
         The project whose data this is; for scratch, the session's project.
     """
 
     prefix: str
     mode: Mode
-    reason: str
+    reasons: tuple[Reason, ...]
     project: str
 
     @property
     def location(self) -> Location:
         """The prefix, taken apart."""
         return Location.parse(self.prefix)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON object that `from_json` reads."""
+        return {
+            "prefix": self.prefix,
+            "mode": self.mode,
+            "project": self.project,
+            "reasons": [reason.to_json() for reason in self.reasons],
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Grant:
+        """Read what `to_json` wrote, or what earlier versions wrote."""
+        return cls(
+            document["prefix"], document["mode"], read_reasons(document), document["project"]
+        )
 
 
 @dataclass(frozen=True)
@@ -46,14 +67,57 @@ class Denial:
 
     Parameters
     ----------
-    what : str
-        For example ``write s3://lab/human/release/`` or ``profile gpu``.
-    reason : str
-        Why not, for people.
+    action : {"open", "read", "write", "use", "start", "other"}
+        What cannot be done. ``other`` comes from earlier versions alone.
+    kind : {"project", "prefix", "profile", "image", "worker profile", "server", "cluster", "other"}
+        What it cannot be done to.
+    name : str
+        Of the target: a project's, profile's or image's name, or a prefix.
+    project : str
+        The project whose data or offer it is.
+    reasons : tuple of Reason
+        Why not; at least one.
     """
 
-    what: str
-    reason: str
+    action: Action
+    kind: TargetKind
+    name: str
+    project: str
+    reasons: tuple[Reason, ...]
+
+    @property
+    def codes(self) -> tuple[ReasonCode, ...]:
+        """The codes of the reasons, in their order."""
+        return tuple(reason.code for reason in self.reasons)
+
+    def covers(self, action: Action, place: Location) -> bool:
+        """Return `True` if it denies this action for a prefix that contains `place`."""
+        return (self.action, self.kind) == (action, "prefix") and Location.parse(
+            self.name
+        ).contains(place)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON object that `from_json` reads."""
+        return {
+            "action": self.action,
+            "kind": self.kind,
+            "name": self.name,
+            "project": self.project,
+            "reasons": [reason.to_json() for reason in self.reasons],
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Denial:
+        """Read what `to_json` wrote, or what earlier versions wrote."""
+        if "kind" not in document:
+            return cls("other", "other", str(document["what"]), "", read_reasons(document))
+        return cls(
+            document["action"],
+            document["kind"],
+            str(document["name"]),
+            str(document["project"]),
+            read_reasons(document),
+        )
 
 
 @dataclass(frozen=True)
@@ -96,7 +160,19 @@ class SessionView:
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object that `from_json` reads."""
-        return {**asdict(self), "prefixes": dict(self.prefixes)}
+        return {
+            "user": self.user,
+            "project": self.project,
+            "title": self.title,
+            "level": self.level,
+            "prefix": self.prefix,
+            "scratch": self.scratch,
+            "endpoint_url": self.endpoint_url,
+            "region": self.region,
+            "prefixes": dict(self.prefixes),
+            "grants": [grant.to_json() for grant in self.grants],
+            "denied": [denial.to_json() for denial in self.denied],
+        }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> SessionView:
@@ -111,9 +187,6 @@ class SessionView:
             endpoint_url=document["endpoint_url"],
             region=str(document["region"]),
             prefixes=dict(document["prefixes"]),
-            grants=tuple(
-                Grant(grant["prefix"], grant["mode"], grant["reason"], grant["project"])
-                for grant in document["grants"]
-            ),
-            denied=tuple(Denial(denial["what"], denial["reason"]) for denial in document["denied"]),
+            grants=tuple(map(Grant.from_json, document["grants"])),
+            denied=tuple(map(Denial.from_json, document["denied"])),
         )

@@ -7,10 +7,10 @@ from datetime import UTC, date, datetime
 import pytest
 
 from panneuro_hub.access import Person, active_teams
-from panneuro_hub.access.wording import visible
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.hub.no_team import explain_no_team, tell_admin, tell_person
 from panneuro_hub.names import fold
+from panneuro_hub.phrases import visible
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 
