@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from panneuro_hub.wire import Grant, SessionView
+from panneuro_hub.wire import Grant, Reason, SessionView
+
+READS = Reason("team-has-level", "nav", teams=("navigation-lab",), level="read")
 
 
 def view_of(project: str = "nav", **more: Any) -> SessionView:
@@ -20,7 +22,7 @@ def view_of(project: str = "nav", **more: Any) -> SessionView:
         "endpoint_url": None,
         "region": "us-east-1",
         "prefixes": {project: prefix},
-        "grants": (Grant(prefix, "read", "you are in navigation-lab", project),),
+        "grants": (Grant(prefix, "read", (READS,), project),),
         "denied": (),
     }
     return SessionView(**{**usual, **more})

@@ -23,7 +23,8 @@ class ClusterEnd:
     ----------
     code : str
         ``idle``: nobody used it. ``stopped``: its person stopped it. ``server-stopped``: the
-        server that started it was stopped. ``refused``: the service ended it, for `reasons`. ``failed``: its scheduler or its workers did not start, or died.
+        server that started it was stopped. ``refused``: the service ended it, for `reasons`.
+        ``failed``: its scheduler or its workers did not start, or died.
     reasons : tuple of Reason
         The service's.
     idle_timeout : timedelta or None

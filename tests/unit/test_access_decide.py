@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from collaborations import changed
@@ -17,7 +18,7 @@ from panneuro_hub.access import (
 )
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.names import slug
-from panneuro_hub.wire import Denial
+from panneuro_hub.wire import Denial, Reason
 
 BUCKET = "s3://learning-circuits/"
 EMBARGO = datetime(2027, 6, 1, tzinfo=UTC)
@@ -35,25 +36,39 @@ def modes(access: Access) -> dict[str, str]:
     return {grant.prefix.removeprefix(BUCKET): grant.mode for grant in access.grants}
 
 
-def reasons(access: Access) -> dict[str, str]:
-    return {grant.prefix.removeprefix(BUCKET): grant.reason for grant in access.grants}
+def reasons(access: Access) -> dict[str, tuple[Reason, ...]]:
+    return {grant.prefix.removeprefix(BUCKET): grant.reasons for grant in access.grants}
+
+
+def not_in(team: str, level: str, project: str = "nhp-navigation") -> Reason:
+    return Reason("not-in-team", project, teams=(team,), level=level)
+
+
+def has(*teams: str, level: str, project: str = "nhp-navigation") -> Reason:
+    return Reason("team-has-level", project, teams=teams, level=level)
 
 
 def test_manage_in_the_own_project(ask) -> None:
     access = ask("nhp-navigation", "navigation-lab")
     assert access.level == "manage"
-    assert access.reason == "you are in navigation-lab, which has manage in nhp-navigation"
+    assert access.reasons == (has("navigation-lab", level="manage"),)
     assert modes(access) == {
         "nhp-navigation/": "write",
         "shared-stimuli/": "read",
         "scratch/nhp-navigation/ann/": "write",
     }
     assert reasons(access)["shared-stimuli/"] == (
-        "nhp-navigation reads shared-stimuli; every team of learning-circuits has read in "
-        "shared-stimuli, and you are in navigation-lab"
+        Reason("project-reads", "nhp-navigation", other="shared-stimuli"),
+        Reason(
+            "every-team-has-level",
+            "shared-stimuli",
+            teams=("navigation-lab",),
+            level="read",
+            collaboration="learning-circuits",
+        ),
     )
     assert reasons(access)["scratch/nhp-navigation/ann/"] == (
-        "your own scratch in nhp-navigation; what is older than 30d is deleted"
+        Reason("own-scratch", "nhp-navigation", detail="30d"),
     )
     assert [grant.project for grant in access.grants] == [
         "nhp-navigation",
@@ -66,17 +81,16 @@ def test_read_level_reads_and_says_who_writes(ask) -> None:
     access = ask("nhp-navigation", "theory-lab")
     assert access.level == "read"
     assert modes(access)["nhp-navigation/"] == "read"
-    what = f"write {BUCKET}nhp-navigation/"
-    assert [denial for denial in access.denied if denial.what == what] == [
-        Denial(what, "you are not in navigation-lab, which has manage in nhp-navigation"),
-        Denial(what, "you are not in data-science-core, which has write in nhp-navigation"),
+    needs = (not_in("navigation-lab", "manage"), not_in("data-science-core", "write"))
+    assert [denial for denial in access.denied if denial.action == "write"] == [
+        Denial("write", "prefix", f"{BUCKET}nhp-navigation/", "nhp-navigation", needs)
     ]
 
 
 def test_the_highest_level_counts(ask) -> None:
     access = ask("nhp-navigation", "theory-lab", "data-science-core")
     assert access.level == "write"
-    assert access.reason == "you are in data-science-core, which has write in nhp-navigation"
+    assert access.reasons == (has("data-science-core", level="write"),)
 
 
 def test_all_teams_that_give_the_level_are_named(example: Collaboration, now: datetime) -> None:
@@ -85,9 +99,7 @@ def test_all_teams_that_give_the_level_are_named(example: Collaboration, now: da
 
     person = Person.of("ann", ["theory-lab", "data-science-core"])
     access = decide(changed(example, raise_theory), person, "nhp-navigation", now)
-    assert access.reason == (
-        "you are in data-science-core and theory-lab, which have write in nhp-navigation"
-    )
+    assert access.reasons == (has("data-science-core", "theory-lab", level="write"),)
 
 
 def test_no_team_no_access(ask) -> None:
@@ -95,19 +107,23 @@ def test_no_team_no_access(ask) -> None:
     assert access.level is None
     assert (access.grants, access.profiles, access.images, access.dask) == ((), (), (), None)
     assert access.budget is None
-    assert access.reason == "you are in no team of learning-circuits"
-    what = f"read {BUCKET}nhp-navigation/"
-    assert access.denied == (
-        Denial(what, "you are not in navigation-lab, which has manage in nhp-navigation"),
-        Denial(what, "you are not in data-science-core, which has write in nhp-navigation"),
-        Denial(what, "you are not in theory-lab, which has read in nhp-navigation"),
+    assert access.reasons == (
+        Reason("in-no-team", "nhp-navigation", collaboration="learning-circuits"),
     )
+    needs = (
+        not_in("navigation-lab", "manage"),
+        not_in("data-science-core", "write"),
+        not_in("theory-lab", "read"),
+    )
+    prefix = f"{BUCKET}nhp-navigation/"
+    assert access.denied == (Denial("read", "prefix", prefix, "nhp-navigation", needs),)
 
 
 def test_the_wrong_team_is_told_the_right_ones(ask) -> None:
-    assert ask("nhp-navigation", "human-lab").reason == (
-        "you are not in navigation-lab (manage), data-science-core (write) or theory-lab (read), "
-        "which have access to nhp-navigation"
+    assert ask("nhp-navigation", "human-lab").reasons == (
+        not_in("navigation-lab", "manage"),
+        not_in("data-science-core", "write"),
+        not_in("theory-lab", "read"),
     )
 
 
@@ -118,26 +134,30 @@ def test_an_ended_membership_is_named_with_its_day(ask) -> None:
     assert before.level == "manage"
     after = ask("nhp-navigation", "navigation-lab", name=name, at=end)
     assert after.level is None
-    assert after.reason == (
-        "your membership of navigation-lab ended on 2027-01-31; it has manage in nhp-navigation"
+    ended = replace(
+        not_in("navigation-lab", "manage"), code="membership-ended", ended=date(2027, 1, 31)
     )
+    assert after.reasons == (ended,)
     assert after.grants == ()
 
 
 def test_requires_refuses_whatever_the_level(ask) -> None:
     access = ask("human-intracranial", "human-lab")
     assert access.level is None
-    reason = "you are not in human-subjects-trained, which human-intracranial requires"
-    assert access.reason == reason
-    assert access.denied == (Denial(f"read {BUCKET}human-intracranial/", reason),)
+    missing = Reason(
+        "not-in-required-team", "human-intracranial", teams=("human-subjects-trained",)
+    )
+    assert access.reasons == (missing,)
+    prefix = f"{BUCKET}human-intracranial/"
+    assert access.denied == (Denial("read", "prefix", prefix, "human-intracranial", (missing,)),)
 
 
 def test_requires_alone_gives_nothing(ask) -> None:
     access = ask("human-intracranial", "human-subjects-trained")
     assert access.level is None
-    assert access.reason == (
-        "you are not in human-lab (manage) or data-science-core (read), which have access to "
-        "human-intracranial"
+    assert access.reasons == (
+        not_in("human-lab", "manage", "human-intracranial"),
+        not_in("data-science-core", "read", "human-intracranial"),
     )
 
 
@@ -148,9 +168,13 @@ def test_an_ended_required_membership(example: Collaboration, now: datetime) -> 
     person = Person.of("ann", ["human-lab", "human-subjects-trained"])
     access = decide(changed(example, expire), person, "human-intracranial", now)
     assert access.level is None
-    assert access.reason == (
-        "your membership of human-subjects-trained ended on 2026-11-22, and "
-        "human-intracranial requires it"
+    assert access.reasons == (
+        Reason(
+            "required-membership-ended",
+            "human-intracranial",
+            teams=("human-subjects-trained",),
+            ended=date(2026, 11, 22),
+        ),
     )
 
 
@@ -161,28 +185,26 @@ def test_every_required_team_is_needed(example: Collaboration, now: datetime) ->
     person = Person.of("ann", ["human-lab", "human-subjects-trained"])
     access = decide(changed(example, require), person, "human-intracranial", now)
     assert access.level is None
-    assert access.reason == "you are not in theory-lab, which human-intracranial requires"
+    assert access.reasons == (
+        Reason("not-in-required-team", "human-intracranial", teams=("theory-lab",)),
+    )
 
 
 def test_frozen_is_readable_and_not_writable(ask) -> None:
     access = ask("human-intracranial", "human-lab", "human-subjects-trained")
     assert access.level == "manage"
-    assert access.reason == (
-        "you are in human-lab, which has manage in human-intracranial; you are in "
-        "human-subjects-trained, which human-intracranial requires"
+    assert access.reasons == (
+        has("human-lab", level="manage", project="human-intracranial"),
+        Reason("requirement-met", "human-intracranial", teams=("human-subjects-trained",)),
     )
     assert modes(access) == {
         "human-intracranial/": "write",
         "human-intracranial/release-2026/": "read",
         "scratch/human-intracranial/ann/": "write",
     }
-    assert (
-        Denial(
-            f"write {BUCKET}human-intracranial/release-2026/",
-            "frozen in human-intracranial: nobody writes there any more",
-        )
-        in access.denied
-    )
+    frozen = (Reason("frozen", "human-intracranial"),)
+    prefix = f"{BUCKET}human-intracranial/release-2026/"
+    assert Denial("write", "prefix", prefix, "human-intracranial", frozen) in access.denied
 
 
 def test_frozen_needs_no_grant_of_its_own_for_readers(ask) -> None:
@@ -209,9 +231,8 @@ def test_every_team_reads_what_is_for_every_team(ask, example: Collaboration) ->
     for team in example.teams:
         access = ask("shared-stimuli", team)
         assert access.level == ("manage" if team == "data-science-core" else "read")
-    assert ask("shared-stimuli", "theory-lab").reason == (
-        "every team of learning-circuits has read in shared-stimuli, and you are in theory-lab"
-    )
+    [reason] = ask("shared-stimuli", "theory-lab").reasons
+    assert (reason.code, reason.teams) == ("every-team-has-level", ("theory-lab",))
     assert ask("shared-stimuli").level is None
     assert ask("shared-stimuli", "unknown", "*").level is None
 
@@ -219,16 +240,12 @@ def test_every_team_reads_what_is_for_every_team(ask, example: Collaboration) ->
 def test_the_embargo_ends_at_midnight_utc(ask) -> None:
     before = ask("nhp-categorization", "theory-lab", at=EMBARGO - timedelta(microseconds=1))
     assert before.level is None
-    assert before.reason == (
-        "theory-lab has read in nhp-categorization from 2027-06-01, when its embargo ends"
-    )
+    embargo = has("theory-lab", level="read", project="nhp-categorization")
+    embargo = replace(embargo, embargo=EMBARGO.date())
+    assert before.reasons == (replace(embargo, code="under-embargo"),)
     after = ask("nhp-categorization", "theory-lab", at=EMBARGO)
     assert after.level == "read"
-    assert after.reason == (
-        "theory-lab has read in nhp-categorization since its embargo ended on 2027-06-01".replace(
-            "theory-lab has", "you are in theory-lab, which has"
-        )
-    )
+    assert after.reasons == (embargo,)
 
 
 def test_the_embargo_does_not_hold_the_teams_of_the_project(ask) -> None:
@@ -250,14 +267,12 @@ def test_reads_obeys_the_other_projects_rules(example: Collaboration, now: datet
         "nhp-categorization/": "read",
         "scratch/nhp-navigation/ann/": "write",
     }
-    assert (
-        Denial(
-            f"read {BUCKET}human-intracranial/",
-            "nhp-navigation reads human-intracranial, but you are not in "
-            "human-subjects-trained, which human-intracranial requires",
-        )
-        in access.denied
+    reasons = (
+        Reason("project-reads", "nhp-navigation", other="human-intracranial"),
+        Reason("not-in-required-team", "human-intracranial", teams=("human-subjects-trained",)),
     )
+    prefix = f"{BUCKET}human-intracranial/"
+    assert Denial("read", "prefix", prefix, "human-intracranial", reasons) in access.denied
     only_theory = Person.of("ann", ["theory-lab"])
     assert "nhp-categorization/" not in modes(
         decide(collaboration, only_theory, "nhp-navigation", now)
@@ -276,11 +291,9 @@ def test_a_project_in_another_store_is_out_of_reach(example: Collaboration, now:
         changed(example, move), Person.of("ann", ["navigation-lab"]), "nhp-navigation", now
     )
     assert not [grant for grant in access.grants if "elsewhere" in grant.prefix]
-    assert any(
-        denial.what == "read s3://elsewhere/shared-stimuli/"
-        and "keys for the store main only" in denial.reason
-        for denial in access.denied
-    )
+    apart = Reason("other-store", "nhp-navigation", other="shared-stimuli", names=("other", "main"))
+    prefix = "s3://elsewhere/shared-stimuli/"
+    assert Denial("read", "prefix", prefix, "shared-stimuli", (apart,)) in access.denied
 
 
 def test_no_scratch_where_the_store_has_none(example: Collaboration, now: datetime) -> None:
@@ -306,32 +319,29 @@ def test_a_name_from_outside_stays_in_its_own_scratch(ask, name: str) -> None:
 def test_profiles_for_every_team_with_the_default_first(ask) -> None:
     access = ask("nhp-navigation", "navigation-lab")
     assert [offer.name for offer in access.profiles] == ["small", "large"]
-    assert access.profiles[0].reason == (
-        "nhp-navigation offers every profile, and it is for every team"
+    assert access.profiles[0].reasons == (
+        Reason("offers-all", "nhp-navigation", kind="profile"),
+        Reason("for-every-team", "nhp-navigation"),
     )
-    assert (
-        Denial(
-            "profile gpu",
-            "you are not in theory-lab or data-science-core, and gpu is for theory-lab and "
-            "data-science-core only",
-        )
-        in access.denied
-    )
+    teams = ("theory-lab", "data-science-core")
+    not_yours = (Reason("not-in-using-team", "nhp-navigation", teams=teams),)
+    assert Denial("use", "profile", "gpu", "nhp-navigation", not_yours) in access.denied
 
 
 def test_a_profile_for_some_teams(ask) -> None:
     access = ask("nhp-navigation", "theory-lab")
     assert [offer.name for offer in access.profiles] == ["small", "large", "gpu"]
-    assert access.profiles[2].reason == (
-        "nhp-navigation offers every profile, and it is for theory-lab and data-science-core; "
-        "you are in theory-lab"
+    assert access.profiles[2].reasons == (
+        Reason("offers-all", "nhp-navigation", kind="profile"),
+        Reason("team-may-use", "nhp-navigation", teams=("theory-lab",)),
     )
 
 
 def test_a_project_offers_only_its_profiles(ask) -> None:
     access = ask("human-intracranial", "data-science-core", "human-subjects-trained")
     assert [offer.name for offer in access.profiles] == ["small", "large"]
-    assert Denial("profile gpu", "human-intracranial offers only small and large") in access.denied
+    only = Reason("not-offered", "human-intracranial", kind="profile", names=("small", "large"))
+    assert Denial("use", "profile", "gpu", "human-intracranial", (only,)) in access.denied
 
 
 def test_an_ended_membership_takes_its_profile(example: Collaboration, now: datetime) -> None:
@@ -340,14 +350,13 @@ def test_an_ended_membership_takes_its_profile(example: Collaboration, now: date
 
     person = Person.of("ann", ["navigation-lab", "theory-lab"])
     access = decide(changed(example, expire), person, "nhp-navigation", now)
-    assert (
-        Denial(
-            "profile gpu",
-            "your membership of theory-lab ended on 2026-01-01, and gpu is for theory-lab and "
-            "data-science-core only",
-        )
-        in access.denied
+    ended = Reason(
+        "using-membership-ended",
+        "nhp-navigation",
+        teams=("theory-lab",),
+        ended=date(2026, 1, 1),
     )
+    assert Denial("use", "profile", "gpu", "nhp-navigation", (ended,)) in access.denied
 
 
 def test_the_default_comes_first_wherever_it_stands(example: Collaboration, now: datetime) -> None:
@@ -374,19 +383,14 @@ def test_no_profile_left_is_said(example: Collaboration, now: datetime) -> None:
     )
     assert access.profiles == ()
     assert access.level == "manage"
-    assert (
-        Denial(
-            "profiles",
-            "no profile remains for you in nhp-navigation, so no server can start there",
-        )
-        in access.denied
-    )
+    none = Reason("none-offered", "nhp-navigation", kind="profile")
+    assert Denial("start", "server", "", "nhp-navigation", (none,)) in access.denied
 
 
 def test_images(ask, example: Collaboration, now: datetime) -> None:
     access = ask("nhp-navigation", "navigation-lab")
-    assert [(offer.name, offer.reason) for offer in access.images] == [
-        ("neuro", "nhp-navigation offers every image")
+    assert [(offer.name, offer.reasons) for offer in access.images] == [
+        ("neuro", (Reason("offers-all", "nhp-navigation", kind="image"),))
     ]
 
     def add(document: dict) -> None:
@@ -397,7 +401,8 @@ def test_images(ask, example: Collaboration, now: datetime) -> None:
         changed(example, add), Person.of("ann", ["navigation-lab"]), "nhp-navigation", now
     )
     assert [offer.name for offer in access.images] == ["other"]
-    assert Denial("image neuro", "nhp-navigation offers only other") in access.denied
+    only = Reason("not-offered", "nhp-navigation", kind="image", names=("other",))
+    assert Denial("use", "image", "neuro", "nhp-navigation", (only,)) in access.denied
 
 
 def test_a_hub_without_images_misses_none(example: Collaboration, now: datetime) -> None:
@@ -408,7 +413,7 @@ def test_a_hub_without_images_misses_none(example: Collaboration, now: datetime)
         changed(example, drop), Person.of("ann", ["navigation-lab"]), "nhp-navigation", now
     )
     assert access.images == ()
-    assert not [denial for denial in access.denied if denial.what.startswith("image")]
+    assert not [denial for denial in access.denied if denial.kind == "image"]
 
 
 def test_dask_limits_of_the_collaboration(ask) -> None:
@@ -418,8 +423,8 @@ def test_dask_limits_of_the_collaboration(ask) -> None:
     assert limits.per_person == WorkerLimits()
     assert limits.worker_profiles == ("standard",)
     assert limits.idle_timeout == timedelta(minutes=30)
-    assert limits.reason == (
-        "the limits of learning-circuits, shared by all clusters of nhp-navigation"
+    assert limits.reasons == (
+        Reason("collaboration-limits", "nhp-navigation", collaboration="learning-circuits"),
     )
 
 
@@ -441,9 +446,8 @@ def test_a_project_overrides_field_by_field(example: Collaboration, now: datetim
     assert (limits.max_workers, limits.max_cores, limits.max_memory) == (0, None, 800 * 1024**3)
     assert limits.worker_profiles == ()
     assert limits.idle_timeout == timedelta(minutes=5)
-    assert limits.reason.endswith(
-        "; nhp-navigation sets its own idle_timeout, max_workers, per_person and worker_profiles"
-    )
+    own = ("idle_timeout", "max_workers", "per_person", "worker_profiles")
+    assert limits.reasons[-1] == Reason("project-limits", "nhp-navigation", names=own)
     assert limits.pooled == WorkerLimits(0, None, 800 * 1024**3)
     assert limits.per_person == WorkerLimits(3, 80, None)
 
@@ -461,12 +465,15 @@ def test_the_budget(ask) -> None:
 def test_a_project_that_there_is_not(ask) -> None:
     access = ask("no/such", "navigation-lab")
     assert access.level is None
-    assert access.reason == (
-        "there is no project 'no/such'; the projects are nhp-navigation, nhp-categorization, "
-        "human-intracranial and shared-stimuli"
+    projects = (
+        "nhp-navigation",
+        "nhp-categorization",
+        "human-intracranial",
+        "shared-stimuli",
     )
+    assert access.reasons == (Reason("unknown-project", "no/such", names=projects),)
     assert access.grants == ()
-    assert access.denied[0].reason == access.reason
+    assert access.denied == (Denial("open", "project", "no/such", "no/such", access.reasons),)
 
 
 def test_a_naive_moment_is_refused(example: Collaboration) -> None:

@@ -7,8 +7,11 @@ from collaborations import changed
 
 from panneuro_hub.access import Access, Person, decide, judge
 from panneuro_hub.collaboration import Collaboration
+from panneuro_hub.wire import Reason
 
 BUCKET = "s3://learning-circuits/"
+PROJECT = "nhp-navigation"
+HUMAN = "human-intracranial"
 
 
 @pytest.fixture
@@ -42,58 +45,77 @@ def test_verdicts(
 
 
 @pytest.mark.parametrize(
-    ("uri", "reason"),
+    ("uri", "reasons"),
     [
         (
             f"{BUCKET}nhp-navigation/x",
-            f"write on {BUCKET}nhp-navigation/: you are in navigation-lab, which has manage in "
-            "nhp-navigation",
+            [
+                Reason("granted", PROJECT, level="write", place=f"{BUCKET}nhp-navigation/"),
+                Reason("team-has-level", PROJECT, teams=("navigation-lab",), level="manage"),
+            ],
         ),
         (
             f"{BUCKET}human-intracranial/x",
-            f"{BUCKET}human-intracranial/x belongs to human-intracranial, which nhp-navigation "
-            "does not read; a session in human-intracranial would, but you have no access: you "
-            "are not in human-subjects-trained, which human-intracranial requires",
+            [
+                Reason("belongs-to", HUMAN, place=f"{BUCKET}human-intracranial/x"),
+                Reason("not-read-here", PROJECT, other=HUMAN),
+                Reason("not-in-required-team", HUMAN, teams=("human-subjects-trained",)),
+            ],
         ),
         (
             f"{BUCKET}scratch/nhp-navigation/bob/x",
-            f"{BUCKET}scratch/nhp-navigation/bob/x is the scratch of another person; each "
-            "reaches only their own",
+            [Reason("scratch-of-another", PROJECT, place=f"{BUCKET}scratch/nhp-navigation/bob/x")],
         ),
         (
             f"{BUCKET}scratch/shared-stimuli/ann/x",
-            f"{BUCKET}scratch/shared-stimuli/ann/x is your scratch in shared-stimuli; sessions "
-            "in shared-stimuli reach it, and this one is in nhp-navigation",
+            [
+                Reason(
+                    "scratch-of-project",
+                    "shared-stimuli",
+                    other=PROJECT,
+                    place=f"{BUCKET}scratch/shared-stimuli/ann/x",
+                )
+            ],
         ),
-        (
-            f"{BUCKET}scratch/",
-            f"{BUCKET}scratch/ holds the scratch of every person; each reaches only their own",
-        ),
+        (f"{BUCKET}scratch/", [Reason("scratch-root", place=f"{BUCKET}scratch/")]),
         (
             f"{BUCKET}elsewhere/x",
-            f"{BUCKET}elsewhere/x is outside every project of learning-circuits",
+            [
+                Reason(
+                    "outside-projects",
+                    place=f"{BUCKET}elsewhere/x",
+                    collaboration="learning-circuits",
+                )
+            ],
         ),
-        (
-            "s3://other/nhp-navigation/x",
-            f"s3://other/ is no store of learning-circuits; its data is in {BUCKET}",
-        ),
-        (
-            "gs://learning-circuits/nhp-navigation/x",
-            "gs://learning-circuits/ is no store of learning-circuits; its data is in " + BUCKET,
+        *(
+            (
+                uri,
+                [
+                    Reason(
+                        "not-a-store",
+                        place=uri,
+                        names=(BUCKET,),
+                        collaboration="learning-circuits",
+                    )
+                ],
+            )
+            for uri in ("s3://other/nhp-navigation/x", "gs://learning-circuits/nhp-navigation/x")
         ),
     ],
 )
-def test_reasons(example: Collaboration, access: Access, uri: str, reason: str) -> None:
-    assert judge(example, access, uri).reason == reason
+def test_reasons(example: Collaboration, access: Access, uri: str, reasons: list[Reason]) -> None:
+    assert judge(example, access, uri).reasons == tuple(reasons)
 
 
 def test_the_project_where_it_would_go_is_named(example: Collaboration, now: datetime) -> None:
     person = Person.of("ann", ["navigation-lab", "categorization-lab"])
     access = decide(example, person, "nhp-navigation", now)
     uri = f"{BUCKET}nhp-categorization/x"
-    assert judge(example, access, uri).reason == (
-        f"{uri} belongs to nhp-categorization, which nhp-navigation does not read; start a "
-        "session in nhp-categorization, where you have manage"
+    assert judge(example, access, uri).reasons == (
+        Reason("belongs-to", "nhp-categorization", place=uri),
+        Reason("not-read-here", PROJECT, other="nhp-categorization"),
+        Reason("open-elsewhere", "nhp-categorization", level="manage"),
     )
 
 
@@ -102,7 +124,7 @@ def test_the_longest_grant_decides(example: Collaboration, now: datetime) -> Non
     access = decide(example, person, "human-intracranial", now)
     verdict = judge(example, access, f"{BUCKET}human-intracranial/release-2026/a/b")
     assert (verdict.read, verdict.write) == (True, False)
-    assert "frozen in human-intracranial: nobody writes there any more" in verdict.reason
+    assert Reason("frozen", HUMAN) in verdict.reasons
     near = judge(example, access, f"{BUCKET}human-intracranial/release-2026-b/a")
     assert (near.read, near.write) == (True, True)
 
@@ -111,9 +133,9 @@ def test_without_access_the_reason_is_why(example: Collaboration, now: datetime)
     access = decide(example, Person.of("ann", ["human-lab"]), "human-intracranial", now)
     verdict = judge(example, access, f"{BUCKET}human-intracranial/x")
     assert (verdict.read, verdict.write) == (False, False)
-    assert verdict.reason.endswith(
-        "to which you have no access: you are not in human-subjects-trained, which "
-        "human-intracranial requires"
+    assert verdict.reasons == (
+        Reason("belongs-to", HUMAN, place=f"{BUCKET}human-intracranial/x"),
+        Reason("not-in-required-team", HUMAN, teams=("human-subjects-trained",)),
     )
 
 
@@ -123,15 +145,16 @@ def test_a_denied_reads_is_explained(example: Collaboration, now: datetime) -> N
 
     collaboration = changed(example, read_human)
     access = decide(collaboration, Person.of("ann", ["navigation-lab"]), "nhp-navigation", now)
-    reason = judge(collaboration, access, f"{BUCKET}human-intracranial/x").reason
-    assert "nhp-navigation reads human-intracranial, but you are not in" in reason
+    reasons = judge(collaboration, access, f"{BUCKET}human-intracranial/x").reasons
+    codes = [reason.code for reason in reasons]
+    assert codes[:3] == ["belongs-to", "project-reads", "not-in-required-team"]
 
 
 def test_a_session_of_a_project_that_is_gone(example: Collaboration, now: datetime) -> None:
     access = decide(example, Person.of("ann", ["navigation-lab"]), "gone", now)
     verdict = judge(example, access, f"{BUCKET}nhp-navigation/x")
     assert (verdict.read, verdict.write) == (False, False)
-    assert "start a session in nhp-navigation, where you have manage" in verdict.reason
+    assert verdict.reasons[-1] == Reason("open-elsewhere", PROJECT, level="manage")
 
 
 def test_two_stores_with_buckets_of_one_name(example: Collaboration, now: datetime) -> None:
@@ -147,8 +170,8 @@ def test_two_stores_with_buckets_of_one_name(example: Collaboration, now: dateti
 
     collaboration = changed(example, double)
     access = decide(collaboration, Person.of("ann", ["navigation-lab"]), "nhp-navigation", now)
-    reason = judge(collaboration, access, f"{BUCKET}nhp-categorization/x").reason
-    assert "belongs to nhp-categorization" in reason
+    reason, *_ = judge(collaboration, access, f"{BUCKET}nhp-categorization/x").reasons
+    assert (reason.code, reason.project) == ("belongs-to", "nhp-categorization")
 
 
 @pytest.mark.parametrize(
@@ -169,4 +192,5 @@ def test_paths_that_programs_read_differently(
 ) -> None:
     verdict = judge(example, access, uri)
     assert (verdict.read, verdict.write) == (False, False)
-    assert verdict.reason
+    [reason] = verdict.reasons
+    assert (reason.code, reason.place) == ("invalid-path", uri)

@@ -31,6 +31,7 @@ from panneuro_hub.names import slug
 from panneuro_hub.policy import session_policy
 from panneuro_hub.policy.size import longest_grants
 from panneuro_hub.wire import SessionView
+from panneuro_hub.wording import describe_denial, describe_reasons, view_document
 
 projects = st.sampled_from(list(PROJECTS)) | st.text(max_size=8)
 RANK = {None: 0, "read": 1, "write": 2, "manage": 3}
@@ -68,17 +69,22 @@ def test_decide_answers_with_reasons_whatever_is_asked(
     collaboration: Collaboration, person: Person, project: str, now: datetime
 ) -> None:
     access = decide(collaboration, person, project, now)
-    assert access.reason
+    assert describe_reasons(access.reasons)
     for thing in (*access.grants, *access.denied, *access.profiles, *access.images):
-        assert thing.reason
+        assert describe_reasons(thing.reasons)
     if access.level is None:
         assert access.denied
         assert (access.grants, access.profiles, access.images, access.dask) == ((), (), (), None)
     else:
         assert access.grants
         assert access.dask
-    view = session_view(collaboration, access)
+        assert describe_reasons(access.dask.reasons)
+    assert all(map(describe_denial, access.denied))
+    for uri in places(collaboration):
+        assert describe_reasons(judge(collaboration, access, uri).reasons)
+    view = session_view(collaboration, access, decide_all(collaboration, person, now))
     assert SessionView.from_json(view.to_json()) == view
+    assert SessionView.from_json(view_document(view)) == view
 
 
 @given(collaborations(), people, st.sampled_from(list(PROJECTS)), moments)

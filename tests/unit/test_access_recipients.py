@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from panneuro_hub.access import Person, decide, judge, recipients, whom_to_ask
 from panneuro_hub.collaboration import Collaboration
+from panneuro_hub.wire import Reason
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 PEOPLE = (
@@ -34,10 +35,12 @@ def test_it_names_who_is_inside_and_what_is_shut(example: Collaboration, now: da
         ("human-intracranial", ("ada", "mina", "tomas")),
         ("nix", ("ada", "mina", "tomas")),
     ]
-    assert [shut.reason for shut in found.shut] == [
-        "it belongs to human-intracranial, which nhp-navigation does not read; a session in "
-        "human-intracranial does, for who has access there",
-        "there is no project nix",
+    assert [shut.reasons for shut in found.shut] == [
+        (
+            Reason("not-read-here", "nhp-navigation", other="human-intracranial"),
+            Reason("own-session-reads", "human-intracranial"),
+        ),
+        (Reason("project-removed", "nix"),),
     ]
 
 

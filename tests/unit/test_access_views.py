@@ -7,6 +7,7 @@ from collaborations import changed
 
 from panneuro_hub.access import Person, TeamPrefix, decide, decide_all, session_view, team_prefixes
 from panneuro_hub.collaboration import Collaboration
+from panneuro_hub.wire import Denial, Reason
 
 BUCKET = "s3://learning-circuits/"
 
@@ -81,14 +82,20 @@ def test_the_other_projects_and_why_they_are_not_here(
     person = Person.of("mina", ["data-science-core"])
     others = decide_all(example, person, now)
     denied = {
-        denial.what: denial.reason
+        denial.project: denial
         for denial in session_view(example, others["nhp-navigation"], others).denied
+        if denial.action == "read"
     }
-    prefix = "read s3://learning-circuits"
-    assert denied[f"{prefix}/nhp-categorization/"] == (
-        "nhp-navigation does not read nhp-categorization; start a server in nhp-categorization "
-        "for that"
+    assert denied["nhp-categorization"] == Denial(
+        "read",
+        "prefix",
+        f"{BUCKET}nhp-categorization/",
+        "nhp-categorization",
+        (
+            Reason("not-read-here", "nhp-navigation", other="nhp-categorization"),
+            Reason("open-elsewhere", "nhp-categorization", level="write"),
+        ),
     )
-    assert "human-intracranial is not open to you" in denied[f"{prefix}/human-intracranial/"]
-    assert "human-subjects-trained" in denied[f"{prefix}/human-intracranial/"]
-    assert f"{prefix}/shared-stimuli/" not in denied
+    assert denied["human-intracranial"].name == f"{BUCKET}human-intracranial/"
+    assert denied["human-intracranial"].codes == ("not-in-required-team",)
+    assert "shared-stimuli" not in denied

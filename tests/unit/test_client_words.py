@@ -45,17 +45,25 @@ from panneuro_hub.client.places import Name, frozen_inside, project_place, why_n
 from panneuro_hub.client.progress import Progress, duration_text, shown
 from panneuro_hub.errors import AccessDenied, PanNeuroError, ServiceUnavailable
 from panneuro_hub.names import Location
-from panneuro_hub.wire import Credential, Denial, Grant
+from panneuro_hub.wire import Credential, Denial, Grant, Reason
+from panneuro_hub.wording import documents
+
+FROZEN = Reason("frozen", "nav")
+READS = Reason("project-reads", "nav", other="stimuli")
+NOT_IN = (Reason("not-in-required-team", "mice", teams=("human",)),)
 
 VIEW = view_of(
     level="write",
     prefixes={"nav": "s3://lab/nav/", "stimuli": "s3://lab/stimuli/"},
     grants=(
-        Grant("s3://lab/nav/", "write", "you are in navigation-lab", "nav"),
-        Grant("s3://lab/nav/paper/2026/", "read", "frozen; you are in navigation-lab", "nav"),
-        Grant("s3://lab/stimuli/", "read", "nav reads stimuli", "stimuli"),
+        Grant("s3://lab/nav/", "write", (Reason("team-has-level", "nav"),), "nav"),
+        Grant("s3://lab/nav/paper/2026/", "read", (FROZEN,), "nav"),
+        Grant("s3://lab/stimuli/", "read", (READS,), "stimuli"),
     ),
-    denied=(Denial("write s3://lab/nav/paper/2026/", "frozen in nav"),),
+    denied=(
+        Denial("write", "prefix", "s3://lab/nav/paper/2026/", "nav", (FROZEN,)),
+        Denial("read", "prefix", "s3://lab/mice/", "mice", NOT_IN),
+    ),
 )
 
 
@@ -205,18 +213,28 @@ def test_any_name_is_read_or_refused_in_words(text: str) -> None:
 
 
 def test_where_may_be_written_and_why_not() -> None:
-    def why(key: str) -> str | None:
+    def why(key: str) -> tuple[Reason, ...]:
         return why_not_write(VIEW, Location("lab", key))
 
-    assert why("nav/session-1/") is None
-    assert why("nav/paper/2026/x/") == "frozen in nav"
-    assert why("stimuli/x/") == "nav reads stimuli"
-    assert why("elsewhere/x/") == "it is no place of nav's"
+    assert why("nav/session-1/") == ()
+    assert why("nav/paper/2026/x/") == (FROZEN,)
+    assert why("stimuli/x/") == (READS,)
+    assert why("elsewhere/x/") == (Reason("outside-session", "nav", place="s3://lab/elsewhere/x/"),)
     assert [grant.prefix for grant in frozen_inside(VIEW, Location("lab", "nav/paper/"))] == [
         "s3://lab/nav/paper/2026/"
     ]
-    with pytest.raises(AccessDenied, match="human cannot be read: this session is one of nav"):
-        project_place(VIEW, "human")
+    with pytest.raises(AccessDenied) as refusal:
+        project_place(VIEW, "mice")
+    assert refusal.value.fields["reasons"] == documents(NOT_IN)
+
+
+@pytest.mark.parametrize("name", ["mcie", "human"])
+def test_a_misspelt_project_is_not_explained_with_another_project(name: str) -> None:
+    # "human" is a team that another project requires.
+    with pytest.raises(AccessDenied) as refusal:
+        project_place(VIEW, name)
+    assert refusal.value.reason_codes == ("session-reads",)
+    assert "mice" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from panneuro_hub.jupyter.answers import services_address, session_answer
 from panneuro_hub.jupyter.notebooks import fetch_asked, place_of, save_copy, untrusted
 from panneuro_hub.jupyter.refusals import BadRequest, NoNotebook
 from panneuro_hub.lab.here import Session
-from panneuro_hub.wire import Denial, Grant
+from panneuro_hub.wire import Denial, Grant, Reason
+from panneuro_hub.wording import describe_reasons, documents
 
 
 def session(**more: Any) -> Session:
@@ -100,22 +101,24 @@ def test_one_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_who_cannot_write_hears_why() -> None:
-    reason = "you have level read in nav"
-    answer = session_answer(
-        session(denied=(Denial("write s3://lab/nav/", reason),)), "/services/", {}
-    )
-    assert (answer["may_write"], answer["why_not"]) == (False, reason)
+    reasons = (Reason("not-in-team", "nav", teams=("navigation-lab",), level="write"),)
+    denied = (Denial("write", "prefix", "s3://lab/nav/", "nav", reasons),)
+    answer = session_answer(session(denied=denied), "/services/", {})
+    assert (answer["may_write"], answer["why_not"]) == (False, describe_reasons(reasons))
+    assert answer["why_not_reasons"] == documents(reasons)
     assert answer["readable"] == ["nav"]
 
 
 def test_who_can_write_hears_what_is_frozen() -> None:
     grants = (
-        Grant("s3://lab/nav/", "write", "you are in navigation-lab", "nav"),
-        Grant("s3://lab/nav/release/", "read", "it is frozen", "nav"),
+        Grant("s3://lab/nav/", "write", (Reason("team-has-level", "nav"),), "nav"),
+        Grant("s3://lab/nav/release/", "read", (Reason("frozen", "nav"),), "nav"),
     )
     answer = session_answer(session(level="write", grants=grants), "/services/", {})
     assert (answer["may_write"], answer["why_not"]) == (True, None)
-    assert answer["frozen"] == [{"place": "release/", "reason": "it is frozen"}]
+    [frozen] = answer["frozen"]
+    assert frozen["place"] == "release/"
+    assert [reason["code"] for reason in frozen["reasons"]] == ["frozen"]
 
 
 @pytest.mark.parametrize(

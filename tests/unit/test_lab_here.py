@@ -4,7 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -18,8 +18,25 @@ from panneuro_hub.errors import AccessDenied, ServiceUnavailable
 from panneuro_hub.lab.agent import Agent, Settings
 from panneuro_hub.lab.here import NotInSession, Session, covering, locate
 from panneuro_hub.names import Location
-from panneuro_hub.wire import Denial, Grant, SessionView, Ticket
+from panneuro_hub.wire import Denial, Grant, Reason, SessionView, Ticket
+from panneuro_hub.wording import documents
 
+
+def required(team: str, project: str) -> Reason:
+    return Reason("not-in-required-team", project, teams=(team,))
+
+
+LAB = Reason("team-has-level", "nav", teams=("navigation-lab",), level="write")
+LEFT = Reason(
+    "membership-ended", "nav", teams=("navigation-lab",), level="write", ended=date(2026, 1, 1)
+)
+FROZEN = Reason("frozen", "nav")
+READS = Reason("project-reads", "nav", other="stimuli")
+NOT_HUMAN = (
+    Reason("project-reads", "nav", other="human-data"),
+    required("human-lab", "human-data"),
+)
+READABLE = (Reason("session-reads", "nav", names=("nav", "stimuli", "scratch")),)
 VIEW = view_of(
     title="Navigation in virtual reality",
     level="write",
@@ -27,15 +44,22 @@ VIEW = view_of(
     endpoint_url="http://127.0.0.1:8333",
     prefixes={"nav": "s3://lab/nav/", "stimuli": "s3://lab/shared/stimuli/"},
     grants=(
-        Grant("s3://lab/nav/", "write", "you are in navigation-lab", "nav"),
-        Grant("s3://lab/nav/2026/", "read", "it is frozen", "nav"),
-        Grant("s3://lab/shared/stimuli/", "read", "nav reads stimuli", "stimuli"),
-        Grant("s3://lab/scratch/nav/ada/", "write", "your own scratch in nav", "nav"),
+        Grant("s3://lab/nav/", "write", (LAB,), "nav"),
+        Grant("s3://lab/nav/2026/", "read", (FROZEN, LAB), "nav"),
+        Grant(
+            "s3://lab/shared/stimuli/",
+            "read",
+            (Reason("project-reads", "nav", other="stimuli"),),
+            "stimuli",
+        ),
+        Grant("s3://lab/scratch/nav/ada/", "write", (Reason("own-scratch", "nav"),), "nav"),
     ),
     denied=(
-        Denial("write s3://lab/nav/2026/", "s3://lab/nav/2026/ is frozen in nav"),
-        Denial("read s3://lab/human/", "nav reads human-data, but you are not in human-lab"),
-        Denial("profile gpu", "you are not in theory-lab, which may use human"),
+        Denial("write", "prefix", "s3://lab/nav/2026/", "nav", (FROZEN,)),
+        Denial("read", "prefix", "s3://lab/human/", "human-data", NOT_HUMAN),
+        # A team and a profile have the names of projects.
+        Denial("read", "prefix", "s3://lab/mice/", "mice", (required("human", "mice"),)),
+        Denial("use", "profile", "mice", "nav", (Reason("not-offered", "nav", kind="profile"),)),
     ),
 )
 ENDED = replace(
@@ -44,7 +68,7 @@ ENDED = replace(
     scratch=None,
     prefixes={},
     grants=(),
-    denied=(Denial("read s3://lab/nav/", "your membership of navigation-lab ended"),),
+    denied=(Denial("read", "prefix", "s3://lab/nav/", "nav", (LEFT,)),),
 )
 
 
@@ -69,29 +93,35 @@ def test_places_have_short_names(path: str, uri: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "reason"),
+    ("path", "reasons"),
     [
-        ("human-data/x", "'human-data' cannot be read .*you are not in human-lab"),
-        ("human/x", "'human' cannot be read .*you are not in human-lab"),
-        ("data/x", r"none of its projects. It can read nav, stimuli, scratch;.*nav/…"),
-        ("Nav/x", "It can read nav, stimuli, scratch"),
-        ("spikes.zarr", "what is your own project's is written nav/…"),
-        ("s3://lab/human/x", "you are not in human-lab"),
-        ("s3://lab/navigation/x", "cannot be read in this session"),
-        ("s3://lab/nav-b/x", "cannot be read in this session"),
-        ("s3://other/nav/x", "cannot be read in this session"),
-        ("gs://lab/nav/x", "cannot be read in this session"),
+        ("human-data/x", NOT_HUMAN),
+        ("s3://lab/human/x", NOT_HUMAN),
+        ("mice/x", (required("human", "mice"),)),
+        # Not the reasons of a project that a team of this name opens.
+        ("human/x", READABLE),
+        ("data/x", READABLE),
+        ("Nav/x", READABLE),
+        ("spikes.zarr", READABLE),
+        ("s3://lab/navigation/x", READABLE),
+        ("s3://lab/nav-b/x", READABLE),
+        ("s3://other/nav/x", READABLE),
+        ("gs://lab/nav/x", READABLE),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_the_reason(path: str, reason: str) -> None:
-    with pytest.raises(AccessDenied, match=reason):
+def test_what_cannot_be_read_is_refused_with_its_own_reasons(
+    path: str, reasons: tuple[Reason, ...]
+) -> None:
+    with pytest.raises(AccessDenied, match="cannot be read") as refusal:
         locate(VIEW, path)
+    assert refusal.value.fields["reasons"] == documents(reasons)
 
 
 @pytest.mark.parametrize("path", ["", "nav", "nav/x", "s3://lab/nav/x"])
 def test_after_the_end_of_access_the_reason_is_said(path: str) -> None:
-    with pytest.raises(AccessDenied, match="your membership of navigation-lab ended"):
+    with pytest.raises(AccessDenied) as refusal:
         locate(ENDED, path)
+    assert refusal.value.fields["reasons"] == documents([LEFT])
 
 
 def test_without_scratch_there_is_none() -> None:
@@ -142,20 +172,23 @@ def test_a_session_prints_as_plain_text() -> None:
         "keys until 2026-11-02 09:15 UTC, renewed by themselves\n"
         "You can\n"
         "  write s3://lab/nav/\n"
-        "    you are in navigation-lab\n"
+        "    you are in navigation-lab, which has write in nav\n"
         "  read s3://lab/nav/2026/\n"
-        "    it is frozen\n"
+        "    it is frozen in nav: nobody writes there any more; you are in navigation-lab, which "
+        "has write in nav\n"
         "  read s3://lab/shared/stimuli/\n"
         "    nav reads stimuli\n"
         "  write s3://lab/scratch/nav/ada/\n"
         "    your own scratch in nav\n"
         "You cannot\n"
         "  write s3://lab/nav/2026/\n"
-        "    s3://lab/nav/2026/ is frozen in nav\n"
+        "    it is frozen in nav: nobody writes there any more\n"
         "  read s3://lab/human/\n"
-        "    nav reads human-data, but you are not in human-lab\n"
-        "  profile gpu\n"
-        "    you are not in theory-lab, which may use human"
+        "    nav reads human-data; you are not in human-lab, which human-data requires\n"
+        "  read s3://lab/mice/\n"
+        "    you are not in human, which mice requires\n"
+        "  profile mice\n"
+        "    nav offers no profile"
     )
 
 

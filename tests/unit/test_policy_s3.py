@@ -27,11 +27,11 @@ LISTINGS = ("s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUpl
 
 
 def read(prefix: str) -> Grant:
-    return Grant(prefix, "read", "because", "p")
+    return Grant(prefix, "read", (), "p")
 
 
 def write(prefix: str) -> Grant:
-    return Grant(prefix, "write", "because", "p")
+    return Grant(prefix, "write", (), "p")
 
 
 TEAM_A = session_policy([write("s3://lab/teamA/"), read("s3://lab/stimuli/")])

@@ -14,7 +14,7 @@ from testing.waiting import wait_until_async
 from panneuro_hub.collaboration.models import S3Store
 from panneuro_hub.errors import AccessDenied, VendingError
 from panneuro_hub.vending import Issued, Request, Vending
-from panneuro_hub.wire import Credential, Grant
+from panneuro_hub.wire import Credential, Grant, Reason
 
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 STORE = S3Store(
@@ -28,7 +28,7 @@ REQUEST = Request(
     person="ann",
     project="nhp",
     store=STORE,
-    grants=(Grant("s3://lab/nhp/", "write", "member of the lab", "nhp"),),
+    grants=(Grant("s3://lab/nhp/", "write", (), "nhp"),),
 )
 
 
@@ -97,8 +97,8 @@ async def test_a_thousand_at_once_cost_one_call_and_one_is_told_that_it_is_fresh
 
 
 OTHER_GRANTS = (
-    Grant("s3://lab/nhp/", "read", "member of the lab", "nhp"),
-    Grant("s3://lab/scratch/nhp/ann/", "write", "scratch", "nhp"),
+    Grant("s3://lab/nhp/", "read", (), "nhp"),
+    Grant("s3://lab/scratch/nhp/ann/", "write", (), "nhp"),
 )
 
 
@@ -136,7 +136,7 @@ async def test_what_differs_in_anything_that_counts_never_shares_keys(
 async def test_other_reasons_for_the_same_rights_are_the_same_keys(maker: Maker) -> None:
     vends = vending(maker)
     first = await vends.credential(REQUEST)
-    reworded = tuple(replace(grant, reason="another reason") for grant in REQUEST.grants)
+    reworded = tuple(replace(grant, reasons=(Reason("frozen", "nhp"),)) for grant in REQUEST.grants)
     second = await vends.credential(replace(REQUEST, grants=reworded))
     assert second == Issued(first.credential, fresh=False)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import get_args
 
 import pytest
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from panneuro_hub.errors import TicketRefused
-from panneuro_hub.wire import Credential, Denial, Grant, SessionView, Ticket
+from panneuro_hub.wire import Credential, Denial, Grant, Reason, SessionView, Ticket
 from panneuro_hub.wire.credential import format_time, parse_time
 from panneuro_hub.wire.ticket import Kind
 
@@ -132,6 +132,7 @@ def test_times_keep_their_second(moment: datetime) -> None:
 
 
 def test_a_session_view_survives_and_ignores_what_is_new() -> None:
+    ended = Reason("using-membership-ended", "p", teams=("t",), ended=date(2026, 1, 2))
     view = SessionView(
         user="ada",
         project="p",
@@ -142,8 +143,16 @@ def test_a_session_view_survives_and_ignores_what_is_new() -> None:
         endpoint_url=None,
         region="us-west-2",
         prefixes={"p": "s3://b/p/"},
-        grants=(Grant("s3://b/p/", "write", "because", "p"),),
-        denied=(Denial("profile gpu", "not yours"),),
+        grants=(Grant("s3://b/p/", "write", (Reason("other", detail="because"),), "p"),),
+        denied=(
+            Denial(
+                "use",
+                "profile",
+                "gpu",
+                "p",
+                (Reason("for-every-team", "p", ended=date(2026, 1, 2)),),
+            ),
+        ),
     )
     document = json.loads(json.dumps(view.to_json()))
     document["new"] = 1
