@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from panneuro_hub.errors import AccessDenied, InvalidChoice
+from panneuro_hub.names import is_name
 from panneuro_hub.phrases import listed, shorten
 from panneuro_hub.wire.reason import Reason, ReasonCode
 from panneuro_hub.wire.session import Denial, Grant, SessionView
@@ -137,6 +138,11 @@ def _describe_group(group: Sequence[Reason]) -> str:
         for reason in group
     ]
     return f"you are not in {listed(teams, 'or')}, which have access to {group[0].project}"
+
+
+def _name(text: str) -> str:
+    """Return a name or an address as it is, and any other text quoted and cut."""
+    return text if is_name(text) or text.startswith("s3://") else shorten(text)
 
 
 def _have(teams: Sequence[str]) -> str:
@@ -334,8 +340,8 @@ _SENTENCES: Mapping[ReasonCode, Callable[[Reason], str]] = {
 }
 
 _REFUSED: Mapping[str, Callable[[Denial], str]] = {
-    "open": lambda d: f"you have no access to {shorten(d.name) if d.name else 'any project'}",
-    "read": lambda d: f"{d.name} cannot be read",
+    "open": lambda d: f"you have no access to {_name(d.name)}",
+    "read": lambda d: f"{_name(d.name)} cannot be read in this session",
     "write": lambda d: f"nothing can be written to {d.name}",
     "use": lambda d: f"{d.kind} {shorten(d.name)} may not be used in {d.project}",
     "start": lambda d: f"no {d.kind} can start in {d.project}",

@@ -9,6 +9,11 @@ from panneuro_hub.wire import Grant, Reason, SessionView
 READS = Reason("team-has-level", "nav", teams=("navigation-lab",), level="read")
 
 
+def because(sentence: str) -> tuple[Reason, ...]:
+    """Return a reason that is only a sentence, for tests of something else."""
+    return (Reason("other", detail=sentence),)
+
+
 def view_of(project: str = "nav", **more: Any) -> SessionView:
     """A session of Ada's in a project that she can read, and in no other; `more` says else."""
     prefix = f"s3://lab/{project}/"

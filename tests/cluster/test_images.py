@@ -19,6 +19,7 @@ from desk import Desk, as_store
 from gcp_storage_emulator.server import create_server
 from kube import Cluster
 from packaging.utils import canonicalize_name
+from session_views import because
 
 from panneuro_hub.attach import pods
 from panneuro_hub.attach.environment import environment
@@ -185,8 +186,8 @@ def desk(host_address: str, store: SeaweedFS) -> Iterator[Desk]:
         region=store.region,
         prefixes={"work": "s3://lab/work/", "recordings": "s3://lab/recordings/"},
         grants=(
-            Grant("s3://lab/work/", "write", "for the test", "work"),
-            Grant("s3://lab/recordings/", "read", "for the test", "recordings"),
+            Grant("s3://lab/work/", "write", because("for the test"), "work"),
+            Grant("s3://lab/recordings/", "read", because("for the test"), "recordings"),
         ),
         denied=(),
     )

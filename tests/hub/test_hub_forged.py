@@ -16,7 +16,10 @@ NAVIGATION = {"project": "nhp-navigation"}
 
 DENIED: list[tuple[dict[str, Any], str]] = [
     ({"project": "human-intracranial"}, HUMAN),
-    ({"project": "no-such-project"}, "there is no project 'no-such-project'; yours are: nhp-nav"),
+    (
+        {"project": "no-such-project"},
+        "there is no project 'no-such-project'; you have access to nhp-nav",
+    ),
     ({"project": "nhp-navigation/../human-intracranial"}, "there is no project"),
     ({"project": "*"}, "there is no project '*'"),
     ({"project": "<script>alert(1)</script>"}, "there is no project"),
@@ -29,8 +32,8 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({"project": {"nhp-navigation": 1}}, "project must be one name, as text"),
     ({"project": 7}, "project must be one name, as text"),
     ({"project": True}, "project must be one name, as text"),
-    ({"project": None}, "choose a project; yours are: nhp-navigation, shared-stimuli"),
-    ({"project": ""}, "choose a project; yours are: nhp-navigation, shared-stimuli"),
+    ({"project": None}, "choose a project; yours are nhp-navigation and shared-stimuli"),
+    ({"project": ""}, "choose a project; yours are nhp-navigation and shared-stimuli"),
     ({"project": "x" * 100_000}, "project must be one name, as text"),
     (NAVIGATION | {"profile": ["gpu"]}, "profile must be one name, as text"),
     (NAVIGATION | {"image": {"image": "evil"}}, "image must be one name, as text"),

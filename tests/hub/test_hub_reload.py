@@ -56,7 +56,7 @@ async def test_a_team_loses_a_project_and_a_profile_appears(changing_hub: Hub) -
             assert (await chooser.request_start({"project": "nhp-navigation"})).status == 403
             await wait_until_async(access_follows, "an answer without nhp-navigation")
             refusal = await wait_until_async(credentials_follow, "a refusal")
-            assert refusal.startswith("no access to nhp-navigation: you are not in")
+            assert refusal.startswith("you have no access to nhp-navigation: you are not in")
             row = hub.ledger("rex")[-1]
             assert (row["event"], row["session"]) == ("refusal", session.id)
             assert row["reason"] == refusal

@@ -10,6 +10,7 @@ from people import at, start_form, watch
 
 from panneuro_hub.access import Person, decide
 from panneuro_hub.current import load
+from panneuro_hub.wording import describe_reasons, describe_target
 
 
 async def test_the_form_offers_exactly_what_is_the_person_s(hub: Hub) -> None:
@@ -90,12 +91,19 @@ async def test_a_start_by_form_says_what_was_decided_and_is_remembered(hub: Hub)
     assert {"s3://learning-circuits/nhp-navigation/", "s3://learning-circuits/shared-stimuli/"} < {
         grant.prefix for grant in access.grants
     }
-    assert "profile gpu" in {denial.what for denial in access.denied}
+    assert ("profile", "gpu") in {(denial.kind, denial.name) for denial in access.denied}
     assert said[:-2] == [
         "Server requested",  # JupyterHub's own
-        f"Project Navigation in virtual reality (nhp-navigation): manage. {access.reason}",
-        *[f"You may {grant.mode} {grant.prefix}: {grant.reason}" for grant in access.grants],
-        *[f"Not given: {denial.what}: {denial.reason}" for denial in access.denied],
+        f"Project Navigation in virtual reality (nhp-navigation): manage. "
+        f"{describe_reasons(access.reasons)}",
+        *[
+            f"You may {grant.mode} {grant.prefix}: {describe_reasons(grant.reasons)}"
+            for grant in access.grants
+        ],
+        *[
+            f"Not given: {describe_target(denial)}: {describe_reasons(denial.reasons)}"
+            for denial in access.denied
+        ],
         "Profile Large: 16 cores, 64G memory, $0.96 an hour",
         "Image PanNeuro notebook (panneuro/notebook:2026.11)",
     ]
@@ -124,7 +132,7 @@ async def test_a_first_start_without_a_word_asks_for_a_project(hub: Hub) -> None
     async with at(hub, hub.ground.register("fred", "navigation")) as fred:
         answer = await fred.request_start()
     assert answer.status == 400
-    assert answer.message == "choose a project; yours are: nhp-navigation, shared-stimuli"
+    assert answer.message == "choose a project; yours are nhp-navigation and shared-stimuli"
 
 
 async def test_a_link_with_the_choice_in_it_starts(hub: Hub) -> None:

@@ -24,7 +24,7 @@ from botocore.exceptions import ClientError
 from client_programs import CLIENTS, CONTENT, NUMBERS
 from key_tap import KeyTap
 from obstore.store import S3Store
-from session_views import view_of
+from session_views import because, view_of
 from short_service import ShortService
 from short_sessions import lab_store
 from zarr.storage import ObjectStore
@@ -41,8 +41,8 @@ LIFETIME = timedelta(seconds=12)
 PATIENCE = 85.0  # seconds
 PROGRAMS = Path(__file__).with_name("client_programs.py")
 OUR_GRANTS = (
-    Grant("s3://lab/nav/", "read", "you are in navigation-lab", "nav"),
-    Grant("s3://lab/scratch/nav/ada/", "write", "your own scratch in nav", "nav"),
+    Grant("s3://lab/nav/", "read", because("you are in navigation-lab"), "nav"),
+    Grant("s3://lab/scratch/nav/ada/", "write", because("your own scratch in nav"), "nav"),
 )
 
 
@@ -103,8 +103,11 @@ def session(
             region=seaweedfs.region,
             # As after a change of the collaboration, of which the store's keys know sooner.
             prefixes={"nav": "s3://lab/nav/", "human": "s3://lab/human/"},
-            grants=(*OUR_GRANTS, Grant("s3://lab/human/", "read", "until a moment ago", "human")),
-            denied=(Denial("write s3://lab/nav/", "you are not in data-science-core"),),
+            grants=(
+                *OUR_GRANTS,
+                Grant("s3://lab/human/", "read", because("until a moment ago"), "human"),
+            ),
+            denied=(Denial("write", "prefix", "s3://lab/nav/", "nav", because("not in the core")),),
         )
         service = stack.enter_context(ShortService(seaweedfs, request, view, ticket, LIFETIME))
         agent = Agent(Settings(service.url, folder / "ticket"))

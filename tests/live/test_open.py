@@ -24,7 +24,7 @@ import zarr
 from key_tap import KeyTap
 from linked_files import VALUES, linked_files
 from obstore.store import S3Store
-from session_views import view_of
+from session_views import because, view_of
 from short_service import ShortService
 from short_sessions import lab_store
 from stored_datasets import (
@@ -49,16 +49,18 @@ from panneuro_hub.errors import AccessDenied
 from panneuro_hub.lab import NothingThere
 from panneuro_hub.lab.agent import Agent, Settings
 from panneuro_hub.vending import Request
-from panneuro_hub.wire import Denial, Grant, Ticket
+from panneuro_hub.wire import Denial, Grant, Reason, Ticket
 
 NWB_ENDING = "nwb.zarr" if HAS_NWB_ZARR else "nwb"
+FROZEN = Reason("frozen", "nav")
+NOT_HUMAN = (Reason("not-in-team", "human", teams=("human-lab",), level="read"),)
 BEGAN = datetime(2026, 11, 3, 8, 30, tzinfo=UTC)
 GRANTS = (
-    Grant("s3://lab/opening/nav/", "write", "you are in navigation-lab", "nav"),
-    Grant("s3://lab/opening/nav/paper/", "read", "frozen in nav", "nav"),
-    Grant("s3://lab/opening/stimuli/", "read", "nav reads stimuli", "stimuli"),
+    Grant("s3://lab/opening/nav/", "write", because("you are in navigation-lab"), "nav"),
+    Grant("s3://lab/opening/nav/paper/", "read", (FROZEN,), "nav"),
+    Grant("s3://lab/opening/stimuli/", "read", because("nav reads stimuli"), "stimuli"),
 )
-WIDER = Grant("s3://lab/opening/revoked/", "read", "until a moment ago", "revoked")
+WIDER = Grant("s3://lab/opening/revoked/", "read", because("until a moment ago"), "revoked")
 
 
 @dataclass(frozen=True)
@@ -127,12 +129,8 @@ def desk(seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> Iter
             },
             grants=(*GRANTS, WIDER),
             denied=(
-                Denial("write s3://lab/opening/nav/paper/", "frozen in nav: nobody writes there"),
-                Denial(
-                    "read s3://lab/opening/human/",
-                    "human is not open to you: you are not in human-lab (read), which has "
-                    "access to human",
-                ),
+                Denial("write", "prefix", "s3://lab/opening/nav/paper/", "nav", (FROZEN,)),
+                Denial("read", "prefix", "s3://lab/opening/human/", "human", NOT_HUMAN),
             ),
         )
         lifetime = timedelta(minutes=14)

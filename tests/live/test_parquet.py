@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from session_views import view_of
+from session_views import because, view_of
 from short_service import ShortService
 from short_sessions import lab_store
 
@@ -21,8 +21,8 @@ from panneuro_hub.vending import Request
 from panneuro_hub.wire import Grant, Ticket
 
 GRANTS = (
-    Grant("s3://lab/spikes/", "write", "you are in navigation-lab", "spikes"),
-    Grant("s3://lab/tables/", "read", "you are in navigation-lab", "spikes"),
+    Grant("s3://lab/spikes/", "write", because("you are in navigation-lab"), "spikes"),
+    Grant("s3://lab/tables/", "read", because("you are in navigation-lab"), "spikes"),
 )
 PROGRAM = """
 import sys

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from aiobotocore.session import AioSession, get_session
 from attacker import Keys, client, signed
+from session_views import because
 from short_sessions import ShortSessions, lab_store, vendor_session
 from sts_faults import (
     BAD_GATEWAY,
@@ -40,7 +41,7 @@ from panneuro_hub.vending.retry import Backoff
 from panneuro_hub.vending.s3 import S3CredentialMaker
 from panneuro_hub.wire import Credential, Grant
 
-GRANTS = (Grant("s3://lab/vending/", "write", "member", "vending"),)
+GRANTS = (Grant("s3://lab/vending/", "write", because("member"), "vending"),)
 
 
 @dataclass
@@ -153,7 +154,7 @@ async def test_many_sessions_and_many_workers_cost_one_call_a_session(
 
 
 async def test_less_access_is_other_keys_at_once(seaweedfs: SeaweedFS) -> None:
-    less = (Grant("s3://lab/vending/", "read", "member", "vending"),)
+    less = (Grant("s3://lab/vending/", "read", because("member"), "vending"),)
     async with vending(vendor_session(seaweedfs)) as vends:
         wide = (await vends.credential(request_for(seaweedfs))).credential
         narrow = (await vends.credential(request_for(seaweedfs, grants=less))).credential
@@ -338,7 +339,8 @@ async def test_a_policy_that_is_too_long_is_refused_before_sts_is_asked(
     patience: Patience,
 ) -> None:
     many = tuple(
-        Grant(f"s3://lab/{'x' * 40}-{number}/", "read", "many", "vending") for number in range(60)
+        Grant(f"s3://lab/{'x' * 40}-{number}/", "read", because("many"), "vending")
+        for number in range(60)
     )
     async with faulty_sts(success()) as sts, vending(some_keys(), patience) as vends:
         with pytest.raises(VendingError, match=f"STS takes {S3_POLICY_LIMIT}") as caught:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from attacker import Keys, client
-from session_views import view_of
+from session_views import because, view_of
 from short_service import ShortService
 from short_sessions import lab_store
 from terminal import Terminal
@@ -20,14 +20,15 @@ from wire_faults import Wire
 
 from panneuro_hub.devstack.seaweedfs import SeaweedFS
 from panneuro_hub.vending import Request
-from panneuro_hub.wire import Denial, Grant, Ticket
+from panneuro_hub.wire import Denial, Grant, Reason, Ticket
 
 PROJECT = "upload-tests"
-FROZEN = "frozen in upload-tests: nobody writes there any more"
+FROZEN = Reason("frozen", PROJECT)
+NOT_HUMAN = (Reason("not-in-team", "human", teams=("human-lab",), level="read"),)
 GRANTS = (
-    Grant(f"s3://lab/{PROJECT}/", "write", "you are in navigation-lab", PROJECT),
-    Grant(f"s3://lab/{PROJECT}/release/", "read", f"{FROZEN}; and you read", PROJECT),
-    Grant("s3://lab/stimuli/", "read", "upload-tests reads stimuli", "stimuli"),
+    Grant(f"s3://lab/{PROJECT}/", "write", because("you are in navigation-lab"), PROJECT),
+    Grant(f"s3://lab/{PROJECT}/release/", "read", (FROZEN,), PROJECT),
+    Grant("s3://lab/stimuli/", "read", because("upload-tests reads stimuli"), "stimuli"),
 )
 MIB = 1 << 20
 
@@ -114,8 +115,8 @@ def made_bench(
             prefixes={PROJECT: f"s3://lab/{PROJECT}/", "stimuli": "s3://lab/stimuli/"},
             grants=grants,
             denied=(
-                Denial(f"write s3://lab/{PROJECT}/release/", FROZEN),
-                Denial("read s3://lab/human/", "human is not open to you: no team of yours"),
+                Denial("write", "prefix", f"s3://lab/{PROJECT}/release/", PROJECT, (FROZEN,)),
+                Denial("read", "prefix", "s3://lab/human/", "human", NOT_HUMAN),
             ),
         )
         service = stack.enter_context(ShortService(seaweedfs, request, view, ticket, lifetime))

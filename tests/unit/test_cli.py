@@ -102,6 +102,10 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 # explain
 
 
+def codes(document: dict) -> list[str]:
+    return [reason["code"] for reason in document["reasons"]]
+
+
 def test_explain_as_json(run: Run) -> None:
     code, document = explain(run, "--teams", " human-lab , human-subjects-trained", *HUMAN)
     assert code == 0
@@ -109,6 +113,7 @@ def test_explain_as_json(run: Run) -> None:
         "user",
         "project",
         "level",
+        "reasons",
         "grants",
         "denied",
         "profiles",
@@ -119,18 +124,22 @@ def test_explain_as_json(run: Run) -> None:
         "human-intracranial",
         "manage",
     )
-    assert document["grants"][1] == {
-        "prefix": f"{BUCKET}human-intracranial/release-2026/",
-        "mode": "read",
-        "reason": "frozen in human-intracranial: nobody writes there any more; you are in "
-        "human-lab, which has manage in human-intracranial; you are in human-subjects-trained, "
-        "which human-intracranial requires",
-        "project": "human-intracranial",
-    }
-    assert document["denied"][0] == {
-        "what": f"write {BUCKET}human-intracranial/release-2026/",
-        "reason": "frozen in human-intracranial: nobody writes there any more",
-    }
+    grant = document["grants"][1]
+    assert codes(grant) == ["frozen", "team-has-level", "requirement-met"]
+    assert "it is frozen in human-intracranial" in grant["reason"]
+    assert (grant["prefix"], grant["mode"], grant["project"]) == (
+        f"{BUCKET}human-intracranial/release-2026/",
+        "read",
+        "human-intracranial",
+    )
+    denial = document["denied"][0]
+    assert codes(denial) == ["frozen"]
+    assert denial["what"] == f"write {BUCKET}human-intracranial/release-2026/"
+    assert (denial["action"], denial["kind"]) == ("write", "prefix")
+    assert codes(document["profiles"][0]) == ["offers-these", "for-every-team"]
+    assert codes(document["dask"]) == ["collaboration-limits"]
+    for described in (document["profiles"][0], document["dask"]):
+        del described["reasons"]
     assert document["profiles"][0] == {
         "name": "small",
         "title": "Small",
@@ -138,7 +147,7 @@ def test_explain_as_json(run: Run) -> None:
         "cpu": 2.0,
         "memory": 8 * 1024**3,
         "gpu": 0,
-        "reason": "human-intracranial offers small and large, and it is for every team",
+        "reason": "human-intracranial offers small and large; every team may use it",
     }
     assert document["dask"] == {
         "max_workers": 50,
@@ -166,12 +175,12 @@ def test_explain_denied_is_exit_code_3(run: Run) -> None:
     code, document = explain(run, "--teams", "human-lab", *HUMAN)
     assert code == 3
     assert (document["level"], document["grants"], document["dask"]) == (None, [], None)
-    assert document["denied"] == [
-        {
-            "what": f"read {BUCKET}human-intracranial/",
-            "reason": "you are not in human-subjects-trained, which human-intracranial requires",
-        }
-    ]
+    [denial] = document["denied"]
+    assert denial["what"] == f"read {BUCKET}human-intracranial/"
+    assert codes(denial) == codes(document) == ["not-in-required-team"]
+    assert denial["reason"] == (
+        "you are not in human-subjects-trained, which human-intracranial requires"
+    )
 
 
 def test_no_team_is_allowed(run: Run) -> None:
@@ -197,7 +206,7 @@ def test_explain_judges_a_path(run: Run, path: str, read: bool, write: bool) -> 
     verdict = document["path"]
     assert (verdict["read"], verdict["write"]) == (read, write)
     assert verdict["reason"]
-    assert list(verdict) == ["read", "write", "reason"]
+    assert list(verdict) == ["read", "write", "reasons", "reason"]
 
 
 @pytest.mark.parametrize(
@@ -227,7 +236,7 @@ def test_explain_for_people(run: Run) -> None:
     ) in lines
     assert "  900 USD a month  the budget of nhp-navigation" in result.stdout
     assert "50 workers, 200 cores, 800G memory, idle for 30m at most" in result.stdout
-    assert "you are not in navigation-lab, which has manage in nhp-navigation" in result.stdout
+    assert "you are not in navigation-lab (manage) or data-science-core (write)" in result.stdout
     assert lines[-1].startswith(
         f"  {BUCKET}human-intracranial/x  neither read nor write  "
         f"{BUCKET}human-intracranial/x belongs to human-intracranial"

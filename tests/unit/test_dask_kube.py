@@ -212,7 +212,7 @@ async def test_a_start_that_fails_leaves_no_session(
 async def test_nothing_begins_for_a_choice_that_is_refused(
     backend: PanNeuroKubeBackend, world: World
 ) -> None:
-    with pytest.raises(PublicException, match="you have no access to 'human-intracranial'"):
+    with pytest.raises(PublicException, match="you have no access to human-intracranial"):
         await backend.start_cluster(ADA, {"project": "human-intracranial"})
     assert (world.tickets, world.objects) == ([], {})
 

@@ -75,7 +75,7 @@ async def test_the_only_project_is_taken_and_none_is_invented(
     ask: Ask, example: Collaboration
 ) -> None:
     with pytest.raises(
-        InvalidChoice, match="choose a project; yours are: nhp-navigation, shared-stimuli"
+        InvalidChoice, match="choose a project; yours are nhp-navigation and shared-stimuli"
     ):
         await ask({})
 
@@ -138,7 +138,7 @@ FORGED: dict[str, tuple[Any, type[PanNeuroError], str]] = {
     "another's project": (
         {"project": "human-intracranial"},
         AccessDenied,
-        "you have no access to 'human-intracranial': you are not in human-subjects-trained",
+        "you have no access to human-intracranial: you are not in human-subjects-trained",
     ),
     "no project": (
         {"project": "nhp"},

@@ -277,10 +277,10 @@ async def test_a_cluster_from_its_beginning_to_its_end(service: SmallService, ap
     ("change", "words"),
     [
         ({"user": "nobody"}, "knows nobody called nobody"),
-        ({"project": "human-intracranial"}, "no access to 'human-intracranial': you are not in"),
+        ({"project": "human-intracranial"}, "no access to human-intracranial: you are not in"),
         ({"project": "no-such"}, "there is no project 'no-such'"),
         ({"profile": "huge"}, "worker profile 'huge' may not be used in nhp-navigation"),
-        ({"profile": "small"}, "it offers standard"),
+        ({"profile": "small"}, "offers only standard"),
         ({"image": "evil.example/image"}, "image 'evil.example/image' may not be used"),
     ],
 )

@@ -104,7 +104,7 @@ async def test_who_may_not_is_refused_with_the_reason_and_no_store_is_asked(
     assert stored.opened == []
     (row,) = await service.ledger.entries()
     assert (row.event, row.person, row.project) == ("refusal", "zoe", "nhp-navigation")
-    assert row.reason.startswith("page: no access")
+    assert row.reason.startswith("page: you have no access")
 
 
 async def test_it_ends_with_access_though_keys_are_kept(
@@ -123,7 +123,7 @@ def test_nothing_but_reading_its_own_prefix_is_left(example: Collaboration, now:
     for project, access in decide_all(example, everything, now).items():
         (grant,) = reading(example, access).grants
         own = f"s3://learning-circuits/{project}/"
-        assert grant == Grant(own, "read", access.reason, project)
+        assert grant == Grant(own, "read", access.reasons, project)
     for access in decide_all(example, Person.of("eve", ()), now).values():
         assert reading(example, access).grants == ()
 
