@@ -277,7 +277,7 @@ _SENTENCES: Mapping[ReasonCode, Callable[[Reason], str]] = {
     "in-no-team": _in_no_team,
     "no-team-has-access": lambda r: f"no team has access to {r.project}",
     "unknown-project": _unknown_project,
-    "project-removed": lambda r: f"the collaboration has no project {r.project} any more",
+    "no-such-project": lambda r: f"there is no project {_name(r.project)}",
     "no-project": _no_project,
     "choose-project": lambda r: f"choose a project; yours are {_names(r)}",
     "project-reads": lambda r: f"{r.project} reads {r.other}",

@@ -105,7 +105,7 @@ def _shut(
 
 def _why_not(collaboration: Collaboration, access: Access, used: str) -> tuple[Reason, ...]:
     if used not in collaboration.projects:
-        return (Reason("project-removed", used),)
+        return (Reason("no-such-project", used),)
     if used != access.project and used not in collaboration.projects[access.project].reads:
         return (
             Reason("not-read-here", access.project, other=used),

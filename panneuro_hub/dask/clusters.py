@@ -482,7 +482,7 @@ class ClusterMixin(Backend):
     def _limits(self, project: str) -> DaskLimits:
         if project in self.collaboration.projects:
             return dask_limits(self.collaboration, project)
-        return DaskLimits(0, 0.0, 0, _NONE, (), None, (Reason("project-removed", project),))
+        return DaskLimits(0, 0.0, 0, _NONE, (), None, (Reason("no-such-project", project),))
 
     def _holding(self, cluster: Cluster | None) -> pool.Holding:
         if cluster is None:

@@ -227,7 +227,7 @@ class Dashboards:
         _, accesses = await self.issuer.accesses(holder.name)
         access = accesses.get(session.project)
         if access is None or access.level is None:
-            removed = (Reason("project-removed", session.project),)
+            removed = (Reason("no-such-project", session.project),)
             raise denied_for(
                 access.reasons if access else removed,
                 f"this is the dashboard of a cluster of {session.project}, which only people "

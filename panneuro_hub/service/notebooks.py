@@ -388,5 +388,5 @@ def _read(store: S3Store, about: Published) -> bytes:
 def _use(looker: Looker, name: str) -> Use:
     project = name.partition("/")[0]
     if project not in looker.accesses:
-        return Use(name, (Reason("project-removed", project),))
+        return Use(name, (Reason("no-such-project", project),))
     return Use(name, () if project in looker.open else looker.accesses[project].reasons)

@@ -13,6 +13,7 @@ from panneuro_hub.errors import ServiceUnavailable, VendingError
 from panneuro_hub.service.issue import Issuer
 from panneuro_hub.service.viewing import NothingHere, Recent, Viewing
 from panneuro_hub.wire import Reason
+from panneuro_hub.wording import reasons_document
 
 if TYPE_CHECKING:
     from obstore.store import S3Store
@@ -141,7 +142,15 @@ class Finds(Generic[T]):
             "count": self.count,
             kind: [one_json(one) for one in self.found],
             "notes": list(self.notes),
-            "closed": [{**vars(one), "ask": list(one.ask)} for one in self.closed],
+            "closed": [
+                {
+                    "project": one.project,
+                    "title": one.title,
+                    "ask": list(one.ask),
+                    **reasons_document(one.reasons),
+                }
+                for one in self.closed
+            ],
         }
 
 

@@ -25,7 +25,7 @@ ReasonCode = Literal[
     "no-team-has-access",
     # Projects.
     "unknown-project",
-    "project-removed",
+    "no-such-project",
     "no-project",
     "choose-project",
     "project-reads",

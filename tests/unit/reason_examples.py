@@ -37,7 +37,7 @@ REASONS: tuple[Reason, ...] = (
     Reason("in-no-team", PROJECT, level="read", collaboration=COLLABORATION),
     Reason("no-team-has-access", PROJECT),
     Reason("unknown-project", "nhp-navigatoin", names=(PROJECT, OTHER)),
-    Reason("project-removed", PROJECT),
+    Reason("no-such-project", PROJECT),
     Reason("no-project"),
     Reason("no-project", "nhp-navigatoin", names=(PROJECT, OTHER)),
     Reason("choose-project", names=(PROJECT, OTHER)),

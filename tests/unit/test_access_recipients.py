@@ -40,7 +40,7 @@ def test_it_names_who_is_inside_and_what_is_shut(example: Collaboration, now: da
             Reason("not-read-here", "nhp-navigation", other="human-intracranial"),
             Reason("own-session-reads", "human-intracranial"),
         ),
-        (Reason("project-removed", "nix"),),
+        (Reason("no-such-project", "nix"),),
     ]
 
 

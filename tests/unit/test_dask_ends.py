@@ -13,6 +13,7 @@ from panneuro_hub.dask.worker_failures import (
     describe_failures,
     find_pod_failure,
 )
+from panneuro_hub.wire import Reason
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ from panneuro_hub.dask.worker_failures import (
             "cluster x was stopped together with the server that started it",
         ),
         (
-            ClusterEnd("refused", "ada has no access to a any more"),
+            ClusterEnd("refused", (Reason("access-ended", "a", detail="ada"),)),
             "cluster x was stopped: ada has no access to a any more",
         ),
         (

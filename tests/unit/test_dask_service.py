@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestServer, unused_port
 from panneuro_hub.access import ClusterChoice
 from panneuro_hub.dask.service import Service
 from panneuro_hub.errors import AccessDenied, InvalidChoice, PanNeuroError, ServiceUnavailable
-from panneuro_hub.wire import Ticket
+from panneuro_hub.wire import Reason, Ticket
 from panneuro_hub.wire.api_token import api_token_digest
 from panneuro_hub.wire.clusters import Requester, Running, Stop
 
@@ -58,7 +58,7 @@ async def test_a_session_begins_is_told_of_and_ends(service: Service, answers: A
     assert await service.register("ada", CHOICE) == (TICKET.name, TICKET)
     answers.status, answers.body = 200, {"stop": [{"session": "a", "reason": "why"}, 7]}
     running = Running("a", "c1", 3, 1.5, 1024)
-    assert await service.report([running]) == [Stop("a", "why")]
+    assert await service.report([running]) == [Stop("a", (Reason("other", detail="why"),))]
     answers.status, answers.body = 204, ""
     await service.end("a/b")
     begun, told, ended = answers.asked

@@ -22,6 +22,7 @@ from panneuro_hub.service.database import Database, make_engine
 from panneuro_hub.service.logins import Logins
 from panneuro_hub.service.owners import Owner
 from panneuro_hub.service.register import Register
+from panneuro_hub.wire import Reason
 from panneuro_hub.wire.account_end import PATH, AccountEnd
 from panneuro_hub.wire.clusters import Running
 
@@ -116,10 +117,8 @@ async def test_a_cluster_serves_no_later_account_of_the_name(
     give_name_away(hub)
     listed = [Running(session.id, "c1", 1, 4.0, 1 << 30)]
     [stop] = await Clusters(service.issuer).report(GATEWAY, listed)
-    assert (stop.session, stop.reason) == (
-        session.id,
-        "the account of ada that began it has ended",
-    )
+    ended = Reason("account-ended", "nhp-navigation", detail="ada")
+    assert (stop.session, stop.reasons) == (session.id, (ended,))
     with pytest.raises(TicketRefused, match="the account of this session has ended"):
         await service.issuer.credential(ticket.encode())
 

@@ -99,7 +99,7 @@ async def test_keys_end_with_the_person_s_access(service: SmallService) -> None:
             await service.issuer.credential(ticket.encode())
     refusal, _ = await service.ledger.entries()
     assert (refusal.event, refusal.person, refusal.session) == ("refusal", "ada", session.id)
-    assert refusal.reason.startswith(f"cluster {session.id[:8]}… of nhp-navigation: no access")
+    assert refusal.reason.startswith(f"cluster {session.id[:8]}… of nhp-navigation: you have no")
     del service.hub.users["ada"]
     with pytest.raises(AccessDenied, match="knows nobody called ada"):
         await service.issuer.credential(ticket.encode())
@@ -270,7 +270,9 @@ async def test_a_cluster_from_its_beginning_to_its_end(service: SmallService, ap
     with pytest.raises(TicketRefused):
         await service.issuer.credential(ticket.encode())
     told = await api("PUT", body={"clusters": [running(session)]})
-    assert told.json == {"stop": [{"session": session, "reason": "its session has ended"}]}
+    [stop] = told.json["stop"]
+    assert (stop["session"], stop["reason"]) == (session, "its session has ended")
+    assert [reason["code"] for reason in stop["reasons"]] == ["session-ended"]
 
 
 @pytest.mark.parametrize(
@@ -476,7 +478,7 @@ async def test_clusters_of_who_lost_access_are_to_stop(service: SmallService, ap
     answer = await api("PUT", body=report)
     [stop] = answer.json["stop"]
     assert stop["session"] == hers.id
-    assert "grace has no access to nhp-navigation any more: you are in no team" in stop["reason"]
+    assert [reason["code"] for reason in stop["reasons"]] == ["access-ended", "in-no-team"]
     assert len(await service.register.running()) == 2, "the gateway stops it, and then says so"
     del service.hub.users["grace"]
     assert [stop["session"] for stop in (await api("PUT", body=report)).json["stop"]] == [hers.id]

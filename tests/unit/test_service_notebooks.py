@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from session_views import because
 from small_hub import SmallHub
 from small_service import SmallService
 from small_shelves import CREATED, SmallStore, environment, notebook_of, png
@@ -139,7 +140,7 @@ async def test_the_page_of_a_notebook_says_what_is_known(site: Site) -> None:
     # ada, mina and tomas are in the project; grace and zoe are not.
     assert "This is of the 3 people in nhp-navigation" in plain
     assert "<b>human-intracranial</b>: ada, mina, tomas. " in plain
-    assert "which nhp-navigation does not read" in plain
+    assert "nhp-navigation does not read" in plain
     assert "where you have" not in plain
     assert "<b>nix</b>: ada, mina, tomas. " in plain
     assert "grace" not in plain
@@ -413,8 +414,8 @@ def pages_of(example: Collaboration, text: str) -> list[str]:
         of_every_text(text),
         looker(example, datetime(2026, 11, 22, tzinfo=UTC), "navigation-lab"),
     )
-    reach = Reach(Recipients(("ada",), (Shut("nix", text, (text,)),)))
-    shown = Shown(one, (one,), (Use("nix/x", text),), reach, (text,))
+    reach = Reach(Recipients(("ada",), (Shut("nix", because(text), (text,)),)))
+    shown = Shown(one, (one,), (Use("nix/x", because(text)),), reach, (text,))
     return [
         render_gallery(Finds(who, text, "", (Card(one, 1),), 1, (text,)), AROUND),
         render_notebook(shown, who, AROUND, f"https://{text}"),
@@ -453,8 +454,10 @@ def test_the_page_of_a_notebook_as_a_whole(
 ) -> None:
     who = looker(example, now, "navigation-lab")
     one = published(title="Tuning", description="Averages.", environment=environment())
-    reach = Reach(Recipients(("ada", "tomas"), (Shut("nhp-x", "you may not", ("tomas",)),)), "", 3)
-    uses = (Use("nhp-navigation/rest", None), Use("nhp-x/day", "you may not"))
+    reach = Reach(
+        Recipients(("ada", "tomas"), (Shut("nhp-x", because("you may not"), ("tomas",)),)), "", 3
+    )
+    uses = (Use("nhp-navigation/rest", ()), Use("nhp-x/day", because("you may not")))
     shown = Shown(one, (published(number=3, note="new"), one), uses, reach, ("a note",))
     page = render_notebook(shown, who, AROUND, "https://hub.example.org")
     golden("notebook-page.html", page)
