@@ -50,7 +50,9 @@ async def test_a_membership_that_ends_ends_the_keys(changing_hub: Hub) -> None:
 
         refused = await wait_until_async(refusal, "a refusal")
         assert refused.status == 403
-        assert refused.message.startswith("you have no access to nhp-navigation: you are in no team of")
+        assert refused.message.startswith(
+            "you have no access to nhp-navigation: you are in no team of"
+        )
         said = await wait_until_async(agent_refuses, "the agent's refusal")
         assert "you are in no team of" in said.text
 
