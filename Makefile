@@ -16,6 +16,8 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	&& { echo $$python; break; }; done)
 VENV ?= .venv
 BIN = $(VENV)/bin
+WORKERS ?= 3
+PYTEST_OPTIONS ?=
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo demo-check test unit quick check docs pictures lock newest clean
@@ -27,9 +29,11 @@ demo: $(VENV)/.has-demo
 demo-check: $(VENV)/.has-demo
 	@$(BIN)/panneuro-hub demo --check
 
-# Two files at a time: most tests start servers, and wait for them.
+# More files at a time than there are cores, since most tests start servers and wait for them.
+# Those with real servers take longest and come first; the short unit tests fill the end.
 test: $(VENV)/.has-test
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder \
+		$(PYTEST_OPTIONS)
 
 check: $(VENV)/.has-test
 	$(BIN)/ruff check

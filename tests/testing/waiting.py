@@ -12,7 +12,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 PATIENCE = 120.0  # s; far more than anything takes, even on a busy machine
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.25  # s
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5  # s
 
 
 def wait_until(look: Callable[[], T], what: str = "it", patience: float = PATIENCE) -> T:
@@ -21,7 +21,7 @@ def wait_until(look: Callable[[], T], what: str = "it", patience: float = PATIEN
     Parameters
     ----------
     look : callable
-        It is called again and again, after pauses that grow to a quarter of a second.
+        It is called again and again, after pauses that grow to half a second.
     what : str
         What is waited for; the error names it.
     patience : float

@@ -6,9 +6,11 @@ import asyncio
 import urllib.error
 import urllib.request
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from testing.clocks import START, FakeClock
+from testing.scheduling import SERVER_GROUPS
 from testing.stand_in_server import StandInRequest, StandInResponse, StandInServer
 from testing.waiting import wait_until, wait_until_async
 
@@ -54,3 +56,10 @@ def test_a_stand_in_notes_requests_and_answers() -> None:
         ("POST", "/a?b=c"),
         ("GET", "/d"),
     ]
+
+
+def test_every_file_of_a_group_of_servers_is_there() -> None:
+    top = Path(__file__).parents[2]
+    files = [file for group in SERVER_GROUPS.values() for file in group]
+    assert [file for file in files if not (top / file).exists()] == []
+    assert len(files) == len(set(files))
