@@ -100,7 +100,7 @@ class HubVisitor:
 
     async def open(self, path: str | URL) -> VisitedPage:
         """Open a page, following redirects."""
-        return await self._page("GET", self._at(path))
+        return await self.request_page("GET", self._at(path))
 
     async def send(
         self, page: VisitedPage, form: HtmlForm, choices: Mapping[str, str]
@@ -115,7 +115,7 @@ class HubVisitor:
         target = page.url.join(URL(form.action, encoded=True)) if form.action else page.url
         # What follows from a page of the identity provider comes from another origin to the hub.
         site = "same-origin" if page.url.origin() == self._hub.origin() else "same-site"
-        return await self._page("POST", target, form.filled(choices), site)
+        return await self.request_page("POST", target, form.filled(choices), site)
 
     async def call(
         self, method: str, path: str, body: Any = None, accept: tuple[int, ...] = ()
@@ -163,9 +163,20 @@ class HubVisitor:
     def _at(self, path: str | URL) -> URL:
         return path if isinstance(path, URL) else self.url(path)
 
-    async def _page(
+    async def request_page(
         self, method: str, target: URL, data: Mapping[str, str] | None = None, site: str = "none"
     ) -> VisitedPage:
+        """Request a page as a browser that navigates to it, following redirects.
+
+        Parameters
+        ----------
+        method : str
+        target : URL
+        data : mapping of str to str, optional
+            The fields of a form.
+        site : str
+            The value of ``Sec-Fetch-Site``: where the request comes from.
+        """
         headers = {**_NAVIGATE, "Sec-Fetch-Site": site}
         async with self._session.request(method, target, data=data, headers=headers) as answer:
             return VisitedPage(answer.url, answer.status, await answer.text())

@@ -147,7 +147,7 @@ class Person:
         visitor = self.visitor
         target = visitor.url(path)
         target = target.update_query({"_xsrf": visitor.xsrf(target)})
-        return await visitor._page("POST", target, fields)
+        return await visitor.request_page("POST", target, fields)
 
 
 def _agent(home: Path) -> tuple[str, str]:
