@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from panneuro_hub.lab.keeper import CHANCE, until_retry
+from panneuro_hub.agent.refresher import RANDOM_SOURCE, seconds_until_retry
 
 _PATIENCE = 60.0  # s, for one answer
 
@@ -67,7 +67,7 @@ class _Outcome:
 
 
 def get(path: str, authorization: str) -> bytes:
-    """The request that `panneuro_hub.lab.upstream` sends, to the letter."""
+    """The request that `panneuro_hub.agent.service_client` sends, to the letter."""
     return _request(f"GET {path}", f"Authorization: {authorization}", "Accept: application/json")
 
 
@@ -115,7 +115,9 @@ async def _ask(asked: Asked) -> _Outcome:
         async with asyncio.timeout(_PATIENCE):
             while (answer := await _answer(asked)).status == HTTPStatus.SERVICE_UNAVAILABLE:
                 again += 1
-                await asyncio.sleep(until_retry(again, answer.retry_after, CHANCE.random()))
+                await asyncio.sleep(
+                    seconds_until_retry(again, answer.retry_after, RANDOM_SOURCE.random())
+                )
     except (OSError, TimeoutError) as problem:
         return _Outcome(None, again, type(problem).__name__)
     if answer.status != HTTPStatus.OK:

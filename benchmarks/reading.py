@@ -53,11 +53,11 @@ from zarr.storage import FsspecStore, ObjectStore
 import panneuro_hub.lab as lab
 from benchmarks.figures import ratio_of_medians, table
 from benchmarks.machine import circumstances, write_json
+from panneuro_hub.agent.credential_agent import AgentSettings, CredentialAgent
 from panneuro_hub.collaboration.models import S3Store
 from panneuro_hub.devstack.seaweedfs import SeaweedFS
-from panneuro_hub.lab.agent import Agent, Settings
-from panneuro_hub.vending import Request, Vending
-from panneuro_hub.vending.s3 import S3CredentialMaker
+from panneuro_hub.vending import CredentialRequest, Vending
+from panneuro_hub.vending.s3_credentials import S3CredentialMaker
 from panneuro_hub.wire import Credential, Grant, SessionView, Ticket
 
 _CHUNK = 2**17  # numbers of 8 bytes: 1 MiB
@@ -94,7 +94,7 @@ def ground(folder: Path, chunks: int) -> Iterator[Ground]:
         ticket = Ticket.new("ada", "").encode()
         (folder / "ticket").write_text(ticket)
         service = stack.enter_context(_stand_in(_view(seaweedfs), vend(seaweedfs)))
-        agent = Agent(Settings(service, folder / "ticket"))
+        agent = CredentialAgent(AgentSettings(service, folder / "ticket"))
         agent.start()
         stack.callback(agent.stop)
         os.environ.update(agent.environment())
@@ -236,7 +236,7 @@ def vend(seaweedfs: SeaweedFS) -> Credential:
                 endpoint_url=seaweedfs.endpoint_url,
                 credential_lifetime=timedelta(hours=1),
             )
-            request = Request("ada/", "ada", "nav", store, (_GRANT,))
+            request = CredentialRequest("ada/", "ada", "nav", store, (_GRANT,))
             return (await vending.credential(request)).credential
         finally:
             await vending.close()

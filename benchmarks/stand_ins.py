@@ -19,7 +19,7 @@ import click
 from aiohttp import web
 
 from panneuro_hub.wire import Ticket
-from panneuro_hub.wire.member import MEMBERS_PATH, Member, RunningSession
+from panneuro_hub.wire.hub_member import MEMBERS_PATH, HubMember, RunningSession
 
 PROJECT = "nhp-navigation"
 _GROUP = "u19-circuits:navigation"
@@ -41,7 +41,7 @@ def member_document(user: str) -> dict[str, object]:
     """A person as the hub describes them to the service."""
     number = hashlib.sha256(user.encode()).hexdigest()
     session = RunningSession(number[:16], PROJECT, "", ticket(user).digest)
-    member = Member(user, number[:32], frozenset({_GROUP}), datetime.now(UTC), (session,))
+    member = HubMember(user, number[:32], frozenset({_GROUP}), datetime.now(UTC), (session,))
     return member.to_json()
 
 

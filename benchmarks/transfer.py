@@ -42,8 +42,8 @@ from benchmarks.figures import ratio_of_medians, table
 from benchmarks.machine import circumstances, write_json
 from panneuro_hub.collaboration.models import S3Store
 from panneuro_hub.devstack.seaweedfs import SeaweedFS
-from panneuro_hub.vending import Request, Vending
-from panneuro_hub.vending.s3 import S3CredentialMaker
+from panneuro_hub.vending import CredentialRequest, Vending
+from panneuro_hub.vending.s3_credentials import S3CredentialMaker
 from panneuro_hub.wire import Credential, Grant, SessionView, Ticket
 
 MB = 10**6
@@ -187,7 +187,7 @@ async def vend(seaweedfs: SeaweedFS, grants: tuple[Grant, ...]) -> Credential:
         credential_lifetime=timedelta(hours=6),
     )
     try:
-        request = Request("bench/", "bench", PROJECT, settings, grants)
+        request = CredentialRequest("bench/", "bench", PROJECT, settings, grants)
         return (await vending.credential(request)).credential
     finally:
         await vending.close()

@@ -12,12 +12,12 @@ from typing import Any
 
 from jupyterhub.roles import get_default_roles
 
+from panneuro_hub import secret_env
 from panneuro_hub.errors import PanNeuroError
-from panneuro_hub.hub.domains import subdomain_of
 from panneuro_hub.hub.service_role import SERVICE_ROLE
-from panneuro_hub.service import private
-from panneuro_hub.wire.addresses import GATEWAY, SERVICE
-from panneuro_hub.wire.member import MEMBERS_SCOPE
+from panneuro_hub.hub.subdomains import make_subdomain
+from panneuro_hub.wire.hub_member import MEMBERS_SCOPE
+from panneuro_hub.wire.service_urls import GATEWAY_NAME, SERVICE_NAME
 
 SERVICE_PORT = 10143
 _PAGE_OVERRIDES = Path(__file__).parent / "hub" / "page_overrides"
@@ -99,7 +99,7 @@ def configure(
     _pages(c)
     if "subdomain_hook" not in c.JupyterHub:
         # Used where an admin sets subdomain_host alone.
-        c.JupyterHub.subdomain_hook = subdomain_of
+        c.JupyterHub.subdomain_hook = make_subdomain
     gateway_url = dask_gateway_url or os.environ.get("PANNEURO_DASK_GATEWAY_URL")
     if gateway_url:
         _gateway(c, gateway_url, dask_gateway_token, dask_gateway_command, dask_proxy_address)
@@ -112,7 +112,7 @@ def configure(
         *(("--renew-after", str(renew_after_seconds)) if renew_after_seconds else ()),
     ]
     secret = {**_store_keys(), **(service_environment or {}), **_ledger(ledger_url)}
-    environment = private.keep(secret) if secret else {}
+    environment = secret_env.write_secret_environment(secret) if secret else {}
     _service(c, {"url": url, "command": command, "environment": environment})
 
 
@@ -157,8 +157,8 @@ def _ledger(url: str | None) -> dict[str, str]:
 
 
 def _service(c: Any, how: dict[str, Any]) -> None:
-    _add_service(c, {"name": SERVICE, "oauth_no_confirm": True, "display": True, **how})
-    _let_use(c, SERVICE, "user")
+    _add_service(c, {"name": SERVICE_NAME, "oauth_no_confirm": True, "display": True, **how})
+    _let_use(c, SERVICE_NAME, "user")
     scopes = c.JupyterHub.custom_scopes if "custom_scopes" in c.JupyterHub else {}
     c.JupyterHub.custom_scopes = {
         **scopes,
@@ -181,11 +181,11 @@ def _gateway(
         )
     how = {"command": list(command)} if command else {"api_token": token}
     _add_service(
-        c, {"name": GATEWAY, "url": url, "oauth_no_confirm": True, "display": False, **how}
+        c, {"name": GATEWAY_NAME, "url": url, "oauth_no_confirm": True, "display": False, **how}
     )
     # A server's token may do what is listed in its role and no more; its owner must be allowed too.
-    _let_use(c, GATEWAY, "user")
-    _let_use(c, GATEWAY, "server")
+    _let_use(c, GATEWAY_NAME, "user")
+    _let_use(c, GATEWAY_NAME, "server")
     c.SessionMixin.gateway_address = url
     proxy_address = proxy_address or os.environ.get("PANNEURO_DASK_PROXY_ADDRESS")
     if proxy_address:

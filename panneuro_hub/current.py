@@ -17,14 +17,14 @@ from typing import Any
 from panneuro_hub import collaboration as room
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.errors import CollaborationError, PanNeuroError
-from panneuro_hub.policy import review
+from panneuro_hub.policy import review_policy_sizes
 from panneuro_hub.wire.credential import format_time
 
-LOOK_EVERY = 1.0  # seconds
+CHECK_INTERVAL_SECONDS = 1.0  # seconds
 _NAME_LENGTH = 12  # hexadecimal digits, enough to tell one file's versions apart
 
 
-def load(path: str | os.PathLike[str]) -> Collaboration:
+def load_collaboration(path: str | os.PathLike[str]) -> Collaboration:
     """Read a collaboration file, with every check that there is.
 
     Raises
@@ -32,17 +32,17 @@ def load(path: str | os.PathLike[str]) -> Collaboration:
     CollaborationError
         With every problem found.
     """
-    return read(path)[1]
+    return read_collaboration(path)[1]
 
 
-def read(path: str | os.PathLike[str]) -> tuple[str, Collaboration]:
-    """Return a file's text and the collaboration that it describes; raises as `load`."""
-    text = room.read_text(path)
+def read_collaboration(path: str | os.PathLike[str]) -> tuple[str, Collaboration]:
+    """Return a file's text and the collaboration that it describes; raises as `load_collaboration`."""
+    text = room.read_yaml_text(path)
     return text, _checked(text, os.fspath(path))
 
 
 @dataclass(frozen=True)
-class Version:
+class CollaborationVersion:
     """One valid text of the collaboration file.
 
     Parameters
@@ -66,14 +66,14 @@ class Version:
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class CollaborationSnapshot:
     """What is in force at one moment, and what is wrong with the file then.
 
     Parameters
     ----------
     collaboration : Collaboration
         The last valid one.
-    version : Version
+    version : CollaborationVersion
         Its text.
     problem : CollaborationError or None
         What is wrong with the file.
@@ -82,13 +82,13 @@ class Snapshot:
     """
 
     collaboration: Collaboration
-    version: Version
+    version: CollaborationVersion
     problem: CollaborationError | None = None
     broken_since: datetime | None = None
 
 
 @dataclass(frozen=True)
-class _Print:
+class _FilePrint:
     """What tells one state of a file from another, without reading it."""
 
     modified: int
@@ -97,7 +97,7 @@ class _Print:
     device: int
 
     @classmethod
-    def of(cls, path: Path) -> _Print | None:
+    def of(cls, path: Path) -> _FilePrint | None:
         """Of the file that `path` leads to in the end; `None` where it leads nowhere.
 
         A ConfigMap changes by moving a link to another folder, so the links are followed.
@@ -110,15 +110,15 @@ class _Print:
 
 
 @dataclass(frozen=True)
-class _State:
+class _FileState:
     """All that `Current` knows, replaced as a whole so that no reader sees half of it.
 
     `settled` is `False` until the file was read again a look after it changed: a
     second write within one tick of the file system's clock leaves no other mark.
     """
 
-    snapshot: Snapshot
-    print: _Print | None
+    snapshot: CollaborationSnapshot
+    print: _FilePrint | None
     settled: bool
     looked: float
 
@@ -137,7 +137,7 @@ class Current:
         Where changes are told; by default the logger of this module.
     clock : callable
         Seconds that only grow, as `time.monotonic`.
-    stored : Version, optional
+    stored : CollaborationVersion, optional
         The last valid version of an earlier process. It is in force if the file is broken
         from the first, after every check that a file has to pass.
     now : callable
@@ -155,7 +155,7 @@ class Current:
         log: logging.Logger | None = None,
         clock: Callable[[], float] = time.monotonic,
         *,
-        stored: Version | None = None,
+        stored: CollaborationVersion | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._path = Path(path)
@@ -163,9 +163,9 @@ class Current:
         self._clock = clock
         self._now = now
         self._reading = threading.Lock()
-        found = _Print.of(self._path)
+        found = _FilePrint.of(self._path)
         self._saved = stored.name if stored is not None else None
-        self._state = _State(self._first(stored), found, settled=False, looked=clock())
+        self._state = _FileState(self._first(stored), found, settled=False, looked=clock())
 
     @property
     def collaboration(self) -> Collaboration:
@@ -178,16 +178,16 @@ class Current:
         return self.look().problem
 
     @property
-    def unsaved(self) -> Version | None:
+    def unsaved(self) -> CollaborationVersion | None:
         """The version in force, if it is not yet where the next process finds it."""
         version = self._state.snapshot.version
         return None if version.name == self._saved else version
 
-    def mark_saved(self, version: Version) -> None:
+    def report_saved(self, version: CollaborationVersion) -> None:
         """Take note that a version is where the next process finds it."""
         self._saved = version.name
 
-    def look(self) -> Snapshot:
+    def look(self) -> CollaborationSnapshot:
         """Return what is in force now, after a look at the file if the last one is old."""
         # Who comes while another thread reads takes what there is and does not wait.
         if self._due() and self._reading.acquire(blocking=False):
@@ -198,18 +198,20 @@ class Current:
                 self._reading.release()
         return self._state.snapshot
 
-    def _first(self, stored: Version | None) -> Snapshot:
+    def _first(self, stored: CollaborationVersion | None) -> CollaborationSnapshot:
         try:
-            text, collaboration = read(self._path)
+            text, collaboration = read_collaboration(self._path)
         except CollaborationError as problem:
             return self._restored(stored, problem)
-        version = Version(text, self._now())
+        version = CollaborationVersion(text, self._now())
         if stored is not None and stored.name == version.name:
             version = stored
         self._log.info("%s: %s is in force", self._path, version)
-        return Snapshot(collaboration, version)
+        return CollaborationSnapshot(collaboration, version)
 
-    def _restored(self, stored: Version | None, problem: CollaborationError) -> Snapshot:
+    def _restored(
+        self, stored: CollaborationVersion | None, problem: CollaborationError
+    ) -> CollaborationSnapshot:
         """Return what an earlier process had in force: rights may be in it that are gone since."""
         if stored is None:
             raise problem
@@ -218,36 +220,36 @@ class Current:
         except CollaborationError as error:
             raise CollaborationError((*problem.problems, *error.problems)) from error
         self._log_broken(stored, problem)
-        return Snapshot(collaboration, stored, problem, self._now())
+        return CollaborationSnapshot(collaboration, stored, problem, self._now())
 
     def _due(self) -> bool:
-        return self._clock() - self._state.looked >= LOOK_EVERY
+        return self._clock() - self._state.looked >= CHECK_INTERVAL_SECONDS
 
-    def _next(self, state: _State) -> _State:
-        found = _Print.of(self._path)
+    def _next(self, state: _FileState) -> _FileState:
+        found = _FilePrint.of(self._path)
         looked = self._clock()
         if found == state.print and state.settled:
             return replace(state, looked=looked)
         snapshot = self._read_after(state.snapshot)
-        if _Print.of(self._path) != found:
+        if _FilePrint.of(self._path) != found:
             # It changed while it was read, perhaps half written: read it at the next look.
             return replace(state, looked=looked, settled=False)
         self._log_change(state.snapshot, snapshot)
-        return _State(snapshot, found, settled=found == state.print, looked=looked)
+        return _FileState(snapshot, found, settled=found == state.print, looked=looked)
 
-    def _read_after(self, before: Snapshot) -> Snapshot:
+    def _read_after(self, before: CollaborationSnapshot) -> CollaborationSnapshot:
         try:
-            text, collaboration = read(self._path)
+            text, collaboration = read_collaboration(self._path)
         except CollaborationError as problem:
             return replace(before, problem=problem, broken_since=before.broken_since or self._now())
         version = before.version
         if text != version.text:
-            version = Version(text, self._now())
+            version = CollaborationVersion(text, self._now())
         if collaboration == before.collaboration:
             collaboration = before.collaboration  # what others keep for this object stays good
-        return Snapshot(collaboration, version)
+        return CollaborationSnapshot(collaboration, version)
 
-    def _log_change(self, before: Snapshot, after: Snapshot) -> None:
+    def _log_change(self, before: CollaborationSnapshot, after: CollaborationSnapshot) -> None:
         if after.problem is not None:
             if str(after.problem) != str(before.problem):
                 self._log_broken(after.version, after.problem)
@@ -262,15 +264,15 @@ class Current:
                 "%s: the collaboration has changed; %s is in force", self._path, after.version
             )
 
-    def _log_broken(self, version: Version, problem: CollaborationError) -> None:
+    def _log_broken(self, version: CollaborationVersion, problem: CollaborationError) -> None:
         self._log.error(
             "the collaboration file is broken; %s stays in force:\n%s", version, problem
         )
 
 
-async def follow(
+async def follow_collaboration(
     current: Current,
-    save: Callable[[Version], Awaitable[None]] | None = None,
+    save: Callable[[CollaborationVersion], Awaitable[None]] | None = None,
     log: logging.Logger | None = None,
 ) -> None:
     """Look at the file every second until cancelled, whether or not anybody needs it.
@@ -299,17 +301,19 @@ async def follow(
         if failure and failure != told:
             log.warning(failure)
         told = failure
-        await asyncio.sleep(LOOK_EVERY)
+        await asyncio.sleep(CHECK_INTERVAL_SECONDS)
 
 
-async def _save(current: Current, save: Callable[[Version], Awaitable[None]] | None) -> None:
+async def _save(
+    current: Current, save: Callable[[CollaborationVersion], Awaitable[None]] | None
+) -> None:
     version = current.unsaved
     if save is not None and version is not None:
         await save(version)
-        current.mark_saved(version)
+        current.report_saved(version)
 
 
-def health(snapshot: Snapshot) -> dict[str, Any]:
+def build_health_report(snapshot: CollaborationSnapshot) -> dict[str, Any]:
     """Return what a health page says of the collaboration, as JSON; it names no problem.
 
     Health pages are public, and a problem can name teams and people.
@@ -326,4 +330,4 @@ def health(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def _checked(text: str, file: str) -> Collaboration:
-    return room.load_text(text, file, checks=[review])
+    return room.load_text_with_checks(text, file, checks=[review_policy_sizes])

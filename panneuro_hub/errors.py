@@ -44,7 +44,7 @@ def _one_line(text: str) -> str:
 
 
 @dataclass(frozen=True, order=True)
-class Problem:
+class FileProblem:
     """One thing that is wrong in a collaboration file.
 
     Parameters
@@ -74,11 +74,11 @@ class CollaborationError(PanNeuroError):
 
     Parameters
     ----------
-    problems : tuple of Problem
+    problems : tuple of FileProblem
         All problems, in the order of the file.
     """
 
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
+    def __init__(self, problems: tuple[FileProblem, ...]) -> None:
         self.problems = problems
         super().__init__("\n".join(str(problem) for problem in problems))
 
@@ -106,14 +106,14 @@ class DecisionError(PanNeuroError):
         return tuple(reason["code"] for reason in self.fields.get("reasons", ()))
 
 
-class AccessDenied(DecisionError):
+class AccessDeniedError(DecisionError):
     """A person may not do what was asked; the text says why."""
 
     code = "access-denied"
     status = 403
 
 
-class InvalidChoice(DecisionError):
+class InvalidChoiceError(DecisionError):
     """What was chosen for a start cannot be understood; the text says what would be right."""
 
     code = "invalid-choice"
@@ -132,7 +132,7 @@ class MissingPackageError(PanNeuroError, ImportError):
     code = "missing-package"
 
 
-class TicketRefused(PanNeuroError):
+class TicketRefusedError(PanNeuroError):
     """A ticket is unreadable, unknown, or its session has ended."""
 
 
@@ -153,7 +153,7 @@ class VendingError(PanNeuroError):
         super().__init__(message)
 
 
-class ServiceUnavailable(PanNeuroError):
+class ServiceUnavailableError(PanNeuroError):
     """A part that is needed for an answer (hub, ledger, service) is out of reach for now."""
 
 

@@ -2,7 +2,7 @@
 
 Names written by an admin (teams, projects, profiles, stores) are restricted to
 ``[a-z0-9-]``, so that they can stand in labels, prefixes and policies as they are.
-Names from outside (people, groups, files) are data: `slug` turns them into safe
+Names from outside (people, groups, files) are data: `make_slug` turns them into safe
 ones, injectively.
 """
 
@@ -38,7 +38,7 @@ def is_bucket(text: str) -> bool:
     return looks and ".." not in text
 
 
-def fold(text: str) -> str:
+def fold_text(text: str) -> str:
     """Return text in the form in which it is compared where its exact form must not matter.
 
     Case, Unicode form, invisible characters and blanks at the ends are lost: two names of
@@ -49,7 +49,7 @@ def fold(text: str) -> str:
     return "".join(sign for sign in plain if unicodedata.category(sign) != "Cf").strip()
 
 
-def slug(text: str, limit: int = LONGEST_NAME) -> str:
+def make_slug(text: str, limit: int = LONGEST_NAME) -> str:
     """Make a safe name from any text, so that different texts get different names.
 
     Text that is plain already (lower-case words joined by single dashes, short
@@ -79,7 +79,7 @@ def slug(text: str, limit: int = LONGEST_NAME) -> str:
     return f"{readable}--{digest}"
 
 
-def short_names(names: Collection[str]) -> dict[str, str]:
+def shorten_names(names: Collection[str]) -> dict[str, str]:
     """By name: its last letters, as few as tell it from the others, and three at least.
 
     For names that nobody chose, such as those of Dask clusters.
@@ -95,7 +95,7 @@ def _short(name: str, others: set[str]) -> str:
     return name
 
 
-def prefix_problem(text: str) -> str | None:
+def find_prefix_problem(text: str) -> str | None:
     """Say what is wrong with the path part of a prefix, or `None` if nothing is.
 
     Parameters
@@ -146,7 +146,7 @@ def _has_control(text: str) -> bool:
 
 
 @dataclass(frozen=True, order=True)
-class Location:
+class StorageLocation:
     """A place in an object store: a bucket and a key, or the beginning of keys.
 
     Parameters
@@ -164,7 +164,7 @@ class Location:
     scheme: str = "s3"
 
     @classmethod
-    def parse(cls, uri: str) -> Location:
+    def parse(cls, uri: str) -> StorageLocation:
         """Read ``scheme://bucket/key``.
 
         Raises
@@ -189,7 +189,7 @@ class Location:
         """``scheme://bucket/key``."""
         return f"{self.scheme}://{self.bucket}/{self.key}"
 
-    def contains(self, other: Location) -> bool:
+    def contains(self, other: StorageLocation) -> bool:
         """Whether this prefix covers `other`; ``teamA/`` never covers ``teamAB/``."""
         return (
             (self.scheme, self.bucket) == (other.scheme, other.bucket)

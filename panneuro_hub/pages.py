@@ -5,7 +5,7 @@ from __future__ import annotations
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
-def templates(package: str) -> Environment:
+def load_templates(package: str) -> Environment:
     """The templates in a package's folder ``templates``; they escape whatever they are given."""
     return Environment(
         loader=PackageLoader(package, "templates"),

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.mysql import MEDIUMTEXT
 
-from panneuro_hub.current import Version
+from panneuro_hub.current import CollaborationVersion
 
 _MOST_VERSIONS = 20
 # MySQL's plain TEXT ends at 64 KiB; a file may have a megabyte.
@@ -40,14 +40,16 @@ VERSIONS = Table(
 )
 
 
-def newest_version(connection: Connection) -> Version | None:
+def newest_version(connection: Connection) -> CollaborationVersion | None:
     """Return the version that came into force last, or `None` if there is none."""
     statement = select(VERSIONS).order_by(VERSIONS.c.id.desc()).limit(1)
     row = connection.execute(statement).mappings().first()
-    return None if row is None else Version(row["text"], row["since"].replace(tzinfo=UTC))
+    return (
+        None if row is None else CollaborationVersion(row["text"], row["since"].replace(tzinfo=UTC))
+    )
 
 
-def add_version(connection: Connection, version: Version) -> None:
+def add_version(connection: Connection, version: CollaborationVersion) -> None:
     """Store a version, unless it is the newest already, and forget those of long ago."""
     newest = newest_version(connection)
     if newest is not None and newest.name == version.name:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from panneuro_hub.errors import AccessDenied, InvalidChoice
+from panneuro_hub.errors import AccessDeniedError, InvalidChoiceError
 from panneuro_hub.names import is_name
 from panneuro_hub.phrases import listed, shorten
+from panneuro_hub.wire.access import Denial, Grant, SessionView
 from panneuro_hub.wire.reason import Reason, ReasonCode
-from panneuro_hub.wire.session import Denial, Grant, SessionView
 
 
 def describe_reason(reason: Reason) -> str:
@@ -55,17 +55,17 @@ def describe_denial(denial: Denial) -> str:
     return f"{_REFUSED[denial.action](denial)}: {describe_reasons(denial.reasons)}"
 
 
-def denied(denial: Denial) -> AccessDenied:
+def denied(denial: Denial) -> AccessDeniedError:
     """Return the error for a denial, with its sentence and its fields."""
-    return AccessDenied(describe_denial(denial), denial_document(denial))
+    return AccessDeniedError(describe_denial(denial), denial_document(denial))
 
 
-def no_access(project: str, reasons: tuple[Reason, ...]) -> AccessDenied:
+def no_access(project: str, reasons: tuple[Reason, ...]) -> AccessDeniedError:
     """Return the error for a project in which a person has no access."""
     return denied(Denial("open", "project", project, project, reasons))
 
 
-def denied_for(reasons: Sequence[Reason], sentence: str = "") -> AccessDenied:
+def denied_for(reasons: Sequence[Reason], sentence: str = "") -> AccessDeniedError:
     """Return the error for reasons without one target.
 
     Parameters
@@ -75,14 +75,14 @@ def denied_for(reasons: Sequence[Reason], sentence: str = "") -> AccessDenied:
         What cannot be done; the reasons follow it.
     """
     because = describe_reasons(reasons)
-    return AccessDenied(
+    return AccessDeniedError(
         f"{sentence}: {because}" if sentence else because, {"reasons": documents(reasons)}
     )
 
 
-def invalid_choice(reason: Reason) -> InvalidChoice:
+def invalid_choice(reason: Reason) -> InvalidChoiceError:
     """Return the error for a choice that nobody could grant."""
-    return InvalidChoice(describe_reason(reason), {"reasons": documents([reason])})
+    return InvalidChoiceError(describe_reason(reason), {"reasons": documents([reason])})
 
 
 def documents(reasons: Iterable[Reason]) -> list[dict[str, Any]]:

@@ -10,22 +10,22 @@ from typing import Literal
 import pytest
 from sqlalchemy import Engine
 
-from panneuro_hub.errors import AccessDenied
-from panneuro_hub.service.database import Database
-from panneuro_hub.service.ledger import Entry, Ledger
-from panneuro_hub.service.logins import Logins
-from panneuro_hub.service.owners import Owner
-from panneuro_hub.service.register import Register
+from panneuro_hub.errors import AccessDeniedError
+from panneuro_hub.service.credentials.ledger import Ledger, LedgerEntry
+from panneuro_hub.service.credentials.session_store import SessionStore
+from panneuro_hub.service.db.engine import Database
+from panneuro_hub.service.device_login.login_store import DeviceLoginStore
+from panneuro_hub.service.hub_account import HubAccount
 from panneuro_hub.version_store import newest_version
 from panneuro_hub.wire import Ticket
-from panneuro_hub.wire.clusters import Running
+from panneuro_hub.wire.cluster_reports import ClusterReport
 
 STORED = Path(__file__).parent / "data" / "stored-0.1"
 WRITTEN = datetime(2026, 11, 27, 9, 30, tzinfo=UTC)
 SOON = WRITTEN + timedelta(minutes=16)
 """A moment at which the stored requests for logins still wait."""
 
-ADA, EVE = Owner("ada", "a" * 32), Owner("eve", "e" * 32)
+ADA, EVE = HubAccount("ada", "a" * 32), HubAccount("eve", "e" * 32)
 
 Backend = Literal["sqlite", "postgresql"]
 
@@ -49,7 +49,7 @@ async def check_rows(database: Database, backend: Backend) -> None:
     await _check_ledger(database)
     await _check_register(database, held)
     await _check_logins(database, held)
-    version = await database.run(newest_version)
+    version = await database.run_transaction(newest_version)
     assert version is not None
     assert (version.name, version.since) == ("45cbcec15211", WRITTEN + timedelta(minutes=1))
     assert "title: Renamed example\n" in version.text
@@ -63,7 +63,7 @@ async def _check_ledger(database: Database) -> None:
         ("refusal", ""),
         ("issue", "ada"),
     ]
-    assert entries[-1] == Entry(
+    assert entries[-1] == LedgerEntry(
         "issue",
         "ada",
         "nhp-navigation",
@@ -77,14 +77,14 @@ async def _check_ledger(database: Database) -> None:
 
 
 async def _check_register(database: Database, held: dict[str, str]) -> None:
-    register = Register(database, lambda: SOON)
-    totals = await register.totals()
+    register = SessionStore(database, lambda: SOON)
+    totals = await register.sum_usage()
     assert {name: total.worker_seconds for name, total in totals.items()} == {
         "human-memory": 600,
         "nhp-navigation": 2400,
     }
-    assert (await register.this_month())["nhp-navigation"].core_seconds == 4800
-    [running] = await register.running()
+    assert (await register.sum_month_usage())["nhp-navigation"].core_seconds == 4800
+    [running] = await register.list_running()
     assert (running.person, running.account, running.name) == ("ada", ADA.account, "c-ada")
     assert (running.workers, running.cores, running.memory) == (4, 2, 8 << 30)
     assert (running.profile, running.image, running.price_per_hour) == ("small", "neuro", 0.12)
@@ -95,35 +95,35 @@ async def _check_register(database: Database, held: dict[str, str]) -> None:
         ("upload without account", "eve"),
     ):
         ticket = Ticket.decode(held[what])
-        session = await register.find(ticket.name)
+        session = await register.find_session(ticket.name)
         assert session is not None
         assert ticket.matches(session.ticket)
         assert (session.person, session.began) == (owner, WRITTEN)
         assert (session.account is None) == (what == "upload without account")
         assert session.runs(SOON) == (what != "ended cluster")
     # What is reported now is added to what was there.
-    reported = [Running(running.id, "c-ada", 4, 2.0, 8 << 30)]
-    await register.report("dask-gateway", reported)
-    assert (await register.totals())["nhp-navigation"].worker_seconds == 2400 + 4 * 60
+    reported = [ClusterReport(running.id, "c-ada", 4, 2.0, 8 << 30)]
+    await register.record_report("dask-gateway", reported)
+    assert (await register.sum_usage())["nhp-navigation"].worker_seconds == 2400 + 4 * 60
 
 
 async def _check_logins(database: Database, held: dict[str, str]) -> None:
-    logins = Logins(database, lambda: SOON)
-    login = await logins.holder(held["login"])
+    logins = DeviceLoginStore(database, lambda: SOON)
+    login = await logins.find_login(held["login"])
     assert (login.owner, login.host, login.began) == (ADA, "rig-3", WRITTEN)
-    assert (await logins.of(ADA))[0].id == login.id
-    assert (await logins.holder(held["login without account"])).owner is None
-    assert await logins.of(EVE) == []
+    assert (await logins.list_logins(ADA))[0].id == login.id
+    assert (await logins.find_login(held["login without account"])).owner is None
+    assert await logins.list_logins(EVE) == []
     # Requests are served on: one that was allowed, one that was confirmed, one that only waits.
-    taken = await logins.take(held["allowed"])
+    taken = await logins.take_token(held["allowed"])
     assert taken is not None
     assert taken[1].owner == ADA
-    await logins.decide(EVE, held["confirmed"], allow=True)
-    taken = await logins.take(held["confirmed device"])
+    await logins.decide_request(EVE, held["confirmed"], allow=True)
+    taken = await logins.take_token(held["confirmed device"])
     assert taken is not None
     assert taken[1].owner == EVE
-    assert await logins.take(held["waiting"]) is None
-    begun = await logins.request_confirmation(EVE, held["waiting code"])
-    assert begun.waiting.host == "rig-4"
-    with pytest.raises(AccessDenied):
-        await logins.take(held["allowed without account"])
+    assert await logins.take_token(held["waiting"]) is None
+    begun = await logins.begin_confirmation(EVE, held["waiting code"])
+    assert begun.request.host == "rig-4"
+    with pytest.raises(AccessDeniedError):
+        await logins.take_token(held["allowed without account"])

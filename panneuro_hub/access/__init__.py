@@ -1,59 +1,68 @@
 """Access: what a person may do in a project, with reasons; pure, no I/O.
 
-`decide` is the one place where it is decided. Everything else here asks it, shows
+`decide_access` is the one place where it is decided. Everything else here asks it, shows
 its answer, or compares two answers.
 """
 
 from __future__ import annotations
 
-from panneuro_hub.access.choosing import chosen_access
-from panneuro_hub.access.clusters import ClusterChoice, cluster_choice
-from panneuro_hub.access.comparison import differences
-from panneuro_hub.access.decision import decide, decide_all, widest_access
-from panneuro_hub.access.membership import active_teams, is_hub_admin, teams_from_groups
-from panneuro_hub.access.offers import dask_limits
-from panneuro_hub.access.recipients import Recipients, Shut, recipients, whom_to_ask
+from panneuro_hub.access.access_views import (
+    build_session_view,
+    limit_to_reading,
+    list_team_prefixes,
+)
+from panneuro_hub.access.cluster_choice import ClusterChoice, check_cluster_choice
+from panneuro_hub.access.comparison import compare_collaborations
+from panneuro_hub.access.decision import decide_access, decide_all_accesses, decide_widest_access
+from panneuro_hub.access.offers import merge_dask_limits
+from panneuro_hub.access.path_check import check_path
+from panneuro_hub.access.project_choice import choose_access
+from panneuro_hub.access.project_recipients import (
+    InaccessibleProject,
+    ProjectRecipients,
+    find_recipients,
+    list_responsible_teams,
+)
+from panneuro_hub.access.team_membership import find_active_teams, is_hub_admin, map_groups_to_teams
 from panneuro_hub.access.types import (
     Access,
+    AccessDifference,
     BudgetLimit,
     DaskLimits,
-    Difference,
-    Offer,
-    PathVerdict,
+    PathCheck,
     Person,
+    SessionOffer,
     TeamPrefix,
     WorkerLimits,
 )
-from panneuro_hub.access.verdict import judge
-from panneuro_hub.access.views import reading, session_view, team_prefixes
 
 __all__ = [
     "Access",
     "BudgetLimit",
     "ClusterChoice",
     "DaskLimits",
-    "Difference",
-    "Offer",
-    "PathVerdict",
+    "AccessDifference",
+    "SessionOffer",
+    "PathCheck",
     "Person",
-    "Recipients",
-    "Shut",
+    "ProjectRecipients",
+    "InaccessibleProject",
     "TeamPrefix",
     "WorkerLimits",
-    "active_teams",
-    "chosen_access",
-    "cluster_choice",
-    "dask_limits",
-    "decide",
-    "decide_all",
-    "differences",
+    "find_active_teams",
+    "choose_access",
+    "check_cluster_choice",
+    "merge_dask_limits",
+    "decide_access",
+    "decide_all_accesses",
+    "compare_collaborations",
     "is_hub_admin",
-    "judge",
-    "reading",
-    "recipients",
-    "session_view",
-    "team_prefixes",
-    "teams_from_groups",
-    "whom_to_ask",
-    "widest_access",
+    "check_path",
+    "limit_to_reading",
+    "find_recipients",
+    "build_session_view",
+    "list_team_prefixes",
+    "map_groups_to_teams",
+    "list_responsible_teams",
+    "decide_widest_access",
 ]

@@ -1,4 +1,4 @@
-"""`differences`: who gains and loses what between two collaborations.
+"""`compare_collaborations`: who gains and loses what between two collaborations.
 
 Rules only ever add access, so each thing that a person may do has smallest sets
 of teams that give it. Those sets are compared, not all sets: when people in some
@@ -11,28 +11,30 @@ from collections.abc import Iterator
 from datetime import date, datetime
 from itertools import product
 
-from panneuro_hub.access.decision import access_with
-from panneuro_hub.access.membership import Membership, require_aware, start_of
-from panneuro_hub.access.places import store_of
-from panneuro_hub.access.renames import renamed_teams, with_team_names
-from panneuro_hub.access.settings import settings_of
-from panneuro_hub.access.standing import rules_of
-from panneuro_hub.access.types import Access, Difference, Kind, Offer, Person
-from panneuro_hub.access.verdict import covering_grant
+from panneuro_hub.access.collaboration_settings import list_settings
+from panneuro_hub.access.decision import decide_with_membership
+from panneuro_hub.access.level import list_level_rules
+from panneuro_hub.access.path_check import find_covering_grant
+from panneuro_hub.access.project_locations import find_store
+from panneuro_hub.access.team_membership import TeamMembership, require_time_zone, start_of_day
+from panneuro_hub.access.team_renames import find_renamed_teams, rename_teams
+from panneuro_hub.access.types import Access, AccessDifference, DifferenceKind, Person, SessionOffer
 from panneuro_hub.collaboration.models import EVERY_TEAM, Collaboration
-from panneuro_hub.names import Location
+from panneuro_hub.names import StorageLocation
 
 Teams = frozenset[str]
-Thing = tuple[Kind, str]
+DifferenceTarget = tuple[DifferenceKind, str]
 
 _SOMEBODY = "each-person"
 _RENAMED = "name (the same groups at the provider)"
 # What access can be, the least first; rules only ever add to it.
 _VALUES: tuple[str | None, ...] = (None, "offered", "read", "write", "manage")
-_SECTIONS: tuple[Kind, ...] = ("membership", "store", "image", "limit")
+_SECTIONS: tuple[DifferenceKind, ...] = ("membership", "store", "image", "limit")
 
 
-def differences(old: Collaboration, new: Collaboration, now: datetime) -> list[Difference]:
+def compare_collaborations(
+    old: Collaboration, new: Collaboration, now: datetime
+) -> list[AccessDifference]:
     """Who gains and who loses what, when `new` takes the place of `old`.
 
     Access is compared at `now` and after the end of each embargo that is ahead;
@@ -55,18 +57,18 @@ def differences(old: Collaboration, new: Collaboration, now: datetime) -> list[D
     ValueError
         If `now` has no time zone.
     """
-    require_aware(now)
-    names = renamed_teams(old, new)
-    old = with_team_names(old, names)
+    require_time_zone(now)
+    names = find_renamed_teams(old, new)
+    old = rename_teams(old, names)
     moments = _moments(old, new, now)
     projects = dict.fromkeys([*old.projects, *new.projects])
-    found: list[Difference] = []
+    found: list[AccessDifference] = []
     for project in projects:
         ways = _ways(old, project) | _ways(new, project)
         for teams in sorted(ways, key=lambda way: (len(way), sorted(way))):
             found += _novel(found, _in_project(old, new, teams, project, moments))
     renames = [
-        Difference((after,), None, "membership", _RENAMED, before, after)
+        AccessDifference((after,), None, "membership", _RENAMED, before, after)
         for before, after in names.items()
     ]
     return [*found, *renames, *_in_settings(old, new)]
@@ -80,9 +82,9 @@ def _moments(
         project.embargo.until
         for collaboration in (old, new)
         for project in collaboration.projects.values()
-        if project.embargo is not None and start_of(project.embargo.until) > now
+        if project.embargo is not None and start_of_day(project.embargo.until) > now
     }
-    return [(None, now), *((day, start_of(day)) for day in sorted(days))]
+    return [(None, now), *((day, start_of_day(day)) for day in sorted(days))]
 
 
 def _ways_in(collaboration: Collaboration, name: str) -> set[Teams]:
@@ -92,7 +94,7 @@ def _ways_in(collaboration: Collaboration, name: str) -> set[Teams]:
         return set()
     required = frozenset(project.requires)
     ways = set()
-    for rule in rules_of(project):
+    for rule in list_level_rules(project):
         if rule.team != EVERY_TEAM:
             ways.add(required | {rule.team})
         elif required:
@@ -122,7 +124,7 @@ def _in_project(
     teams: Teams,
     project: str,
     moments: list[tuple[date | None, datetime]],
-) -> Iterator[Difference]:
+) -> Iterator[AccessDifference]:
     """What people in exactly these teams notice in one project."""
     # What one side freezes is a place of its own for everybody, on the other side too.
     frozen = _frozen(old, project) | _frozen(new, project)
@@ -139,14 +141,14 @@ def _in_project(
         for since, until, (before, after) in _runs(course):
             if before != after:
                 who = tuple(sorted(teams))
-                yield Difference(who, project, kind, what, before, after, since, until)
+                yield AccessDifference(who, project, kind, what, before, after, since, until)
 
 
 def _access(collaboration: Collaboration, teams: Teams, project: str, now: datetime) -> Access:
-    return access_with(
+    return decide_with_membership(
         collaboration,
         Person(_SOMEBODY, teams),
-        Membership(teams & frozenset(collaboration.teams)),
+        TeamMembership(teams & frozenset(collaboration.teams)),
         project,
         now,
     )
@@ -160,16 +162,16 @@ def _frozen(collaboration: Collaboration, name: str) -> set[str]:
     project = collaboration.projects.get(name)
     if project is None:
         return set()
-    bucket = store_of(collaboration, name).bucket
-    return {Location(bucket, key).uri for key in project.frozen}
+    bucket = find_store(collaboration, name).bucket
+    return {StorageLocation(bucket, key).uri for key in project.frozen}
 
 
-def _compare(old: Access, new: Access, places: set[str]) -> dict[Thing, Values]:
+def _compare(old: Access, new: Access, places: set[str]) -> dict[DifferenceTarget, Values]:
     """Everything that either access has, and `places`, with what it is in each; equal ones too."""
-    values: dict[Thing, Values] = {("level", old.project): (old.level, new.level)}
+    values: dict[DifferenceTarget, Values] = {("level", old.project): (old.level, new.level)}
     granted = [grant.prefix for grant in (*old.grants, *new.grants)]
     for prefix in dict.fromkeys([*granted, *sorted(places)]):
-        place = Location.parse(prefix)
+        place = StorageLocation.parse(prefix)
         values["grant", prefix] = (_mode(old, place), _mode(new, place))
     for name in dict.fromkeys(offer.name for offer in (*old.profiles, *new.profiles)):
         values["profile", name] = (_offered(old.profiles, name), _offered(new.profiles, name))
@@ -178,12 +180,12 @@ def _compare(old: Access, new: Access, places: set[str]) -> dict[Thing, Values]:
     return values
 
 
-def _mode(access: Access, place: Location) -> str | None:
-    grant = covering_grant(access, place)
+def _mode(access: Access, place: StorageLocation) -> str | None:
+    grant = find_covering_grant(access, place)
     return grant.mode if grant else None
 
 
-def _offered(offers: tuple[Offer, ...], name: str) -> str | None:
+def _offered(offers: tuple[SessionOffer, ...], name: str) -> str | None:
     return "offered" if any(offer.name == name for offer in offers) else None
 
 
@@ -199,14 +201,16 @@ def _runs(
     yield since, None, values
 
 
-def _novel(found: list[Difference], more: Iterator[Difference]) -> Iterator[Difference]:
+def _novel(
+    found: list[AccessDifference], more: Iterator[AccessDifference]
+) -> Iterator[AccessDifference]:
     """Of `more`, what is not already plain from people in fewer of the same teams."""
     for difference in more:
         if not any(_covers(other, difference) for other in found):
             yield difference
 
 
-def _covers(fewer: Difference, more: Difference) -> bool:
+def _covers(fewer: AccessDifference, more: AccessDifference) -> bool:
     """Whether people in more teams notice what those in fewer do, no more and no longer."""
     return (
         (fewer.project, fewer.kind, fewer.what) == (more.project, more.kind, more.what)
@@ -218,22 +222,22 @@ def _covers(fewer: Difference, more: Difference) -> bool:
     )
 
 
-def _gains(difference: Difference) -> bool:
+def _gains(difference: AccessDifference) -> bool:
     return _VALUES.index(difference.before) < _VALUES.index(difference.after)
 
 
-def _worth(difference: Difference) -> list[str | None]:
+def _worth(difference: AccessDifference) -> list[str | None]:
     """The lesser and the greater of before and after."""
     return sorted((difference.before, difference.after), key=_VALUES.index)
 
 
-def _in_settings(old: Collaboration, new: Collaboration) -> Iterator[Difference]:
-    before, after = settings_of(old), settings_of(new)
+def _in_settings(old: Collaboration, new: Collaboration) -> Iterator[AccessDifference]:
+    before, after = list_settings(old), list_settings(new)
     for setting in sorted(
         dict.fromkeys([*before, *after]), key=lambda setting: _SECTIONS.index(setting.kind)
     ):
         if before.get(setting) != after.get(setting):
-            yield Difference(
+            yield AccessDifference(
                 setting.who,
                 setting.project,
                 setting.kind,

@@ -1,4 +1,4 @@
-"""`decide`: what one person may do in one project; pure, no I/O."""
+"""`decide_access`: what one person may do in one project; pure, no I/O."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from panneuro_hub.access import grants, offers
-from panneuro_hub.access.membership import Membership, membership_of
-from panneuro_hub.access.places import location_of
-from panneuro_hub.access.standing import standing
+from panneuro_hub.access.level import decide_level
+from panneuro_hub.access.project_locations import find_location
+from panneuro_hub.access.team_membership import TeamMembership, find_membership
 from panneuro_hub.access.types import Access, Person
 from panneuro_hub.collaboration.models import Collaboration
 from panneuro_hub.wire import Denial, Reason
@@ -21,7 +21,9 @@ _LONG_NAME = "x" * 64
 _LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
 
 
-def decide(collaboration: Collaboration, person: Person, project: str, now: datetime) -> Access:
+def decide_access(
+    collaboration: Collaboration, person: Person, project: str, now: datetime
+) -> Access:
     """All grants, profiles and limits of one person in one project, with reasons.
 
     Deny by default: what no rule gives is not there, and `Access.denied` says what
@@ -39,65 +41,67 @@ def decide(collaboration: Collaboration, person: Person, project: str, now: date
     ValueError
         If `now` has no time zone.
     """
-    membership = membership_of(collaboration, person, now)
-    return access_with(collaboration, person, membership, project, now)
+    membership = find_membership(collaboration, person, now)
+    return decide_with_membership(collaboration, person, membership, project, now)
 
 
-def decide_all(collaboration: Collaboration, person: Person, now: datetime) -> dict[str, Access]:
-    """`decide` for every project of the collaboration, in the order of the file.
+def decide_all_accesses(
+    collaboration: Collaboration, person: Person, now: datetime
+) -> dict[str, Access]:
+    """`decide_access` for every project of the collaboration, in the order of the file.
 
     Raises
     ------
     ValueError
         If `now` has no time zone.
     """
-    membership = membership_of(collaboration, person, now)
+    membership = find_membership(collaboration, person, now)
     return {
-        project: access_with(collaboration, person, membership, project, now)
+        project: decide_with_membership(collaboration, person, membership, project, now)
         for project in collaboration.projects
     }
 
 
-def widest_access(collaboration: Collaboration, project: str) -> Access:
+def decide_widest_access(collaboration: Collaboration, project: str) -> Access:
     """The access of a person in every team, with the longest slug, after every embargo.
 
     No access to the project reaches more places.
     """
-    return access_with(
+    return decide_with_membership(
         collaboration,
         Person.of(_LONG_NAME, collaboration.teams),
-        Membership(frozenset(collaboration.teams)),
+        TeamMembership(frozenset(collaboration.teams)),
         project,
         _LAST_MOMENT,
     )
 
 
-def access_with(
+def decide_with_membership(
     collaboration: Collaboration,
     person: Person,
-    membership: Membership,
+    membership: TeamMembership,
     project: str,
     now: datetime,
 ) -> Access:
-    """`decide`, for teams that are known to count."""
+    """`decide_access`, for teams that are known to count."""
     if project not in collaboration.projects:
         unknown = (Reason("unknown-project", project, names=tuple(collaboration.projects)),)
         denial = Denial("open", "project", project, project, unknown)
         return _nothing(person, project, unknown, denial, now)
-    has = standing(collaboration, membership, project, now)
+    has = decide_level(collaboration, membership, project, now)
     if has.level is None:
-        prefix = location_of(collaboration, project).uri
+        prefix = find_location(collaboration, project).uri
         denial = Denial("read", "prefix", prefix, project, has.needs or has.reasons)
         return _nothing(person, project, has.reasons, denial, now)
     given, withheld = _apart(
         [
-            *grants.own_prefix(collaboration, project, has),
-            *grants.other_projects(collaboration, membership, project, now),
-            *grants.scratch(collaboration, project, person.name),
+            *grants.decide_own_prefix(collaboration, project, has),
+            *grants.decide_other_projects(collaboration, membership, project, now),
+            *grants.decide_scratch(collaboration, project, person.name),
         ]
     )
-    profiles, no_profiles = _apart(offers.profiles(collaboration, membership, project))
-    images, no_images = _apart(offers.images(collaboration, project))
+    profiles, no_profiles = _apart(offers.decide_profiles(collaboration, membership, project))
+    images, no_images = _apart(offers.decide_images(collaboration, project))
     return Access(
         person=person,
         project=project,
@@ -107,8 +111,8 @@ def access_with(
         denied=withheld + no_profiles + no_images,
         profiles=profiles,
         images=images,
-        dask=offers.dask_limits(collaboration, project),
-        budget=offers.budget_limit(collaboration, project),
+        dask=offers.merge_dask_limits(collaboration, project),
+        budget=offers.find_budget_limit(collaboration, project),
         at=now,
     )
 

@@ -12,10 +12,10 @@ from datetime import date
 from typing import Literal
 
 from panneuro_hub.collaboration.models import Collaboration, Team
-from panneuro_hub.names import fold
+from panneuro_hub.names import fold_text
 from panneuro_hub.phrases import visible
 
-Code = Literal["other-form", "matches-nobody"]
+FindingCode = Literal["other-form", "matches-nobody"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class ExpiryFinding:
     day : date
     """
 
-    code: Code
+    code: FindingCode
     team: str
     name: str
     day: date
@@ -55,7 +55,7 @@ class NameIndex:
     @classmethod
     def of(cls, names: Collection[str]) -> NameIndex:
         """Make an index of names."""
-        whole = frozenset(map(fold, names))
+        whole = frozenset(map(fold_text, names))
         return cls(whole, frozenset(local for local, at, _ in map(_split, whole) if at))
 
     def has(self, name: str) -> bool:
@@ -64,12 +64,12 @@ class NameIndex:
         Case, Unicode form and blanks do not matter, and neither does the domain of an
         address where only one of the two names has one.
         """
-        folded = fold(name)
+        folded = fold_text(name)
         local, at, _ = _split(folded)
         return folded in self.whole or (local in self.whole if at else folded in self.local)
 
 
-def end_of(team: Team, person: str) -> date | None:
+def find_membership_end(team: Team, person: str) -> date | None:
     """Return the day on which the file ends a person's membership, or `None` if it does not.
 
     Names are compared as `NameIndex.has` does; of several entries the earliest day counts.
@@ -92,7 +92,7 @@ def review_expiries(
     found = []
     for team, described in collaboration.teams.items():
         for name, day in described.expires.items():
-            if fold(name) != name.lower():
+            if fold_text(name) != name.lower():
                 found.append(ExpiryFinding("other-form", team, name, day))
             if known is not None and not known.has(name):
                 found.append(ExpiryFinding("matches-nobody", team, name, day))

@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from panneuro_hub.access.membership import Membership
-from panneuro_hub.access.places import frozen_locations, location_of, scratch_of, store_of
-from panneuro_hub.access.standing import RANK, Standing, standing
+from panneuro_hub.access.level import LEVEL_RANK, LevelDecision, decide_level
+from panneuro_hub.access.project_locations import (
+    find_frozen_locations,
+    find_location,
+    find_scratch,
+    find_store,
+)
+from panneuro_hub.access.team_membership import TeamMembership
 from panneuro_hub.collaboration.models import Collaboration
-from panneuro_hub.collaboration.quantities import format_duration
+from panneuro_hub.collaboration.units import format_duration
 from panneuro_hub.wire import Denial, Grant, Reason
 
 Given = Iterator[Grant | Denial]
 
 
-def own_prefix(collaboration: Collaboration, project: str, has: Standing) -> Given:
+def decide_own_prefix(collaboration: Collaboration, project: str, has: LevelDecision) -> Given:
     """The project's own prefix, with the frozen places inside it."""
-    place = location_of(collaboration, project)
-    frozen = frozen_locations(collaboration, project)
-    writes = has.level is not None and RANK[has.level] >= RANK["write"]
+    place = find_location(collaboration, project)
+    frozen = find_frozen_locations(collaboration, project)
+    writes = has.level is not None and LEVEL_RANK[has.level] >= LEVEL_RANK["write"]
     if not writes:
         yield Grant(place.uri, "read", has.reasons, project)
         if has.needs:
@@ -33,16 +38,16 @@ def own_prefix(collaboration: Collaboration, project: str, has: Standing) -> Giv
         yield Denial("write", "prefix", inner.uri, project, (still,))
 
 
-def other_projects(
-    collaboration: Collaboration, membership: Membership, project: str, now: datetime
+def decide_other_projects(
+    collaboration: Collaboration, membership: TeamMembership, project: str, now: datetime
 ) -> Given:
     """The projects that this one reads, for who may read them anyway."""
     mine = collaboration.projects[project]
     for other in mine.reads:
         if other == project:
             continue
-        place = location_of(collaboration, other)
-        has = standing(collaboration, membership, other, now)
+        place = find_location(collaboration, other)
+        has = decide_level(collaboration, membership, other, now)
         reads = Reason("project-reads", project, other=other)
         store = collaboration.projects[other].store
         if has.level is None:
@@ -54,10 +59,10 @@ def other_projects(
             yield Grant(place.uri, "read", (reads, *has.reasons), other)
 
 
-def scratch(collaboration: Collaboration, project: str, person: str) -> Given:
+def decide_scratch(collaboration: Collaboration, project: str, person: str) -> Given:
     """A place of the person's own, where the store has scratch."""
-    place = scratch_of(collaboration, project, person)
-    settings = store_of(collaboration, project).scratch
+    place = find_scratch(collaboration, project, person)
+    settings = find_store(collaboration, project).scratch
     if place is None or settings is None:
         return
     kept = format_duration(settings.expires_after) if settings.expires_after else ""

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from panneuro_hub.access.membership import Membership
-from panneuro_hub.access.types import BudgetLimit, DaskLimits, Offer, WorkerLimits
+from panneuro_hub.access.team_membership import TeamMembership
+from panneuro_hub.access.types import BudgetLimit, DaskLimits, SessionOffer, WorkerLimits
 from panneuro_hub.collaboration.models import (
     Collaboration,
-    Image,
-    PerPerson,
-    Profile,
+    PersonLimits,
     ProjectDask,
+    ServerImage,
+    ServerProfile,
 )
 from panneuro_hub.wire import Denial, Reason
 
-T = TypeVar("T", Profile, Image)
+T = TypeVar("T", ServerProfile, ServerImage)
 U = TypeVar("U")
 
 
-def profiles(
-    collaboration: Collaboration, membership: Membership, project: str
-) -> Iterator[Offer | Denial]:
+def decide_profiles(
+    collaboration: Collaboration, membership: TeamMembership, project: str
+) -> Iterator[SessionOffer | Denial]:
     """Every profile, default first: offered, or not, and why."""
     chosen = collaboration.projects[project].profiles
     some = False
@@ -34,12 +34,12 @@ def profiles(
             yield Denial("use", "profile", name, project, tuple(against))
         else:
             some = True
-            yield Offer(name, _why_profile(membership, profile, project, chosen))
+            yield SessionOffer(name, _why_profile(membership, profile, project, chosen))
     if not some:
         yield _none_offered("profile", project)
 
 
-def images(collaboration: Collaboration, project: str) -> Iterator[Offer | Denial]:
+def decide_images(collaboration: Collaboration, project: str) -> Iterator[SessionOffer | Denial]:
     """Every image, default first: offered, or not, and why."""
     chosen = collaboration.projects[project].images
     some = False
@@ -49,12 +49,12 @@ def images(collaboration: Collaboration, project: str) -> Iterator[Offer | Denia
             yield Denial("use", "image", name, project, tuple(against))
         else:
             some = True
-            yield Offer(name, (_why_listed("image", project, chosen),))
+            yield SessionOffer(name, (_why_listed("image", project, chosen),))
     if collaboration.images and not some:
         yield _none_offered("image", project)
 
 
-def dask_limits(collaboration: Collaboration, project: str) -> DaskLimits:
+def merge_dask_limits(collaboration: Collaboration, project: str) -> DaskLimits:
     """The limits of the collaboration, with what the project sets apart."""
     common = collaboration.dask
     own = collaboration.projects[project].dask or ProjectDask()
@@ -66,14 +66,14 @@ def dask_limits(collaboration: Collaboration, project: str) -> DaskLimits:
         max_workers=_either(own.max_workers, common.max_workers),
         max_cores=_either(own.max_cores, common.max_cores),
         max_memory=_either(own.max_memory, common.max_memory),
-        per_person=_per_person(own.per_person or PerPerson(), common.per_person),
+        per_person=_per_person(own.per_person or PersonLimits(), common.per_person),
         worker_profiles=_either(own.worker_profiles, tuple(common.worker_profiles)) or (),
         idle_timeout=_either(own.idle_timeout, common.idle_timeout),
         reasons=tuple(reasons),
     )
 
 
-def _per_person(own: PerPerson, common: PerPerson) -> WorkerLimits:
+def _per_person(own: PersonLimits, common: PersonLimits) -> WorkerLimits:
     return WorkerLimits(
         max_workers=_either(own.max_workers, common.max_workers),
         max_cores=_either(own.max_cores, common.max_cores),
@@ -81,7 +81,7 @@ def _per_person(own: PerPerson, common: PerPerson) -> WorkerLimits:
     )
 
 
-def budget_limit(collaboration: Collaboration, project: str) -> BudgetLimit | None:
+def find_budget_limit(collaboration: Collaboration, project: str) -> BudgetLimit | None:
     """The project's budget, if it has one."""
     budget = collaboration.projects[project].budget
     if budget is None:
@@ -109,7 +109,7 @@ def _not_listed(kind: str, name: str, project: str, chosen: Sequence[str] | None
     return [Reason("not-offered", project, kind=kind, names=tuple(chosen))]
 
 
-def _not_in_any(membership: Membership, project: str, teams: Sequence[str]) -> list[Reason]:
+def _not_in_any(membership: TeamMembership, project: str, teams: Sequence[str]) -> list[Reason]:
     ended = [
         Reason("using-membership-ended", project, teams=(team,), ended=membership.ended[team])
         for team in teams
@@ -125,7 +125,7 @@ def _why_listed(kind: str, project: str, chosen: Sequence[str] | None) -> Reason
 
 
 def _why_profile(
-    membership: Membership, profile: Profile, project: str, chosen: Sequence[str] | None
+    membership: TeamMembership, profile: ServerProfile, project: str, chosen: Sequence[str] | None
 ) -> tuple[Reason, ...]:
     listing = _why_listed("profile", project, chosen)
     if profile.teams is None:

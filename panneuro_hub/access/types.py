@@ -34,7 +34,7 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Offer:
+class SessionOffer:
     """A profile or an image that may be used, and why."""
 
     name: str
@@ -109,7 +109,7 @@ class BudgetLimit:
 
 
 @dataclass(frozen=True)
-class PathVerdict:
+class PathCheck:
     """Whether one object can be read and written, and why."""
 
     read: bool
@@ -148,8 +148,8 @@ class Access:
     reasons: tuple[Reason, ...]
     grants: tuple[Grant, ...]
     denied: tuple[Denial, ...]
-    profiles: tuple[Offer, ...]
-    images: tuple[Offer, ...]
+    profiles: tuple[SessionOffer, ...]
+    images: tuple[SessionOffer, ...]
     dask: DaskLimits | None
     budget: BudgetLimit | None
     at: datetime = field(compare=False)
@@ -175,11 +175,11 @@ class TeamPrefix:
     requires: tuple[str, ...] = ()
 
 
-Kind = Literal["level", "grant", "profile", "image", "membership", "limit", "store"]
+DifferenceKind = Literal["level", "grant", "profile", "image", "membership", "limit", "store"]
 
 
 @dataclass(frozen=True)
-class Difference:
+class AccessDifference:
     """One thing that differs between two collaborations.
 
     Parameters
@@ -202,7 +202,7 @@ class Difference:
 
     who: tuple[str, ...]
     project: str | None
-    kind: Kind
+    kind: DifferenceKind
     what: str
     before: str | None
     after: str | None

@@ -7,27 +7,34 @@ knows the field's own formats asks for their packages when it is used.
 
 from __future__ import annotations
 
-from panneuro_hub.catalog.keys import (
-    dataset_problem,
-    manifest_key,
-    path_problem,
-    record_key,
-    upload_key,
+from panneuro_hub.catalog.dataset_keys import (
+    find_dataset_problem,
+    find_path_problem,
+    make_manifest_key,
+    make_record_key,
+    make_upload_key,
 )
-from panneuro_hub.catalog.manifest import File, Format, Manifest, Record, Upload, digest
-from panneuro_hub.catalog.reading import Malformed
+from panneuro_hub.catalog.json_fields import MalformedRecordError
+from panneuro_hub.catalog.manifest import (
+    DatasetRecord,
+    FileRow,
+    Format,
+    Manifest,
+    UploadNote,
+    digest_files,
+)
 
 __all__ = [
-    "File",
+    "FileRow",
     "Format",
-    "Malformed",
+    "MalformedRecordError",
     "Manifest",
-    "Record",
-    "Upload",
-    "dataset_problem",
-    "digest",
-    "manifest_key",
-    "path_problem",
-    "record_key",
-    "upload_key",
+    "DatasetRecord",
+    "UploadNote",
+    "find_dataset_problem",
+    "digest_files",
+    "make_manifest_key",
+    "find_path_problem",
+    "make_record_key",
+    "make_upload_key",
 ]

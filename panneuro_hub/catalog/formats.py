@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from panneuro_hub.catalog.keys import OWN
+from panneuro_hub.catalog.dataset_keys import RECORDS_FOLDER
+from panneuro_hub.catalog.json_fields import MalformedRecordError, parse_json_object
 from panneuro_hub.catalog.manifest import Format
-from panneuro_hub.catalog.nwb import NwbSummary, modality_of, summarise
-from panneuro_hub.catalog.reading import Malformed, parse
+from panneuro_hub.catalog.nwb_summary import NwbSummary, find_modality, summarize_nwb
 
-Kind = Literal["zarr", "nwb", "hdf5", "netcdf", "nifti", "table", "json", "text", ""]
-Read = Callable[[str, int, int], bytes]
+FileKind = Literal["zarr", "nwb", "hdf5", "netcdf", "nifti", "table", "json", "text", ""]
+ReadRange = Callable[[str, int, int], bytes]
 """Gives up to so many bytes of a file: its path, where they begin, how many."""
 
-_KINDS: dict[str, Kind] = {
+_KINDS_BY_SUFFIX: dict[str, FileKind] = {
     ".nwb": "nwb",
     **dict.fromkeys((".h5", ".hdf5", ".he5", ".hdf"), "hdf5"),
     **dict.fromkeys((".nc", ".nc4", ".cdf"), "netcdf"),
@@ -55,7 +55,7 @@ _DATATYPES = frozenset(
 
 
 @dataclass(frozen=True)
-class Thing:
+class OpenableItem:
     """One object of a dataset that can be opened by itself.
 
     That is a file, a Zarr hierarchy, or a folder of Parquet files that are parts of one table.
@@ -69,11 +69,11 @@ class Thing:
     """
 
     path: str
-    kind: Kind
+    kind: FileKind
 
 
 @dataclass(frozen=True)
-class Recognised:
+class DatasetFormat:
     """What a dataset was found to be.
 
     Parameters
@@ -91,38 +91,40 @@ class Recognised:
     notes: tuple[str, ...] = ()
 
 
-def kind_of(path: str) -> Kind:
+def guess_kind(path: str) -> FileKind:
     """What a file seems to be by the end of its name."""
     _, *endings = path.rpartition("/")[2].lower().split(".")
     two = ".".join(["", *endings[-2:]])
-    return _KINDS.get(two) or _KINDS.get(f".{endings[-1]}", "") if endings else ""
+    return (
+        _KINDS_BY_SUFFIX.get(two) or _KINDS_BY_SUFFIX.get(f".{endings[-1]}", "") if endings else ""
+    )
 
 
-def things(paths: Iterable[str]) -> tuple[Thing, ...]:
+def list_items(paths: Iterable[str]) -> tuple[OpenableItem, ...]:
     """Return what can be opened by itself, in the order of the paths.
 
     A folder with Zarr's metadata in it is one thing, with all that is below it. So is a folder of
     Parquet files that are parts of one table, with them alone: one that is called ``….parquet``,
     has folders such as ``subject=01``, or has files that are called or marked as parts.
     """
-    files = sorted(path for path in paths if path.split("/", 1)[0] != OWN)
+    files = sorted(path for path in paths if path.split("/", 1)[0] != RECORDS_FOLDER)
     nodes = {
         folder for folder, _, name in (path.rpartition("/") for path in files) if _is_node(name)
     }
-    found: dict[str, Kind] = {}
-    tables = _table_roots(files)
+    found: dict[str, FileKind] = {}
+    tables = _find_table_roots(files)
     for path in files:
-        root = _zarr_root(path, nodes)
+        root = _find_zarr_root(path, nodes)
         if root is not None:
             found[root] = "zarr"
-        elif (table := _table_root(path, tables)) is not None:
+        elif (table := _find_table_root(path, tables)) is not None:
             found[table] = "table"
         else:
-            found[path] = kind_of(path)
-    return tuple(Thing(path, kind) for path, kind in found.items())
+            found[path] = guess_kind(path)
+    return tuple(OpenableItem(path, kind) for path, kind in found.items())
 
 
-def recognise(files: Mapping[str, int], read: Read) -> Recognised:
+def recognize_format(files: Mapping[str, int], read: ReadRange) -> DatasetFormat:
     """Say what a dataset is.
 
     Parameters
@@ -134,28 +136,28 @@ def recognise(files: Mapping[str, int], read: Read) -> Recognised:
 
     Returns
     -------
-    Recognised
+    DatasetFormat
         ``files`` for what is nothing else.
     """
     if _is_bids(files, read):
-        return _bids(files)
-    found = things(files)
+        return _summarize_bids(files)
+    found = list_items(files)
     hierarchies = [thing for thing in found if thing.kind == "zarr"]
     nwb_zarr = {
         thing.path: types
         for thing in hierarchies
-        if (types := _nwb_zarr_types(thing.path, files, read)) is not None
+        if (types := _read_nwb_types(thing.path, files, read)) is not None
     }
     nwb_hdf5 = [thing.path for thing in found if thing.kind == "nwb" and _is_hdf5(thing, read)]
     if nwb_zarr or nwb_hdf5:
-        return _nwb(nwb_zarr, nwb_hdf5, files, read)
+        return _summarize_nwb_files(nwb_zarr, nwb_hdf5, files, read)
     others = [thing for thing in found if thing.kind not in ("zarr", "text", "json")]
     whole = len(hierarchies) == 1 and all(map(is_documentation, others))
-    return Recognised("zarr" if whole else "files")
+    return DatasetFormat("zarr" if whole else "files")
 
 
-def reader_of(folder: Path) -> Read:
-    """A `Read` of the files below a folder of this machine."""
+def make_folder_reader(folder: Path) -> ReadRange:
+    """A `ReadRange` of the files below a folder of this machine."""
 
     def read(path: str, start: int, length: int) -> bytes:
         with (folder / path).open("rb") as file:
@@ -170,13 +172,13 @@ def is_hdf5(head: bytes) -> bool:
     return any(head[start : start + 8] == _HDF5_MAGIC for start in _HDF5_STARTS)
 
 
-def is_documentation(thing: Thing) -> bool:
+def is_documentation(thing: OpenableItem) -> bool:
     """Whether it is what people put beside data to explain it, by its name."""
     name = thing.path.rpartition("/")[2].upper()
     return name.startswith(("README", "LICENSE", "LICENCE", "CHANGES", "CITATION"))
 
 
-def _is_hdf5(thing: Thing, read: Read) -> bool:
+def _is_hdf5(thing: OpenableItem, read: ReadRange) -> bool:
     return is_hdf5(read(thing.path, 0, HDF5_HEAD))
 
 
@@ -184,7 +186,7 @@ def _is_node(name: str) -> bool:
     return name in _ZARR_NODES
 
 
-def _zarr_root(path: str, nodes: set[str]) -> str | None:
+def _find_zarr_root(path: str, nodes: set[str]) -> str | None:
     """The highest folder above `path` that is a Zarr node."""
     if not nodes:
         return None
@@ -196,20 +198,22 @@ def _zarr_root(path: str, nodes: set[str]) -> str | None:
     return None
 
 
-def is_part(path: str) -> bool:
+def is_table_part(path: str) -> bool:
     """Return whether a file below a table's folder is a part of it, by its path."""
     hidden = any(segment.startswith(("_", ".")) for segment in path.split("/"))
     return path.lower().endswith(_PARQUET) and not hidden
 
 
-def _table_roots(files: list[str]) -> frozenset[str]:
+def _find_table_roots(files: list[str]) -> frozenset[str]:
     """Return the folders whose Parquet files are parts of one table."""
-    parts = [path for path in files if is_part(path)]
+    parts = [path for path in files if is_table_part(path)]
     marked = {
         folder for folder, _, name in (path.rpartition("/") for path in files) if name in _MARKERS
     }
     # A folder of files with names of their own is a folder of several tables.
-    several = {path.rpartition("/")[0] for path in parts if not _PART.fullmatch(_last(path))}
+    several = {
+        path.rpartition("/")[0] for path in parts if not _PART.fullmatch(_last_segment(path))
+    }
     found = set()
     for path in parts:
         folders = path.split("/")[:-1]
@@ -226,45 +230,45 @@ def _table_roots(files: list[str]) -> frozenset[str]:
             root = folder
         if root is not None:
             found.add(root)
-    if not all(path in parts or _explains(path) for path in files):
+    if not all(path in parts or _is_documentation_name(path) for path in files):
         # All of a dataset is one table only if there is nothing else in it.
         found.discard("")
     return frozenset(found)
 
 
-def _explains(path: str) -> bool:
-    name = _last(path)
-    return name in _MARKERS or name.startswith(".") or is_documentation(Thing(path, ""))
+def _is_documentation_name(path: str) -> bool:
+    name = _last_segment(path)
+    return name in _MARKERS or name.startswith(".") or is_documentation(OpenableItem(path, ""))
 
 
-def _table_root(path: str, roots: frozenset[str]) -> str | None:
+def _find_table_root(path: str, roots: frozenset[str]) -> str | None:
     """Return the table that a file is a part or a mark of."""
     folder, _, name = path.rpartition("/")
-    if not roots or not (is_part(path) or name in _MARKERS or name.endswith(".parquet.crc")):
+    if not roots or not (is_table_part(path) or name in _MARKERS or name.endswith(".parquet.crc")):
         return None
     segments = folder.split("/") if folder else []
     tops = ("/".join(segments[:count]) for count in range(len(segments) + 1))
     return next((top for top in tops if top in roots), None)
 
 
-def _last(path: str) -> str:
+def _last_segment(path: str) -> str:
     return path.rpartition("/")[2]
 
 
-def _json(path: str, files: Mapping[str, int], read: Read) -> Mapping[str, Any]:
+def _read_json(path: str, files: Mapping[str, int], read: ReadRange) -> Mapping[str, Any]:
     if not 0 < files.get(path, 0) <= _LARGEST_JSON:
         return {}
     try:
-        return parse(read(path, 0, files[path]), path)
-    except Malformed:
+        return parse_json_object(read(path, 0, files[path]), path)
+    except MalformedRecordError:
         return {}
 
 
-def _is_bids(files: Mapping[str, int], read: Read) -> bool:
-    return "BIDSVersion" in _json("dataset_description.json", files, read)
+def _is_bids(files: Mapping[str, int], read: ReadRange) -> bool:
+    return "BIDSVersion" in _read_json("dataset_description.json", files, read)
 
 
-def _bids(files: Iterable[str]) -> Recognised:
+def _summarize_bids(files: Iterable[str]) -> DatasetFormat:
     subjects: set[str] = set()
     modalities: set[str] = set()
     for path in files:
@@ -273,15 +277,15 @@ def _bids(files: Iterable[str]) -> Recognised:
             subjects.add(subject)
             datatype = folders[1:2] if folders and folders[0].startswith("ses-") else folders[:1]
             modalities |= _DATATYPES.intersection(datatype)
-    return Recognised("bids", tuple(sorted(subjects)), tuple(sorted(modalities)))
+    return DatasetFormat("bids", tuple(sorted(subjects)), tuple(sorted(modalities)))
 
 
-def _nwb_zarr_types(root: str, files: Mapping[str, int], read: Read) -> frozenset[str] | None:
+def _read_nwb_types(root: str, files: Mapping[str, int], read: ReadRange) -> frozenset[str] | None:
     """The neurodata types in a Zarr hierarchy, as far as its root tells; `None` if not NWB."""
     at = f"{root}/" if root else ""
-    third = _json(f"{at}zarr.json", files, read)
-    second = _json(f"{at}.zmetadata", files, read).get("metadata", {})
-    attributes = third.get("attributes") or _json(f"{at}.zattrs", files, read)
+    third = _read_json(f"{at}zarr.json", files, read)
+    second = _read_json(f"{at}.zmetadata", files, read).get("metadata", {})
+    attributes = third.get("attributes") or _read_json(f"{at}.zattrs", files, read)
     if not isinstance(attributes, dict) or "nwb_version" not in attributes:
         return None
     found: set[str] = set()
@@ -301,17 +305,17 @@ def _collect_types(documents: list[Any], found: set[str]) -> None:
             documents.extend(one)
 
 
-def _nwb(
+def _summarize_nwb_files(
     hierarchies: Mapping[str, frozenset[str]],
     hdf5: list[str],
     files: Mapping[str, int],
-    read: Read,
-) -> Recognised:
+    read: ReadRange,
+) -> DatasetFormat:
     notes = []
     subjects: set[str] = set()
     types = set[str]().union(*hierarchies.values())
     for path in hdf5[:_MOST_SUMMARIES]:
-        seen = summarise(path, files[path], read)
+        seen = summarize_nwb(path, files[path], read)
         if isinstance(seen, NwbSummary):
             subjects |= seen.subjects
             types |= seen.types
@@ -323,5 +327,5 @@ def _nwb(
         # As DANDI lays datasets out: a folder for each subject.
         tops = {path.split("/", 1)[0] for path in (*hierarchies, *hdf5) if "/" in path}
         subjects = {top for top in tops if _SUBJECT.fullmatch(top)}
-    modalities = {modality for name in types if (modality := modality_of(name)) is not None}
-    return Recognised("nwb", tuple(sorted(subjects)), tuple(sorted(modalities)), tuple(notes))
+    modalities = {modality for name in types if (modality := find_modality(name)) is not None}
+    return DatasetFormat("nwb", tuple(sorted(subjects)), tuple(sorted(modalities)), tuple(notes))

@@ -15,14 +15,14 @@ from datetime import date, datetime
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
-from panneuro_hub.catalog.keys import dataset_problem, path_problem
-from panneuro_hub.catalog.reading import (
-    Fields,
-    Malformed,
-    is_count,
+from panneuro_hub.catalog.dataset_keys import find_dataset_problem, find_path_problem
+from panneuro_hub.catalog.json_fields import (
+    JsonFields,
+    MalformedRecordError,
+    find_text_problem,
+    is_byte_count,
     is_sha256,
-    parse,
-    text_problem,
+    parse_json_object,
 )
 from panneuro_hub.names import is_name
 from panneuro_hub.wire.credential import format_time
@@ -38,7 +38,7 @@ _TEXTS = ("description", "readme", "citation")
 
 
 @dataclass(frozen=True, order=True, slots=True)
-class File:
+class FileRow:
     """One file of a dataset.
 
     Parameters
@@ -52,7 +52,7 @@ class File:
 
     Raises
     ------
-    Malformed
+    MalformedRecordError
         If one of them cannot be.
     """
 
@@ -61,24 +61,24 @@ class File:
     sha256: str
 
     def __post_init__(self) -> None:
-        problem = path_problem(self.path)
-        if problem is None and not is_count(self.size):
+        problem = find_path_problem(self.path)
+        if problem is None and not is_byte_count(self.size):
             problem = "its size must be a whole number of bytes, 0 or more"
         if problem is None and not is_sha256(self.sha256):
             problem = "its sha256 must be 64 lower-case hexadecimal digits"
         if problem is not None:
-            raise Malformed(f"the file {self.path[:200]!r}: {problem}")
+            raise MalformedRecordError(f"the file {self.path[:200]!r}: {problem}")
 
 
 @dataclass(frozen=True, order=True, slots=True)
-class Replacement:
+class FileReplacement:
     """New content that an update is putting in the place of a file, or was when it broke off.
 
     While a manifest names one, the file has either its old content or this.
 
     Parameters
     ----------
-    file : File
+    file : FileRow
         The new content.
     by : str
         The person whose update it is.
@@ -87,28 +87,28 @@ class Replacement:
 
     Raises
     ------
-    Malformed
+    MalformedRecordError
         If one of them is not valid.
     """
 
-    file: File
+    file: FileRow
     by: str
     since: datetime
 
     def __post_init__(self) -> None:
-        read = Fields({}, f"the replacement of {self.file.path[:200]!r}")
-        problem = text_problem(self.by, _LONGEST_LINE)
+        read = JsonFields({}, f"the replacement of {self.file.path[:200]!r}")
+        problem = find_text_problem(self.by, _LONGEST_LINE)
         if problem is not None:
             raise read.wrong("by", problem)
         object.__setattr__(self, "since", read.moment("since", self.since))
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object that manifests hold."""
-        return {**_file_json(self.file), "by": self.by, "since": format_time(self.since)}
+        return {**_write_file(self.file), "by": self.by, "since": format_time(self.since)}
 
 
 @dataclass(frozen=True, kw_only=True)
-class About:
+class DatasetMetadata:
     """What people say and programs saw of a dataset.
 
     Parameters
@@ -130,7 +130,7 @@ class About:
 
     Raises
     ------
-    Malformed
+    MalformedRecordError
         If one of them cannot be.
     """
 
@@ -149,9 +149,9 @@ class About:
     modalities: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        problem = dataset_problem(self.dataset)
+        problem = find_dataset_problem(self.dataset)
         if problem is not None:
-            raise Malformed(problem)
+            raise MalformedRecordError(problem)
         whole = self._whole()
         if not is_name(self.project):
             raise whole.wrong("project", "must be the name of a project")
@@ -174,17 +174,17 @@ class About:
         return self.asks_to_wait_until is not None and today < self.asks_to_wait_until
 
     def _check(self, name: str, text: str, *, lines: bool) -> None:
-        problem = text_problem(text, _LONGEST_TEXT if lines else _LONGEST_LINE, lines=lines)
+        problem = find_text_problem(text, _LONGEST_TEXT if lines else _LONGEST_LINE, lines=lines)
         if problem is not None:
             raise self._whole().wrong(name, problem)
 
-    def _whole(self) -> Fields:
-        return Fields({}, f"the dataset {self.dataset!r}")
+    def _whole(self) -> JsonFields:
+        return JsonFields({}, f"the dataset {self.dataset!r}")
 
     def _described(self) -> dict[str, Any]:
         """The fields of this class, as JSON."""
         wait = self.asks_to_wait_until
-        names = [each.name for each in fields(About) if each.name != "asks_to_wait_until"]
+        names = [each.name for each in fields(DatasetMetadata) if each.name != "asks_to_wait_until"]
         return {
             "version": VERSION,
             **{name: getattr(self, name) for name in names},
@@ -196,24 +196,24 @@ class About:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Manifest(About):
+class Manifest(DatasetMetadata):
     """A complete dataset, with every file that it has.
 
     Parameters
     ----------
-    files : tuple of File
+    files : tuple of FileRow
         By their paths; kept in the order of these.
-    changing : tuple of Replacement
+    changing : tuple of FileReplacement
         Updates that are replacing files now, or broke off while they did.
 
     Raises
     ------
-    Malformed
-        As for `About`, or if a path is there twice or all of it is too much.
+    MalformedRecordError
+        As for `DatasetMetadata`, or if a path is there twice or all of it is too much.
     """
 
-    files: tuple[File, ...]
-    changing: tuple[Replacement, ...] = ()
+    files: tuple[FileRow, ...]
+    changing: tuple[FileReplacement, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -221,7 +221,7 @@ class Manifest(About):
         for one, next_one in pairwise(files):
             if one.path == next_one.path:
                 raise self._whole().wrong("files", f"has {one.path[:200]!r} twice")
-        if not is_count(sum(file.size for file in files)):
+        if not is_byte_count(sum(file.size for file in files)):
             raise self._whole().wrong("files", "come to more bytes than can be counted")
         object.__setattr__(self, "files", files)
         object.__setattr__(self, "changing", tuple(sorted(self.changing)))
@@ -233,8 +233,8 @@ class Manifest(About):
 
     @property
     def sha256(self) -> str:
-        """The digest of all of it (`digest`)."""
-        return digest(self.files)
+        """The digest of all of it (`digest_files`)."""
+        return digest_files(self.files)
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object that `from_json` reads."""
@@ -243,18 +243,18 @@ class Manifest(About):
             "bytes": self.size,
             "files_count": len(self.files),
             "sha256": self.sha256,
-            "files": [_file_json(file) for file in self.files],
+            "files": [_write_file(file) for file in self.files],
             **({"changing": [one.to_json() for one in self.changing]} if self.changing else {}),
         }
 
     def encode(self) -> bytes:
         """The manifest as it lies in the store."""
-        return encode(self.to_json())
+        return encode_json(self.to_json())
 
     @classmethod
     def decode(cls, data: bytes | str) -> Manifest:
-        """Read what `encode` wrote; `Malformed` as for `from_json`."""
-        return cls.from_json(parse(data, "the manifest"))
+        """Read what `encode` wrote; `MalformedRecordError` as for `from_json`."""
+        return cls.from_json(parse_json_object(data, "the manifest"))
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Manifest:
@@ -262,17 +262,17 @@ class Manifest(About):
 
         Raises
         ------
-        Malformed
+        MalformedRecordError
             If it is not a manifest, or its sums are not those of its files.
         """
-        read = Fields(document, _named("the manifest", document))
+        read = JsonFields(document, _name_document("the manifest", document))
         read.version(VERSION)
-        files = tuple(_file(one, read) for one in read.objects("files"))
+        files = tuple(_read_file(one, read) for one in read.objects("files"))
         changing = read.objects("changing") if "changing" in document else []
         manifest = cls(
-            **_about(read),
+            **_read_metadata(read),
             files=files,
-            changing=tuple(_replacement(one, read) for one in changing),
+            changing=tuple(_read_replacement(one, read) for one in changing),
         )
         for name, sum_of_files in (
             ("bytes", manifest.size),
@@ -285,7 +285,7 @@ class Manifest(About):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record(About):
+class DatasetRecord(DatasetMetadata):
     """A complete dataset as the catalog lists it.
 
     Parameters
@@ -293,14 +293,14 @@ class Record(About):
     size, files_count : int
         In bytes; how many files.
     sha256 : str
-        The digest of all files (`digest`).
+        The digest of all files (`digest_files`).
     manifest_sha256 : str
         Of the manifest that it was made from.
 
     Raises
     ------
-    Malformed
-        As for `About`.
+    MalformedRecordError
+        As for `DatasetMetadata`.
     """
 
     size: int
@@ -315,12 +315,12 @@ class Record(About):
                 raise self._whole().wrong(name, "must be 64 lower-case hexadecimal digits")
 
     @classmethod
-    def of(cls, manifest: Manifest, encoded: bytes | None = None) -> Record:
+    def of(cls, manifest: Manifest, encoded: bytes | None = None) -> DatasetRecord:
         """The record of a manifest, which lies in the store as `encoded`."""
         if encoded is None:
             encoded = manifest.encode()
         return cls(
-            **{each.name: getattr(manifest, each.name) for each in fields(About)},
+            **{each.name: getattr(manifest, each.name) for each in fields(DatasetMetadata)},
             size=manifest.size,
             files_count=len(manifest.files),
             sha256=manifest.sha256,
@@ -339,26 +339,26 @@ class Record(About):
 
     def encode(self) -> bytes:
         """The record as it lies in the store."""
-        return encode(self.to_json())
+        return encode_json(self.to_json())
 
     @classmethod
-    def decode(cls, data: bytes | str) -> Record:
-        """Read what `encode` wrote; `Malformed` as for `from_json`."""
-        return cls.from_json(parse(data, "the record"))
+    def decode(cls, data: bytes | str) -> DatasetRecord:
+        """Read what `encode` wrote; `MalformedRecordError` as for `from_json`."""
+        return cls.from_json(parse_json_object(data, "the record"))
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Record:
+    def from_json(cls, document: Mapping[str, Any]) -> DatasetRecord:
         """Read what `to_json` wrote; keys of newer versions are ignored.
 
         Raises
         ------
-        Malformed
+        MalformedRecordError
             If it is not a record.
         """
-        read = Fields(document, _named("the record", document))
+        read = JsonFields(document, _name_document("the record", document))
         read.version(VERSION)
         return cls(
-            **_about(read),
+            **_read_metadata(read),
             size=read.number("bytes"),
             files_count=read.number("files_count"),
             sha256=read.text("sha256"),
@@ -367,7 +367,7 @@ class Record(About):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Upload:
+class UploadNote:
     """An upload under way, as others see it.
 
     Parameters
@@ -382,7 +382,7 @@ class Upload:
 
     Raises
     ------
-    Malformed
+    MalformedRecordError
         If one of them cannot be.
     """
 
@@ -393,18 +393,18 @@ class Upload:
     size: int
 
     def __post_init__(self) -> None:
-        read = Fields({}, f"the upload into {self.dataset[:200]!r}")
-        problem = dataset_problem(self.dataset)
+        read = JsonFields({}, f"the upload into {self.dataset[:200]!r}")
+        problem = find_dataset_problem(self.dataset)
         if problem is not None:
-            raise Malformed(problem)
-        problem = text_problem(self.by, _LONGEST_LINE)
+            raise MalformedRecordError(problem)
+        problem = find_text_problem(self.by, _LONGEST_LINE)
         if problem is not None:
             raise read.wrong("by", problem)
         object.__setattr__(self, "began", read.moment("began", self.began))
 
     def encode(self) -> bytes:
         """The note as it lies in the store."""
-        return encode(
+        return encode_json(
             {
                 "version": VERSION,
                 "dataset": self.dataset,
@@ -416,15 +416,15 @@ class Upload:
         )
 
     @classmethod
-    def decode(cls, data: bytes | str) -> Upload:
+    def decode(cls, data: bytes | str) -> UploadNote:
         """Read what `encode` wrote; keys of newer versions are ignored.
 
         Raises
         ------
-        Malformed
+        MalformedRecordError
             If it is no such note.
         """
-        read = Fields(parse(data, "the upload's note"), "the upload's note")
+        read = JsonFields(parse_json_object(data, "the upload's note"), "the upload's note")
         read.version(VERSION)
         return cls(
             dataset=read.text("dataset"),
@@ -435,7 +435,7 @@ class Upload:
         )
 
 
-def digest(files: Iterable[File]) -> str:
+def digest_files(files: Iterable[FileRow]) -> str:
     """One SHA-256 for all of a dataset's content.
 
     It is what ``sha256sum`` says of its own output for all files, sorted by bytes
@@ -445,28 +445,28 @@ def digest(files: Iterable[File]) -> str:
     return hashlib.sha256(b"".join(lines)).hexdigest()
 
 
-def encode(document: Mapping[str, Any]) -> bytes:
+def encode_json(document: Mapping[str, Any]) -> bytes:
     """`document` as JSON, the same bytes each time."""
     return json.dumps(document, ensure_ascii=False, indent=1).encode()
 
 
-def _file(document: Any, read: Fields) -> File:
+def _read_file(document: Any, read: JsonFields) -> FileRow:
     if not isinstance(document, dict):
         raise read.wrong("files", "must be a list of objects")
-    one = Fields(document, f"{read.what}: a file")
-    return File(one.text("path"), one.number("size"), one.text("sha256"))
+    one = JsonFields(document, f"{read.what}: a file")
+    return FileRow(one.text("path"), one.number("size"), one.text("sha256"))
 
 
-def _file_json(file: File) -> dict[str, Any]:
+def _write_file(file: FileRow) -> dict[str, Any]:
     return {"path": file.path, "size": file.size, "sha256": file.sha256}
 
 
-def _replacement(document: Any, read: Fields) -> Replacement:
-    one = Fields(document if isinstance(document, dict) else {}, f"{read.what}: a replacement")
-    return Replacement(_file(document, read), one.text("by"), one.time("since"))
+def _read_replacement(document: Any, read: JsonFields) -> FileReplacement:
+    one = JsonFields(document if isinstance(document, dict) else {}, f"{read.what}: a replacement")
+    return FileReplacement(_read_file(document, read), one.text("by"), one.time("since"))
 
 
-def _about(read: Fields) -> dict[str, Any]:
+def _read_metadata(read: JsonFields) -> dict[str, Any]:
     return {
         "dataset": read.text("dataset"),
         "project": read.text("project"),
@@ -480,6 +480,6 @@ def _about(read: Fields) -> dict[str, Any]:
     }
 
 
-def _named(what: str, document: Mapping[str, Any]) -> str:
+def _name_document(what: str, document: Mapping[str, Any]) -> str:
     dataset = document.get("dataset")
     return f"{what} of {dataset[:200]!r}" if isinstance(dataset, str) else what

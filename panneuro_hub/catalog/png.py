@@ -15,7 +15,7 @@ _MOST_PIXELS = 20_000_000
 _KEPT = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
 
-def plain_png(data: bytes, largest: int) -> bytes | None:
+def strip_png(data: bytes, largest: int) -> bytes | None:
     """A picture without the texts, profiles and times that can be in one.
 
     Parameters
@@ -29,7 +29,7 @@ def plain_png(data: bytes, largest: int) -> bytes | None:
     bytes or None
         `None` where `data` is no PNG, is damaged, or is too large a picture.
     """
-    chunks = list(_chunks(data))
+    chunks = list(_read_chunks(data))
     names = [name for name, _ in chunks]
     if names[:1] != [b"IHDR"] or names[-1:] != [b"IEND"] or b"IDAT" not in names:
         return None
@@ -48,7 +48,7 @@ def _is_shown(header: bytes) -> bool:
     return width * height <= _MOST_PIXELS
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _read_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """The names of chunks, with all their bytes, to the end or to the first damaged one."""
     if not data.startswith(_SIGNATURE):
         return

@@ -23,9 +23,9 @@ from obstore.store import S3Store
 if TYPE_CHECKING:
     from obstore.store import S3Credential
 
-_CONNECT = 20  # seconds
-_SILENCE = 60  # seconds without a byte
-_REFUSALS = {401: PermissionDeniedError, 403: PermissionDeniedError, 404: NotFoundError}
+_CONNECT_TIMEOUT = 20  # seconds
+_READ_TIMEOUT = 60  # seconds without a byte
+_STATUS_ERRORS = {401: PermissionDeniedError, 403: PermissionDeniedError, 404: NotFoundError}
 
 
 class StoredKey(NamedTuple):
@@ -46,7 +46,7 @@ class StoredKey(NamedTuple):
     e_tag: str
 
 
-def keys_below(store: S3Store, folder: str = "") -> Iterator[StoredKey]:
+def list_stored_keys(store: S3Store, folder: str = "") -> Iterator[StoredKey]:
     """Yield every object in a folder; folder markers (empty objects ``a/``) are left out.
 
     Parameters
@@ -72,13 +72,13 @@ def keys_below(store: S3Store, folder: str = "") -> Iterator[StoredKey]:
     except InvalidPathError:
         if not isinstance(store, S3Store):
             raise
-    for key in _listed_as_they_are(store, folder):
+    for key in _list_odd_keys(store, folder):
         marker = key.path.endswith("/") and key.size == 0
         if not marker and key.path not in seen:
             yield key
 
 
-def key_problem(path: str) -> str | None:
+def find_key_problem(path: str) -> str | None:
     """Return the reason why no program here can open the object of this key, or `None`."""
     if any(ord(letter) < 32 or letter == "\x7f" for letter in path):
         return "its name has a control character in it; rename the object"
@@ -87,7 +87,7 @@ def key_problem(path: str) -> str | None:
     return None
 
 
-def folders_in(store: S3Store, folder: str = "") -> list[str]:
+def list_folders(store: S3Store, folder: str = "") -> list[str]:
     """Return the folders directly in a folder, sorted, without a ``/`` at their ends.
 
     Raises
@@ -100,52 +100,52 @@ def folders_in(store: S3Store, folder: str = "") -> list[str]:
     except InvalidPathError:
         if not isinstance(store, S3Store):
             raise
-        root = _root(store)
+        root = _find_root(store)
         found = [
             prefix["Prefix"].removeprefix(root)
-            for page in _pages(store, folder, Delimiter="/")
+            for page in _list_pages(store, folder, Delimiter="/")
             for prefix in page.get("CommonPrefixes", [])
         ]
     return sorted({name.rstrip("/") for name in found} - {""})
 
 
-def _listed_as_they_are(store: S3Store, folder: str) -> Iterator[StoredKey]:
-    root = _root(store)
-    for page in _pages(store, folder):
+def _list_odd_keys(store: S3Store, folder: str) -> Iterator[StoredKey]:
+    root = _find_root(store)
+    for page in _list_pages(store, folder):
         for one in page.get("Contents", []):
             path = one["Key"].removeprefix(root)
             yield StoredKey(path, one["Size"], one.get("ETag", "").strip('"'))
 
 
-def _pages(store: S3Store, folder: str, **options: str) -> Iterator[dict[str, Any]]:
+def _list_pages(store: S3Store, folder: str, **options: str) -> Iterator[dict[str, Any]]:
     from botocore.exceptions import BotoCoreError, ClientError
 
     below = f"{folder.rstrip('/')}/" if folder else ""
     try:
-        client = _client(store)
+        client = _make_client(store)
         try:
             yield from client.get_paginator("list_objects_v2").paginate(
-                Bucket=store.config["bucket"], Prefix=_root(store) + below, **options
+                Bucket=store.config["bucket"], Prefix=_find_root(store) + below, **options
             )
         finally:
             client.close()
     except ClientError as refusal:
         status = refusal.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        raise _REFUSALS.get(status, GenericError)(str(refusal)) from refusal
+        raise _STATUS_ERRORS.get(status, GenericError)(str(refusal)) from refusal
     except BotoCoreError as failure:
         raise GenericError(f"the listing failed: {failure}") from failure
 
 
-def _root(store: S3Store) -> str:
+def _find_root(store: S3Store) -> str:
     prefix = str(store.prefix or "").strip("/")
     return f"{prefix}/" if prefix else ""
 
 
-def _client(store: S3Store) -> Any:
+def _make_client(store: S3Store) -> Any:
     import botocore.session
     from botocore.config import Config
 
-    keys = _keys(store)
+    keys = _find_credential(store)
     endpoint = store.config.get("endpoint")
     return botocore.session.Session().create_client(
         "s3",
@@ -157,15 +157,15 @@ def _client(store: S3Store) -> Any:
         config=Config(
             signature_version="s3v4",
             s3={"addressing_style": "path" if endpoint else "auto"},
-            connect_timeout=_CONNECT,
-            read_timeout=_SILENCE,
+            connect_timeout=_CONNECT_TIMEOUT,
+            read_timeout=_READ_TIMEOUT,
             retries={"total_max_attempts": 2},
             ignore_configured_endpoint_urls=True,
         ),
     )
 
 
-def _keys(store: S3Store) -> S3Credential:
+def _find_credential(store: S3Store) -> S3Credential:
     """Return the keys that the store itself uses: its provider's, its own or the agent's."""
     from botocore.credentials import ContainerProvider
 

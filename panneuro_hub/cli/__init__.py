@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import click
 
-from panneuro_hub.cli.lazy import LazyGroup
+from panneuro_hub.cli.lazy_group import LazyGroup
 
 COMMANDS = {
     "check": "panneuro_hub.cli.check:check",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from panneuro_hub.cli.inputs import file_argument, read
-from panneuro_hub.cli.output import as_json
-from panneuro_hub.policy.aws_role import ServiceIdentity, roles, shell
+from panneuro_hub.cli.arguments import file_argument, read_collaboration
+from panneuro_hub.cli.terminal_output import print_json
+from panneuro_hub.policy.aws_roles import ServiceIdentity, build_roles, format_shell_commands
 
 
 @click.command("aws-role")
@@ -40,13 +40,13 @@ def aws_role(
     """
     if (oidc_provider is None) != (namespace is None):
         raise click.UsageError("--oidc-provider and --namespace go together")
-    collaboration = read(file)
+    collaboration = read_collaboration(file)
     try:
-        made = roles(collaboration, ServiceIdentity(principal, oidc_provider, namespace))
-        text = shell(made)
+        made = build_roles(collaboration, ServiceIdentity(principal, oidc_provider, namespace))
+        text = format_shell_commands(made)
     except ValueError as problem:
         raise click.UsageError(str(problem)) from problem
     if form == "json":
-        as_json({"roles": [role.to_json() for role in made]})
+        print_json({"roles": [role.to_json() for role in made]})
     else:
         click.echo(text)

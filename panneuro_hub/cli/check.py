@@ -7,8 +7,8 @@ from typing import TextIO
 import click
 
 from panneuro_hub.access.expiries import describe_finding, review_expiries
-from panneuro_hub.cli.inputs import file_argument, read
-from panneuro_hub.cli.output import one_line
+from panneuro_hub.cli.arguments import file_argument, read_collaboration
+from panneuro_hub.cli.terminal_output import join_lines
 
 
 @click.command
@@ -23,9 +23,9 @@ def check(file: str, people: TextIO | None) -> None:
 
     Exit code 0 if it can be used, 1 if not. Warnings do not change it.
     """
-    collaboration = read(file)
+    collaboration = read_collaboration(file)
     counts = ", ".join(
-        _count(len(things), noun)
+        _format_count(len(things), noun)
         for things, noun in (
             (collaboration.projects, "project"),
             (collaboration.teams, "team"),
@@ -34,11 +34,11 @@ def check(file: str, people: TextIO | None) -> None:
             (collaboration.images, "image"),
         )
     )
-    click.echo(one_line(f"{file}: {collaboration.name} is good to use: {counts}"))
+    click.echo(join_lines(f"{file}: {collaboration.name} is good to use: {counts}"))
     names = None if people is None else [line.strip() for line in people if line.strip()]
     for finding in review_expiries(collaboration, names):
-        click.echo(one_line(f"{file}: warning: {describe_finding(finding)}"), err=True)
+        click.echo(join_lines(f"{file}: warning: {describe_finding(finding)}"), err=True)
 
 
-def _count(number: int, noun: str) -> str:
+def _format_count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

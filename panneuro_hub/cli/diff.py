@@ -8,9 +8,9 @@ from itertools import groupby
 
 import click
 
-from panneuro_hub.access import Difference, differences
-from panneuro_hub.cli.inputs import at_option, read
-from panneuro_hub.cli.output import as_json, heading, printable
+from panneuro_hub.access import AccessDifference, compare_collaborations
+from panneuro_hub.cli.arguments import at_option, read_collaboration
+from panneuro_hub.cli.terminal_output import escape_controls, print_heading, print_json
 
 _SETTINGS = {
     "membership": "Memberships",
@@ -31,59 +31,59 @@ def diff(old: str, new: str, at: datetime, wants_json: bool) -> None:
     People are shown by the teams that they are in: "a + b" is somebody in both.
     Exit code 0, also when nothing differs; 1 if a file is broken.
     """
-    found = differences(read(old), read(new), at)
+    found = compare_collaborations(read_collaboration(old), read_collaboration(new), at)
     if wants_json:
-        as_json({"differences": [difference.to_json() for difference in found]})
+        print_json({"differences": [difference.to_json() for difference in found]})
     elif not found:
         click.echo("no difference in access")
     else:
-        _show(found)
+        _print_differences(found)
 
 
-def _show(found: list[Difference]) -> None:
+def _print_differences(found: list[AccessDifference]) -> None:
     access = [difference for difference in found if _is_access(difference)]
     for project in dict.fromkeys(difference.project for difference in access):
-        heading(project or "")
-        for people, changes in blocks(
+        print_heading(project or "")
+        for people, changes in group_changes(
             difference for difference in access if difference.project == project
         ):
-            click.echo(f"  {printable(people)}")
+            click.echo(f"  {escape_controls(people)}")
             for change in changes:
-                click.echo(f"    {printable(change)}")
+                click.echo(f"    {escape_controls(change)}")
     for kind, title in _SETTINGS.items():
         lines = [
-            _setting(difference)
+            _format_setting(difference)
             for difference in found
             if difference.kind == kind and not _is_access(difference)
         ]
         if lines:
-            heading(title)
+            print_heading(title)
         for line in lines:
-            click.echo(f"  {printable(line)}")
+            click.echo(f"  {escape_controls(line)}")
 
 
-def blocks(found: Iterable[Difference]) -> Iterator[tuple[str, tuple[str, ...]]]:
+def group_changes(found: Iterable[AccessDifference]) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Who, and what changes for them; people with the same changes stand together."""
-    by_people: dict[tuple[str, ...], list[Difference]] = {}
+    by_people: dict[tuple[str, ...], list[AccessDifference]] = {}
     for difference in found:
         by_people.setdefault(difference.who, []).append(difference)
     by_changes: dict[tuple[str, ...], list[str]] = {}
     for who, noticed in by_people.items():
-        by_changes.setdefault(tuple(_changes(noticed)), []).append(" + ".join(who))
+        by_changes.setdefault(tuple(_list_changes(noticed)), []).append(" + ".join(who))
     for changes_alike, people in by_changes.items():
         yield ", ".join(people), changes_alike
 
 
-def _is_access(difference: Difference) -> bool:
+def _is_access(difference: AccessDifference) -> bool:
     return bool(difference.who) and difference.kind != "membership"
 
 
-def _changes(noticed: Iterable[Difference]) -> Iterator[str]:
+def _list_changes(noticed: Iterable[AccessDifference]) -> Iterator[str]:
     """What some people notice in one project, a line each; profiles and images in rows."""
-    for _, group in groupby(noticed, key=_row):
+    for _, group in groupby(noticed, key=_make_row):
         alike = list(group)
         difference = alike[0]
-        days, value = _days(difference), difference.after or difference.before
+        days, value = _format_days(difference), difference.after or difference.before
         if difference.kind == "grant":
             what, whole = difference.what, f"{value} {difference.what}"
         elif difference.kind == "level":
@@ -97,7 +97,7 @@ def _changes(noticed: Iterable[Difference]) -> Iterator[str]:
             yield f"{'+' if difference.after else '-'} {whole}{days}"
 
 
-def _row(difference: Difference) -> tuple[object, ...]:
+def _make_row(difference: AccessDifference) -> tuple[object, ...]:
     """What is alike in one row; grants and levels have a row each."""
     name = difference.what if difference.kind in ("grant", "level") else None
     return (
@@ -110,7 +110,7 @@ def _row(difference: Difference) -> tuple[object, ...]:
     )
 
 
-def _setting(difference: Difference) -> str:
+def _format_setting(difference: AccessDifference) -> str:
     """One change of a setting, in one line."""
     where = " + ".join(difference.who) or difference.project
     what = f"{where}: {difference.what}" if where else difference.what
@@ -119,7 +119,7 @@ def _setting(difference: Difference) -> str:
     return f"{'+' if difference.after else '-'} {what}: {difference.after or difference.before}"
 
 
-def _days(difference: Difference) -> str:
+def _format_days(difference: AccessDifference) -> str:
     since = f"from {difference.since.isoformat()}" if difference.since else ""
     until = f"until {difference.until.isoformat()}" if difference.until else ""
     days = " ".join(part for part in (since, until) if part)

@@ -9,11 +9,17 @@ from typing import Any
 
 import click
 
-from panneuro_hub.access import Access, DaskLimits, PathVerdict, WorkerLimits, judge
-from panneuro_hub.cli.inputs import DENIED, Question, file_argument, person_options, read
-from panneuro_hub.cli.output import as_json, heading, prose, rows
+from panneuro_hub.access import Access, DaskLimits, PathCheck, WorkerLimits, check_path
+from panneuro_hub.cli.arguments import (
+    DENIED,
+    PersonQuery,
+    add_person_options,
+    file_argument,
+    read_collaboration,
+)
+from panneuro_hub.cli.terminal_output import print_heading, print_json, print_sentence, print_table
 from panneuro_hub.collaboration.models import Collaboration
-from panneuro_hub.collaboration.quantities import format_duration, format_memory
+from panneuro_hub.collaboration.units import format_duration, format_memory
 from panneuro_hub.phrases import listed
 from panneuro_hub.wording import (
     denial_document,
@@ -29,7 +35,7 @@ _URI = re.compile(r"s3://[^/]+/.+", re.DOTALL)
 
 @click.command
 @file_argument
-@person_options
+@add_person_options
 @click.option("--path", metavar="URI", help="Judge one object too, s3://bucket/key.")
 @click.option("--json", "wants_json", is_flag=True, help="Print JSON.")
 @click.pass_context
@@ -50,21 +56,21 @@ def explain(
     """
     if path is not None and not _URI.fullmatch(path):
         raise click.UsageError(f"--path {path!r} is not of the form s3://bucket/key")
-    collaboration = read(file)
-    access = Question(user, teams, project, at).answer(collaboration)
-    verdict = None if path is None else judge(collaboration, access, path)
+    collaboration = read_collaboration(file)
+    access = PersonQuery(user, teams, project, at).answer(collaboration)
+    verdict = None if path is None else check_path(collaboration, access, path)
     if wants_json:
-        as_json(document(collaboration, access, verdict))
+        print_json(make_document(collaboration, access, verdict))
     else:
-        _show(collaboration, access)
+        _print_access(collaboration, access)
         if path is not None and verdict is not None:
-            _show_verdict(path, verdict)
+            _print_path_check(path, verdict)
     if not access.grants:
         ctx.exit(DENIED)
 
 
-def document(
-    collaboration: Collaboration, access: Access, verdict: PathVerdict | None
+def make_document(
+    collaboration: Collaboration, access: Access, verdict: PathCheck | None
 ) -> dict[str, Any]:
     """The JSON object that ``--json`` prints."""
     shown: dict[str, Any] = {
@@ -74,8 +80,8 @@ def document(
         "reasons": documents(access.reasons),
         "grants": [grant_document(grant) for grant in access.grants],
         "denied": [denial_document(denial) for denial in access.denied],
-        "profiles": _profiles(collaboration, access),
-        "dask": _dask(access.dask),
+        "profiles": _list_profiles(collaboration, access),
+        "dask": _list_dask_limits(access.dask),
     }
     if verdict is not None:
         shown["path"] = {
@@ -86,7 +92,7 @@ def document(
     return shown
 
 
-def _profiles(collaboration: Collaboration, access: Access) -> list[dict[str, Any]]:
+def _list_profiles(collaboration: Collaboration, access: Access) -> list[dict[str, Any]]:
     offered = [(offer, collaboration.profiles[offer.name]) for offer in access.profiles]
     return [
         {
@@ -102,7 +108,7 @@ def _profiles(collaboration: Collaboration, access: Access) -> list[dict[str, An
     ]
 
 
-def _dask(limits: DaskLimits | None) -> dict[str, Any] | None:
+def _list_dask_limits(limits: DaskLimits | None) -> dict[str, Any] | None:
     if limits is None:
         return None
     idle = limits.idle_timeout
@@ -115,15 +121,15 @@ def _dask(limits: DaskLimits | None) -> dict[str, Any] | None:
     }
 
 
-def _show(collaboration: Collaboration, access: Access) -> None:
-    heading(f"{access.person.name} in {access.project}: {access.level or 'no access'}")
-    prose(describe_reasons(access.reasons))
-    _section(
+def _print_access(collaboration: Collaboration, access: Access) -> None:
+    print_heading(f"{access.person.name} in {access.project}: {access.level or 'no access'}")
+    print_sentence(describe_reasons(access.reasons))
+    _print_section(
         "Places",
         [[grant.mode, grant.prefix, describe_reasons(grant.reasons)] for grant in access.grants],
     )
     profiles = [(offer, collaboration.profiles[offer.name]) for offer in access.profiles]
-    _section(
+    _print_section(
         "Profiles",
         [
             [
@@ -135,35 +141,39 @@ def _show(collaboration: Collaboration, access: Access) -> None:
             for offer, profile in profiles
         ],
     )
-    _section("Images", [[offer.name, describe_reasons(offer.reasons)] for offer in access.images])
+    _print_section(
+        "Images", [[offer.name, describe_reasons(offer.reasons)] for offer in access.images]
+    )
     if access.dask is not None:
-        _section("Dask", [[_limits(access.dask), describe_reasons(access.dask.reasons)]])
+        _print_section(
+            "Dask", [[_format_limits(access.dask), describe_reasons(access.dask.reasons)]]
+        )
     if access.budget is not None:
         amount = f"{access.budget.usd_per_month:g} USD a month"
-        _section("Budget", [[amount, describe_reasons(access.budget.reasons)]])
-    _section(
+        _print_section("Budget", [[amount, describe_reasons(access.budget.reasons)]])
+    _print_section(
         "Not given",
         [[describe_target(denial), describe_reasons(denial.reasons)] for denial in access.denied],
     )
 
 
-def _section(title: str, table: list[list[str]]) -> None:
+def _print_section(title: str, table: list[list[str]]) -> None:
     if table:
         click.echo()
-        heading(title)
-        rows(table)
+        print_heading(title)
+        print_table(table)
 
 
-def _limits(limits: DaskLimits) -> str:
-    parts = _sizes(limits.pooled)
-    if own := _sizes(limits.per_person):
+def _format_limits(limits: DaskLimits) -> str:
+    parts = _format_sizes(limits.pooled)
+    if own := _format_sizes(limits.per_person):
         parts.append(f"of which each person {listed(own)} at most")
     if limits.idle_timeout is not None:
         parts.append(f"idle for {format_duration(limits.idle_timeout)} at most")
     return ", ".join(parts) or "no limit"
 
 
-def _sizes(limits: WorkerLimits) -> list[str]:
+def _format_sizes(limits: WorkerLimits) -> list[str]:
     parts = []
     if limits.max_workers is not None:
         parts.append(f"{limits.max_workers} workers")
@@ -174,9 +184,9 @@ def _sizes(limits: WorkerLimits) -> list[str]:
     return parts
 
 
-def _show_verdict(path: str, verdict: PathVerdict) -> None:
+def _print_path_check(path: str, verdict: PathCheck) -> None:
     answer = {
         (True, True): "read and write",
         (True, False): "read, not write",
     }.get((verdict.read, verdict.write), "neither read nor write")
-    _section("Path", [[path, answer, describe_reasons(verdict.reasons)]])
+    _print_section("Path", [[path, answer, describe_reasons(verdict.reasons)]])

@@ -7,15 +7,21 @@ from datetime import datetime
 
 import click
 
-from panneuro_hub.cli.inputs import DENIED, Question, file_argument, person_options, read
-from panneuro_hub.cli.output import one_line
-from panneuro_hub.policy import session_policy
+from panneuro_hub.cli.arguments import (
+    DENIED,
+    PersonQuery,
+    add_person_options,
+    file_argument,
+    read_collaboration,
+)
+from panneuro_hub.cli.terminal_output import join_lines
+from panneuro_hub.policy import build_session_policy
 from panneuro_hub.wording import describe_reasons
 
 
 @click.command
 @file_argument
-@person_options
+@add_person_options
 @click.pass_context
 def policy(
     ctx: click.Context, file: str, user: str, teams: str, project: str, at: datetime
@@ -25,12 +31,12 @@ def policy(
     Exit code 0; 3 if access is denied, with the reason on standard error; 1 if FILE
     is broken.
     """
-    access = Question(user, teams, project, at).answer(read(file))
+    access = PersonQuery(user, teams, project, at).answer(read_collaboration(file))
     if not access.grants:
         click.echo(
-            one_line(f"{user} has no access to {project}: {describe_reasons(access.reasons)}"),
+            join_lines(f"{user} has no access to {project}: {describe_reasons(access.reasons)}"),
             err=True,
         )
         ctx.exit(DENIED)
     # A line end is not sent; it is there for the eye alone.
-    click.echo(session_policy(access.grants), nl=sys.stdout.isatty())
+    click.echo(build_session_policy(access.grants), nl=sys.stdout.isatty())

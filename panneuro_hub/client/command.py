@@ -12,18 +12,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from panneuro_hub.client.errors import DatasetEmbargoError, SecretsFoundError, WrongName
-from panneuro_hub.errors import AccessDenied, PanNeuroError, ServiceUnavailable
+from panneuro_hub.client.transfer_errors import (
+    DatasetEmbargoError,
+    SecretsFoundError,
+    WrongNameError,
+)
+from panneuro_hub.errors import AccessDeniedError, PanNeuroError, ServiceUnavailableError
 
 if TYPE_CHECKING:
-    from panneuro_hub.client.run import Listed
+    from panneuro_hub.client.api import ListingTable
 
 T = TypeVar("T")
 
 FAILED = 1
 USAGE = 2
 DENIED = 3
-LATER = 4
+RETRY_LATER = 4
 INTERRUPTED = 130
 
 COMMANDS = {
@@ -40,7 +44,7 @@ COMMANDS = {
 }
 
 
-class Commands(click.Group):
+class CommandGroup(click.Group):
     """Imports a command when it is asked for: ``--help`` needs no engine."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -57,7 +61,7 @@ class Commands(click.Group):
 
 
 @click.group(
-    cls=Commands,
+    cls=CommandGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done; 1 not all of it, with the reason; 2 a wrong command line; "
     "3 access denied; 4 something is out of reach for now, so the same command later helps.",
@@ -72,13 +76,13 @@ def main() -> None:
 
 
 @contextmanager
-def plain_errors(wants_json: bool) -> Iterator[None]:
+def report_errors(wants_json: bool) -> Iterator[None]:
     """End the command with one or two sentences and the right exit code, whatever is wrong."""
     try:
         yield
     except PanNeuroError as problem:
-        _say(problem, wants_json)
-        raise click.exceptions.Exit(code_of(problem)) from None
+        _print_error(problem, wants_json)
+        raise click.exceptions.Exit(find_exit_code(problem)) from None
     except KeyboardInterrupt:
         click.echo(
             "stopped; the same command goes on where this one was, and sends nothing twice",
@@ -89,7 +93,7 @@ def plain_errors(wants_json: bool) -> Iterator[None]:
         os._exit(INTERRUPTED)
 
 
-def ask_about_secrets(send: Callable[..., T], *, allowed: bool, wants_json: bool) -> T:
+def confirm_secrets(send: Callable[..., T], *, allowed: bool, wants_json: bool) -> T:
     """Send something; if it looks like secrets, ask the person who sits at the terminal.
 
     Parameters
@@ -114,28 +118,28 @@ def ask_about_secrets(send: Callable[..., T], *, allowed: bool, wants_json: bool
         if wants_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
             advice = "take them out, or give --allow-secrets to send them all the same"
             raise SecretsFoundError(found.problems, advice) from None
-        click.echo(printable(f"panneuro: {found}"), err=True)
+        click.echo(escape_controls(f"panneuro: {found}"), err=True)
     if not click.confirm("Send them all the same?", default=False, err=True):
         raise click.exceptions.Exit(FAILED)
     return send(allow_secrets=True)
 
 
-def code_of(problem: PanNeuroError) -> int:
+def find_exit_code(problem: PanNeuroError) -> int:
     """The exit code for a problem."""
-    if isinstance(problem, AccessDenied):
+    if isinstance(problem, AccessDeniedError):
         return DENIED
-    if isinstance(problem, (WrongName, DatasetEmbargoError)):
+    if isinstance(problem, (WrongNameError, DatasetEmbargoError)):
         return USAGE
-    later = isinstance(problem, ServiceUnavailable) or getattr(problem, "kind", "") == "again"
-    return LATER if later else FAILED
+    later = isinstance(problem, ServiceUnavailableError) or getattr(problem, "kind", "") == "again"
+    return RETRY_LATER if later else FAILED
 
 
-def as_json(document: Any) -> None:
+def print_json(document: Any) -> None:
     """Print a JSON document, in ASCII."""
     click.echo(json.dumps(document, indent=2))
 
 
-def rows(table: list[tuple[str, ...]]) -> None:
+def print_table(table: list[tuple[str, ...]]) -> None:
     """Print rows with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*table, strict=True)][:-1]
     for *head, last in table:
@@ -143,18 +147,18 @@ def rows(table: list[tuple[str, ...]]) -> None:
         click.echo("  ".join([*cells, last]).rstrip())
 
 
-def show(listed: Listed, wants_json: bool) -> None:
+def print_listing(listed: ListingTable, wants_json: bool) -> None:
     """Print a listing, and on standard error what of it cannot be used."""
     if wants_json:
-        as_json(listed.document)
+        print_json(listed.document)
         return
     if listed.table:
-        rows([tuple(printable(cell) for cell in row) for row in listed.table])
+        print_table([tuple(escape_controls(cell) for cell in row) for row in listed.table])
     for trouble in listed.troubles:
-        click.echo(printable(trouble), err=True)
+        click.echo(escape_controls(trouble), err=True)
 
 
-def printable(text: str) -> str:
+def escape_controls(text: str) -> str:
     """Text whose control characters, except line ends, are written out as escapes."""
     return "".join(
         letter
@@ -164,9 +168,9 @@ def printable(text: str) -> str:
     )
 
 
-def _say(problem: PanNeuroError, wants_json: bool) -> None:
+def _print_error(problem: PanNeuroError, wants_json: bool) -> None:
     if wants_json:
         inner = getattr(problem, "problems", ())
-        as_json({"error": str(problem), "problems": [str(one) for one in inner]})
+        print_json({"error": str(problem), "problems": [str(one) for one in inner]})
     else:
-        click.echo(printable(f"panneuro: {problem}"), err=True)
+        click.echo(escape_controls(f"panneuro: {problem}"), err=True)

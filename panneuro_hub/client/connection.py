@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from panneuro_hub.client.account import Login
-from panneuro_hub.client.keys import Keys
-from panneuro_hub.errors import AccessDenied, ServiceUnavailable
-from panneuro_hub.lab import here
-from panneuro_hub.lab.keeper import Keeper
-from panneuro_hub.lab.upstream import OutOfReach, Upstream
+from panneuro_hub.agent.refresher import CredentialRefresher
+from panneuro_hub.agent.service_client import ServiceClient, ServiceUnreachableError
+from panneuro_hub.client.credential_source import CredentialSource
+from panneuro_hub.client.login import StoredLogin
+from panneuro_hub.errors import AccessDeniedError, ServiceUnavailableError
+from panneuro_hub.lab import current_session
 from panneuro_hub.wire import SessionView
 
 _FIRST_WAIT = 30.0  # seconds for the first keys
@@ -23,14 +23,14 @@ _SESSION_SECONDS = 12 * 3600.0  # half of what the service gives it
 
 
 @dataclass(frozen=True)
-class Connection:
+class StoreConnection:
     """A session, and where its keys come from."""
 
     view: SessionView
-    keys: Keys
+    keys: CredentialSource
 
 
-def in_session(environment: Mapping[str, str] = os.environ) -> bool:
+def is_in_session(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether this process belongs to a session of the hub."""
     return bool(
         environment.get("PANNEURO_PROJECT")
@@ -39,7 +39,7 @@ def in_session(environment: Mapping[str, str] = os.environ) -> bool:
 
 
 @contextmanager
-def connected(project: str, *, writing: bool) -> Iterator[Connection]:
+def open_connection(project: str, *, writing: bool) -> Iterator[StoreConnection]:
     """Keys for work in `project`, until the end of the block.
 
     Parameters
@@ -49,55 +49,57 @@ def connected(project: str, *, writing: bool) -> Iterator[Connection]:
 
     Raises
     ------
-    AccessDenied
+    AccessDeniedError
         If this may not be done, with the reason.
-    ServiceUnavailable
+    ServiceUnavailableError
         If the hub's service does not answer.
     """
-    if in_session():
-        yield _of_session(project, writing)
+    if is_in_session():
+        yield _connect_session(project, writing)
         return
     ticket_file = os.environ.get("PANNEURO_TICKET_FILE")
     if ticket_file:
-        upstream = Upstream(os.environ.get("PANNEURO_SERVICE_URL", ""), Path(ticket_file))
-        with _kept(upstream, upstream.session()) as connection:
+        service_client = ServiceClient(
+            os.environ.get("PANNEURO_SERVICE_URL", ""), Path(ticket_file)
+        )
+        with _refresh_credentials(service_client, service_client.fetch_session()) as connection:
             yield connection
         return
-    with _of_login(project) as connection:
+    with _connect_login(project) as connection:
         yield connection
 
 
-def _of_session(project: str, writing: bool) -> Connection:
-    view = here.session()
+def _connect_session(project: str, writing: bool) -> StoreConnection:
+    view = current_session.session()
     if writing and view.project != project:
-        raise AccessDenied(
+        raise AccessDeniedError(
             f"this server works in {view.project}, and writes there only; start one in {project} "
             "from the hub, or upload from a machine where you are logged in (panneuro login)"
         )
-    return Connection(view, Keys(here.credential))
+    return StoreConnection(view, CredentialSource(current_session.read_credential))
 
 
 @contextmanager
-def _of_login(project: str) -> Iterator[Connection]:
-    begun = _Begun(Login.read(), project)
-    upstream = _FromMemory(begun.service, Path(os.devnull), begun=begun)
+def _connect_login(project: str) -> Iterator[StoreConnection]:
+    begun = _LoginSession(StoredLogin.read(), project)
+    service_client = _MemoryTicketClient(begun.service, Path(os.devnull), begun=begun)
     try:
-        with _kept(upstream, begun.view) as connection:
+        with _refresh_credentials(service_client, begun.view) as connection:
             yield connection
     finally:
         begun.end()
 
 
-class _Begun:
+class _LoginSession:
     """A session that a login began; begun anew before the service ends it by itself."""
 
-    def __init__(self, login: Login, project: str) -> None:
+    def __init__(self, login: StoredLogin, project: str) -> None:
         self.service = login.service
         self._login = login
         self._project = project
         self._begin()
 
-    def ticket(self) -> str:
+    def read_ticket(self) -> str:
         if time.monotonic() - self._since > _SESSION_SECONDS:
             old = self._session
             self._begin()
@@ -113,29 +115,33 @@ class _Begun:
             self.view = SessionView.from_json(begun["view"])
             self._session, self._ticket = str(begun["session"]), str(begun["ticket"])
         except (KeyError, TypeError, ValueError, AttributeError) as malformed:
-            raise ServiceUnavailable("the hub's answer describes no session") from malformed
+            raise ServiceUnavailableError("the hub's answer describes no session") from malformed
         self._since = time.monotonic()
 
 
 @dataclass(frozen=True)
-class _FromMemory(Upstream):
+class _MemoryTicketClient(ServiceClient):
     """The service, for a session whose ticket is in no file."""
 
-    begun: _Begun = field(kw_only=True, repr=False)
+    begun: _LoginSession = field(kw_only=True, repr=False)
 
-    def ticket(self) -> str:
+    def read_ticket(self) -> str:
         """The ticket."""
         try:
-            return self.begun.ticket()
-        except ServiceUnavailable as outage:
-            raise OutOfReach(str(outage)) from outage
+            return self.begun.read_ticket()
+        except ServiceUnavailableError as outage:
+            raise ServiceUnreachableError(str(outage)) from outage
 
 
 @contextmanager
-def _kept(upstream: Upstream, view: SessionView) -> Iterator[Connection]:
-    keeper = Keeper(upstream.credential)
-    keeper.start()
+def _refresh_credentials(
+    service_client: ServiceClient, view: SessionView
+) -> Iterator[StoreConnection]:
+    refresher = CredentialRefresher(service_client.fetch_credential)
+    refresher.start()
     try:
-        yield Connection(view, Keys(partial(keeper.credential, wait=_FIRST_WAIT)))
+        yield StoreConnection(
+            view, CredentialSource(partial(refresher.get_credential, wait=_FIRST_WAIT))
+        )
     finally:
-        keeper.stop()
+        refresher.stop()

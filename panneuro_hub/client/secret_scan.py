@@ -17,19 +17,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from panneuro_hub.catalog.formats import kind_of
-from panneuro_hub.catalog.ipynb import Ipynb, text_of
-from panneuro_hub.catalog.published import LARGEST_NOTEBOOK
-from panneuro_hub.catalog.reading import Malformed
-from panneuro_hub.client.files import Local, unchanged
-from panneuro_hub.client.shown_paths import shown
+from panneuro_hub.catalog.formats import guess_kind
+from panneuro_hub.catalog.json_fields import MalformedRecordError
+from panneuro_hub.catalog.notebook_file import NotebookFile, join_text
+from panneuro_hub.catalog.notebook_records import LARGEST_NOTEBOOK
+from panneuro_hub.client.local_files import LocalFile, open_unchanged
+from panneuro_hub.client.path_text import format_path
 
-BEGINNING = 64 * 1024
+SCANNED_BYTES = 64 * 1024
 """How much of a text file is looked at, in bytes."""
 
 MOST_FINDINGS = 100
 _LONGEST_OUTPUT = 256 * 1024  # characters
-_BINARY = ("zarr", "nwb", "hdf5", "netcdf", "nifti")
+_BINARY_KINDS = ("zarr", "nwb", "hdf5", "netcdf", "nifti")
 _TEXT_OUTPUTS = ("text/plain", "text/html", "text/markdown", "application/json")
 
 
@@ -53,11 +53,11 @@ class SecretFinding:
 
     def __str__(self) -> str:
         place = f", {self.place}" if self.place else ""
-        return f"{shown(self.path)}{place}: {self.kind}"
+        return f"{format_path(self.path)}{place}: {self.kind}"
 
 
 @dataclass(frozen=True)
-class _Shape:
+class _SecretPattern:
     """One kind of secret: the group ``value``, where there is one, must be no placeholder.
 
     A text that has none of ``words`` in small letters cannot match: most texts are passed over so.
@@ -70,8 +70,8 @@ class _Shape:
 
 # Each pattern begins with literal text, or with an alternative of few, and repeats with a bound:
 # the time for a line of a million letters grows with its length alone.
-_SHAPES = tuple(
-    _Shape(kind, tuple(words.split("|")), re.compile(pattern))
+_SECRET_PATTERNS = tuple(
+    _SecretPattern(kind, tuple(words.split("|")), re.compile(pattern))
     for kind, words, pattern in (
         (
             "a private key",
@@ -149,7 +149,7 @@ _SHAPES = tuple(
         ),
     )
 )
-_NAMES = tuple(
+_FILE_NAMES = tuple(
     (re.compile(pattern), kind)
     for pattern, kind in (
         (
@@ -172,7 +172,7 @@ _PLACEHOLDER = re.compile(
 )
 
 
-def scan_files(files: Iterable[Local]) -> list[SecretFinding]:
+def scan_files(files: Iterable[LocalFile]) -> list[SecretFinding]:
     """Return what seems to be a secret in these files, a bounded number of places.
 
     Raises
@@ -183,7 +183,7 @@ def scan_files(files: Iterable[Local]) -> list[SecretFinding]:
     found: list[SecretFinding] = []
     for file in files:
         if file.size:
-            found += scan_content(file.path, _beginning(file))
+            found += scan_content(file.path, _read_beginning(file))
         if len(found) >= MOST_FINDINGS:
             break
     return found[:MOST_FINDINGS]
@@ -191,29 +191,29 @@ def scan_files(files: Iterable[Local]) -> list[SecretFinding]:
 
 def scan_content(path: str, content: bytes) -> list[SecretFinding]:
     """Return what seems to be a secret in one file, of which `content` is the beginning."""
-    by_name = next((kind for pattern, kind in _NAMES if pattern.fullmatch(path)), None)
+    by_name = next((kind for pattern, kind in _FILE_NAMES if pattern.fullmatch(path)), None)
     if by_name is not None:
         return [SecretFinding(path, "", by_name)]
     if path.endswith(".ipynb"):
         try:
-            return scan_notebook(path, Ipynb.decode(content))
-        except Malformed:
+            return scan_notebook(path, NotebookFile.decode(content))
+        except MalformedRecordError:
             pass  # looked at like any other text
-    text = _text(content[:BEGINNING])
+    text = _decode_text(content[:SCANNED_BYTES])
     return [
         SecretFinding(path, f"line {text.count(chr(10), 0, start) + 1}", kind)
         for kind, start in _scan_text(text)
     ]
 
 
-def scan_notebook(path: str, notebook: Ipynb) -> list[SecretFinding]:
+def scan_notebook(path: str, notebook: NotebookFile) -> list[SecretFinding]:
     """Return what seems to be a secret in the cells of a notebook and in their outputs."""
     found = []
     for number, cell in enumerate(notebook.cells, 1):
         what = "code" if cell.kind == "code" else "text"
         found += [(f"the {what} of cell {number}", kind) for kind, _ in _scan_text(cell.source)]
         for output in cell.outputs:
-            text = "\n".join(_texts_of(output))[:_LONGEST_OUTPUT]
+            text = "\n".join(_list_output_texts(output))[:_LONGEST_OUTPUT]
             found += [(f"the output of cell {number}", kind) for kind, _ in _scan_text(text)]
     return [SecretFinding(path, place, kind) for place, kind in dict.fromkeys(found)]
 
@@ -222,7 +222,7 @@ def _scan_text(text: str) -> Iterator[tuple[str, int]]:
     """Return the kinds of secrets in a text, each once, and where the first one begins."""
     told = set()
     small = text.lower()
-    for shape in _SHAPES:
+    for shape in _SECRET_PATTERNS:
         if not any(word in small for word in shape.words):
             continue
         for match in shape.pattern.finditer(text):
@@ -235,28 +235,28 @@ def _scan_text(text: str) -> Iterator[tuple[str, int]]:
             break
 
 
-def _texts_of(output: Mapping[str, Any]) -> Iterator[str]:
-    yield text_of(output.get("text")) or ""
-    yield text_of(output.get("traceback")) or ""
+def _list_output_texts(output: Mapping[str, Any]) -> Iterator[str]:
+    yield join_text(output.get("text")) or ""
+    yield join_text(output.get("traceback")) or ""
     data = output.get("data")
     for kind in _TEXT_OUTPUTS:
         value = data.get(kind) if isinstance(data, dict) else None
-        yield text_of(value) or (str(value) if isinstance(value, dict) else "")
+        yield join_text(value) or (str(value) if isinstance(value, dict) else "")
 
 
-def _beginning(file: Local) -> bytes:
+def _read_beginning(file: LocalFile) -> bytes:
     """Return as much of a file as is looked at; nothing of a data file."""
-    if kind_of(file.path) in _BINARY:
+    if guess_kind(file.path) in _BINARY_KINDS:
         return b""
     whole = file.path.endswith(".ipynb") and file.size <= LARGEST_NOTEBOOK
-    with unchanged(file) as opened:
+    with open_unchanged(file) as opened:
         begin = opened.read(1024)
         if b"\0" in begin and not begin.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             return b""
-        return begin + opened.read(file.size if whole else BEGINNING - len(begin))
+        return begin + opened.read(file.size if whole else SCANNED_BYTES - len(begin))
 
 
-def _text(content: bytes) -> str:
+def _decode_text(content: bytes) -> str:
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return content.decode("utf-16", "replace")
     return content.decode("utf-8", "replace")

@@ -2,46 +2,46 @@
 
 from __future__ import annotations
 
-from panneuro_hub.collaboration.document import read_text
-from panneuro_hub.collaboration.loading import Check, load, load_text
+from panneuro_hub.collaboration.loading import CollaborationCheck, load_file, load_text_with_checks
 from panneuro_hub.collaboration.models import (
     EVERY_TEAM,
-    Budget,
     Collaboration,
-    Dask,
-    Embargo,
-    Image,
-    Kubernetes,
+    DaskSettings,
     Level,
-    Profile,
+    PodPlacement,
     Project,
+    ProjectBudget,
     ProjectDask,
+    ProjectEmbargo,
     S3Store,
-    Scratch,
+    ScratchSpace,
+    ServerImage,
+    ServerProfile,
     Store,
     Team,
     WorkerProfile,
 )
+from panneuro_hub.collaboration.yaml_document import read_yaml_text
 
 __all__ = [
     "EVERY_TEAM",
-    "Budget",
-    "Check",
+    "ProjectBudget",
+    "CollaborationCheck",
     "Collaboration",
-    "Dask",
-    "Embargo",
-    "Image",
-    "Kubernetes",
+    "DaskSettings",
+    "ProjectEmbargo",
+    "ServerImage",
+    "PodPlacement",
     "Level",
-    "Profile",
+    "ServerProfile",
     "Project",
     "ProjectDask",
     "S3Store",
-    "Scratch",
+    "ScratchSpace",
     "Store",
     "Team",
     "WorkerProfile",
-    "load",
-    "load_text",
-    "read_text",
+    "load_file",
+    "load_text_with_checks",
+    "read_yaml_text",
 ]

@@ -7,28 +7,30 @@ from collections.abc import Callable, Iterable, Sequence
 
 from pydantic import ValidationError
 
-from panneuro_hub.collaboration.document import Document, parse, read
+from panneuro_hub.collaboration.cross_checks import check_references, check_rules
+from panneuro_hub.collaboration.message_words import Finding, KeyPath
 from panneuro_hub.collaboration.models import Collaboration
-from panneuro_hub.collaboration.refusals import refusals
-from panneuro_hub.collaboration.rules import references, rules
-from panneuro_hub.collaboration.words import Finding, KeyPath
-from panneuro_hub.errors import CollaborationError, Problem
+from panneuro_hub.collaboration.validation_messages import describe_validation_errors
+from panneuro_hub.collaboration.yaml_document import YamlDocument, parse_yaml, read_yaml
+from panneuro_hub.errors import CollaborationError, FileProblem
 
-Check = Callable[[Collaboration], Iterable[Finding]]
+CollaborationCheck = Callable[[Collaboration], Iterable[Finding]]
 """Looks at a collaboration with which nothing else is wrong; says where what is."""
 
 # Nobody reads more, and a file of nothing but mistakes must not take minutes to refuse.
 _MOST_PROBLEMS = 100
 
 
-def load(path: str | os.PathLike[str], checks: Sequence[Check] = ()) -> Collaboration:
+def load_file(
+    path: str | os.PathLike[str], checks: Sequence[CollaborationCheck] = ()
+) -> Collaboration:
     """Read and check a collaboration file.
 
     Parameters
     ----------
     path : str or path-like
         The YAML file.
-    checks : sequence of Check
+    checks : sequence of CollaborationCheck
         What else to look at. They run when nothing is wrong so far, so that they need
         not be ready for names that do not exist or prefixes that overlap.
 
@@ -38,32 +40,36 @@ def load(path: str | os.PathLike[str], checks: Sequence[Check] = ()) -> Collabor
         With every problem found, in the order of the file: what is wrong with
         single values first, and once these are right, what spans several.
     """
-    return examine(read(path), checks)
+    return check_document(read_yaml(path), checks)
 
 
-def load_text(text: str, file: str, checks: Sequence[Check] = ()) -> Collaboration:
-    """Check the text of a collaboration file; as `load`, and `file` is the name for messages.
+def load_text_with_checks(
+    text: str, file: str, checks: Sequence[CollaborationCheck] = ()
+) -> Collaboration:
+    """Check the text of a collaboration file; as `load_file`, and `file` is the name for messages.
 
     Raises
     ------
     CollaborationError
-        As `load`.
+        As `load_file`.
     """
-    return examine(parse(text, file), checks)
+    return check_document(parse_yaml(text, file), checks)
 
 
-def examine(document: Document, checks: Sequence[Check] = ()) -> Collaboration:
-    """Check a document that was read; as `load`.
+def check_document(
+    document: YamlDocument, checks: Sequence[CollaborationCheck] = ()
+) -> Collaboration:
+    """Check a document that was read; as `load_file`.
 
     Raises
     ------
     CollaborationError
-        As `load`.
+        As `load_file`.
     """
     try:
         collaboration = Collaboration.model_validate(document.data)
     except ValidationError as error:
-        found = _without_echo(document.findings, refusals(error, document))
+        found = _without_echo(document.findings, describe_validation_errors(error, document))
         raise _refused(document, [*document.findings, *found]) from error
     findings = [*document.findings, *_span(collaboration, checks)]
     if findings:
@@ -71,8 +77,8 @@ def examine(document: Document, checks: Sequence[Check] = ()) -> Collaboration:
     return collaboration
 
 
-def _span(collaboration: Collaboration, checks: Sequence[Check]) -> list[Finding]:
-    findings = [*references(collaboration), *rules(collaboration)]
+def _span(collaboration: Collaboration, checks: Sequence[CollaborationCheck]) -> list[Finding]:
+    findings = [*check_references(collaboration), *check_rules(collaboration)]
     return findings or [finding for check in checks for finding in check(collaboration)]
 
 
@@ -86,11 +92,11 @@ def _covered(path: KeyPath, said: set[KeyPath]) -> bool:
     return any(path[:length] in said for length in range(len(path) + 1))
 
 
-def _refused(document: Document, findings: Iterable[Finding]) -> CollaborationError:
+def _refused(document: YamlDocument, findings: Iterable[Finding]) -> CollaborationError:
     problems = sorted({document.problem(path, message) for path, message in findings})
     if len(problems) > _MOST_PROBLEMS:
         rest = len(problems) - _MOST_PROBLEMS
-        last = Problem(
+        last = FileProblem(
             document.file, problems[_MOST_PROBLEMS].line, "", f"and {rest} more problems"
         )
         problems = [*problems[:_MOST_PROBLEMS], last]

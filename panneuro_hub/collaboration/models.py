@@ -4,7 +4,7 @@ The docstring of a key is its line in the reference (docs/reference/collaboratio
 meaning, then ``Example:`` with a value, if the key holds one that fits on a line.
 
 Each model checks what can be seen in it alone. What spans several (names that
-must exist, prefixes that must not overlap) is in `panneuro_hub.collaboration.rules`.
+must exist, prefixes that must not overlap) is in `panneuro_hub.collaboration.cross_checks`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from panneuro_hub.collaboration.values import (
+from panneuro_hub.collaboration.value_types import (
     EVERY_TEAM as EVERY_TEAM,
 )
-from panneuro_hub.collaboration.values import (
+from panneuro_hub.collaboration.value_types import (
     Bucket,
     CoreLimit,
     Cores,
@@ -44,13 +44,13 @@ from panneuro_hub.collaboration.values import (
 Level = Literal["read", "write", "manage"]
 
 
-class Model(BaseModel):
+class FileModel(BaseModel):
     """Base of all models: unknown keys are refused and nothing changes after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class Scratch(Model):
+class ScratchSpace(FileModel):
     """Where each person has a place of their own in each project.
 
     The place is ``PREFIX/PROJECT/PERSON/``; `expires_after` is when the store
@@ -67,7 +67,7 @@ class Scratch(Model):
     """
 
 
-class S3Store(Model):
+class S3Store(FileModel):
     """An S3-compatible object store whose STS makes the credentials.
 
     Parameters
@@ -104,14 +104,14 @@ class S3Store(Model):
     """How long credentials are valid, from 15m to 12h. This is also how long keys that are in use
     still work after the hub has learned that a membership ended. Example: `30m`
     """
-    scratch: Scratch | None = None
+    scratch: ScratchSpace | None = None
     """A folder for each person in each project."""
 
 
 Store = S3Store
 
 
-class Team(Model):
+class Team(FileModel):
     """People, as the identity provider knows them.
 
     Parameters
@@ -141,7 +141,7 @@ class Team(Model):
     """Makes the members administrators of the hub. Example: `true`"""
 
 
-class Embargo(Model):
+class ProjectEmbargo(FileModel):
     """Until the day `until` (00:00 UTC) only the project's teams have access; `then` these too."""
 
     until: Day
@@ -154,7 +154,7 @@ class Embargo(Model):
     """
 
 
-class Budget(Model):
+class ProjectBudget(FileModel):
     """What a project may cost in a calendar month (UTC)."""
 
     usd_per_month: Dollars
@@ -163,7 +163,7 @@ class Budget(Model):
     """What happens when the budget is spent: `warn` shows a warning. Example: `warn`"""
 
 
-class Kubernetes(Model):
+class PodPlacement(FileModel):
     """Where pods of a profile are placed."""
 
     node_selector: dict[LabelKey, LabelValue] = {}
@@ -174,7 +174,7 @@ class Kubernetes(Model):
     """
 
 
-class WorkerProfile(Model):
+class WorkerProfile(FileModel):
     """The size of a Dask worker and its price, in US dollars per hour."""
 
     title: Line
@@ -185,13 +185,13 @@ class WorkerProfile(Model):
     """Memory of a worker. Example: `16G`"""
     price_per_hour: Price = 0.0
     """US dollars per hour for each worker. Example: `0.07`"""
-    kubernetes: Kubernetes = Kubernetes()
+    kubernetes: PodPlacement = PodPlacement()
     """Placement of the pods, as in `profiles.NAME.kubernetes`. Example: `{node_selector:
     {node-purpose: worker}}`
     """
 
 
-class PerPerson(Model):
+class PersonLimits(FileModel):
     """What one person's clusters may have together in a project; `None` where there is none."""
 
     max_workers: Count | None = None
@@ -202,7 +202,7 @@ class PerPerson(Model):
     """Memory of all workers together. Example: `320G`"""
 
 
-class Dask(Model):
+class DaskSettings(FileModel):
     """Limits pooled over all of a project's clusters; `None` where there is none."""
 
     max_workers: Count | None = None
@@ -211,7 +211,7 @@ class Dask(Model):
     """Cores of all workers together. Without this key, there is no limit. Example: `200`"""
     max_memory: Memory | None = None
     """Memory of all workers together. Without this key, there is no limit. Example: `800G`"""
-    per_person: PerPerson = PerPerson()
+    per_person: PersonLimits = PersonLimits()
     """What the clusters of one person may have together in a project, within the limits above."""
     worker_profiles: dict[Name, WorkerProfile] = {}
     """Sizes of workers, by name."""
@@ -221,7 +221,7 @@ class Dask(Model):
     """
 
 
-class ProjectDask(Model):
+class ProjectDask(FileModel):
     """What a project sets apart from the collaboration's `dask`."""
 
     max_workers: Count | None = None
@@ -230,7 +230,7 @@ class ProjectDask(Model):
     """As in `dask`, for this project. Example: `80`"""
     max_memory: Memory | None = None
     """As in `dask`, for this project. Example: `320G`"""
-    per_person: PerPerson | None = None
+    per_person: PersonLimits | None = None
     """As in `dask`, for this project. Keys that you leave out keep their value from `dask`.
     Example: `{max_workers: 10}`
     """
@@ -242,7 +242,7 @@ class ProjectDask(Model):
     """As in `dask`, for this project. Example: `10m`"""
 
 
-class Project(Model):
+class Project(FileModel):
     """The unit of data, of access and of money.
 
     Parameters
@@ -279,7 +279,7 @@ class Project(Model):
     """Projects of the same store that sessions of this project can also read. This gives access
     only to people who can read those projects anyway. Example: `[shared-stimuli]`
     """
-    embargo: Embargo | None = None
+    embargo: ProjectEmbargo | None = None
     """Access that begins on a day."""
     frozen: tuple[KeyPrefix, ...] = ()
     """Prefixes where nobody can write any more. Write them from the top of the bucket; they must
@@ -291,13 +291,13 @@ class Project(Model):
     """
     images: tuple[Name, ...] | None = None
     """The only images that people may choose in this project. Default: all. Example: `[neuro]`"""
-    budget: Budget | None = None
+    budget: ProjectBudget | None = None
     """What the project may cost."""
     dask: ProjectDask | None = None
     """Limits that differ from the collaboration's `dask`."""
 
 
-class Image(Model):
+class ServerImage(FileModel):
     """A container image that servers start from."""
 
     title: Line
@@ -308,7 +308,7 @@ class Image(Model):
     """Offers this image first. Only one image may be the default. Example: `true`"""
 
 
-class Profile(Model):
+class ServerProfile(FileModel):
     """The size of a server and its price, in US dollars per hour.
 
     Parameters
@@ -343,11 +343,11 @@ class Profile(Model):
     """Offers this profile first. Only one profile may be the default. Example: `true`"""
     teams: tuple[Name, ...] | None = None
     """The only teams whose members may choose it. Default: all. Example: `[theory-lab]`"""
-    kubernetes: Kubernetes = Kubernetes()
+    kubernetes: PodPlacement = PodPlacement()
     """Placement of the pods."""
 
 
-class Collaboration(Model):
+class Collaboration(FileModel):
     """The whole configuration: stores, teams, projects, images, profiles, limits."""
 
     name: Name
@@ -360,11 +360,11 @@ class Collaboration(Model):
     """Teams, by name; at least one."""
     projects: Annotated[dict[Name, Project], Field(min_length=1)]
     """Projects, by name; at least one."""
-    images: dict[Name, Image] = {}
+    images: dict[Name, ServerImage] = {}
     """Container images, by name. Without any, servers start from the image that the hub's own
     configuration names.
     """
-    profiles: Annotated[dict[Name, Profile], Field(min_length=1)]
+    profiles: Annotated[dict[Name, ServerProfile], Field(min_length=1)]
     """Sizes of servers, by name; at least one."""
-    dask: Dask = Dask()
+    dask: DaskSettings = DaskSettings()
     """Limits for the Dask clusters of every project."""

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from panneuro_hub.dask.configure import configure
+from panneuro_hub.dask.gateway_config import configure
 
 __all__ = ["configure"]

@@ -43,7 +43,7 @@ class HubAuthenticator(JupyterHubAuthenticator):
         if name is not None:
             cluster = await request.app["backend"].get_cluster(name)
             if cluster is not None:
-                user.require(cluster)
+                user.require_cluster(cluster)
         return await handler(request)
 
     async def authenticate(self, request: web.Request) -> SessionUser:
@@ -78,12 +78,12 @@ class HubAuthenticator(JupyterHubAuthenticator):
                 ssl=self.ssl_context if self.ssl_context is not None else True,
                 timeout=_TIMEOUT,
                 allow_redirects=False,
-            ) as answer:
-                if answer.status == 200:
-                    owner = await answer.json()
+            ) as response:
+                if response.status == 200:
+                    owner = await response.json()
                     if isinstance(owner, dict) and "name" in owner:
                         return owner
-                status = answer.status
+                status = response.status
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError):
             status = 0
         if status in (401, 403, 404):

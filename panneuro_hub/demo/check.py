@@ -22,8 +22,8 @@ from panneuro_hub.devstack.kernel_client import (
     read_code_cells,
     start_kernel,
 )
-from panneuro_hub.service.database import Database
-from panneuro_hub.service.ledger import Entry, Ledger
+from panneuro_hub.service.credentials.ledger import Ledger, LedgerEntry
+from panneuro_hub.service.db.engine import Database
 
 RESEARCHER = "ada"
 OUTSIDER = "zoe"
@@ -41,11 +41,13 @@ async def check(demo: RunningDemo, console: StepConsole) -> None:
         At the first step that does not happen.
     """
     async with visit_hub(demo.hub_url) as outsider:
-        console.step(f"{OUTSIDER}, in no team, is not let in: {await _turned_away(outsider)}")
+        console.step(
+            f"{OUTSIDER}, in no team, is not let in: {await _check_refused_login(outsider)}"
+        )
     async with visit_hub(demo.hub_url) as researcher:
         await researcher.log_in(RESEARCHER)
         console.step(f"{RESEARCHER} is logged in through the identity provider")
-        console.step(await _look_at_form(researcher))
+        console.step(await _check_start_form(researcher))
         said = await researcher.start({"project": PROJECT, f"profile--{PROJECT}": PROFILE})
         console.step("\n".join([f"a {PROFILE} server is started in {PROJECT}:", *said]))
         server = await researcher.enter()
@@ -56,14 +58,14 @@ async def check(demo: RunningDemo, console: StepConsole) -> None:
         ):
             async with start_kernel(researcher, server) as python:
                 await _run_notebook(python, name, wanted, console)
-        console.step(check_ledger(await _ledger_of(demo)))
+        console.step(check_ledger(await _read_ledger(demo)))
         await researcher.stop()
         console.step("the server is stopped")
         await researcher.log_out()
         console.step(f"{RESEARCHER} is logged out")
 
 
-async def _turned_away(outsider: HubVisitor) -> str:
+async def _check_refused_login(outsider: HubVisitor) -> str:
     page = await outsider.try_log_in(OUTSIDER)
     if page.status != 403:
         raise DemoError(f"expected 403 for {OUTSIDER}, who is in no team, but saw {page.status}")
@@ -71,7 +73,7 @@ async def _turned_away(outsider: HubVisitor) -> str:
     return reason[0] if reason else "403"
 
 
-async def _look_at_form(researcher: HubVisitor) -> str:
+async def _check_start_form(researcher: HubVisitor) -> str:
     page = await researcher.open_spawn_page()
     offered = find_form(page.body, {"project": PROJECT}).fields["project"].offered
     if FORBIDDEN in offered:
@@ -98,12 +100,12 @@ def confirm(
     return [left.pop(tag)(run) for tag in tags if tag in left]
 
 
-async def _ledger_of(demo: RunningDemo) -> list[Entry]:
+async def _read_ledger(demo: RunningDemo) -> list[LedgerEntry]:
     with closing(Database(demo.settings.ledger_url)) as database:
-        return await Ledger(database).entries(project=PROJECT)
+        return await Ledger(database).list_entries(project=PROJECT)
 
 
-def check_ledger(entries: Sequence[Entry]) -> str:
+def check_ledger(entries: Sequence[LedgerEntry]) -> str:
     """The ledger has every key of the researcher's server and cluster, each with its reason.
 
     Raises

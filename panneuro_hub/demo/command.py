@@ -44,11 +44,11 @@ def demo(folder: Path = FOLDER) -> int:
     console = StepConsole()
     try:
         with (
-            _stops_cleanly(),
-            _only_one(folder),
+            _interrupt_once(),
+            _lock_folder(folder),
             run_demo(folder, _RENEW_AFTER, console.step) as it,
         ):
-            console.say(welcome(it))
+            console.say(format_welcome(it))
             _wait(it)
     except KeyboardInterrupt:
         console.say("stopped; nothing is left running")
@@ -76,7 +76,7 @@ def check(folder: Path | None = None) -> int:
     console = StepConsole()
     place = folder or Path(tempfile.mkdtemp(prefix="panneuro-demo-"))
     try:
-        with _stops_cleanly(), _only_one(place):
+        with _interrupt_once(), _lock_folder(place):
             _main_job(place, console)
     except KeyboardInterrupt:
         print("panneuro-hub demo: interrupted; nothing is left running", file=sys.stderr)
@@ -102,7 +102,7 @@ def _main_job(place: Path, console: StepConsole) -> None:
     console.step("everything is stopped")
 
 
-def welcome(demo: RunningDemo) -> str:
+def format_welcome(demo: RunningDemo) -> str:
     """Where to go, and whom to log in as."""
     width = max(len(person.name) for person in PEOPLE)
     people = [f"    {person.name:{width}}  {person.about}" for person in demo.people]
@@ -133,7 +133,7 @@ def _wait(demo: RunningDemo) -> None:
 
 
 @contextmanager
-def _stops_cleanly() -> Iterator[None]:
+def _interrupt_once() -> Iterator[None]:
     """Turn the first SIGINT, SIGTERM or SIGHUP into `KeyboardInterrupt`, and pass over more.
 
     A second Ctrl-C would otherwise break off the stopping, and leave servers running.
@@ -157,7 +157,7 @@ def _stops_cleanly() -> Iterator[None]:
 
 
 @contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
+def _lock_folder(folder: Path) -> Iterator[None]:
     """Hold `folder` for one demo at a time.
 
     Raises

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 
-from panneuro_hub.attach.homes import home_folder
 from panneuro_hub.devstack.identity_provider import make_authenticator_settings
 from panneuro_hub.devstack.processes import ChildProcess, ProcessGroup
 from panneuro_hub.devstack.samples.collaboration_file import (
@@ -30,6 +29,7 @@ from panneuro_hub.devstack.stack_settings import (
     GatewaySettings,
     HubSettings,
 )
+from panneuro_hub.pod.home_volumes import make_home_path
 
 BUCKET = "learning-circuits"
 HUB_CONFIG = Path(__file__).with_name("jupyterhub_config.py")
@@ -63,7 +63,7 @@ def prepare_hub_folder(folder: Path, notebooks: Mapping[str, str] | None = None)
     homes = folder / "homes"
     homes.mkdir(mode=0o700, exist_ok=True)
     for person, project in product(PEOPLE, project_names()):
-        home = Path(home_folder(homes / person.name, project))
+        home = Path(make_home_path(homes / person.name, project))
         home.mkdir(parents=True, exist_ok=True)
         for name, content in (notebooks or {}).items():
             if not (home / name).exists():

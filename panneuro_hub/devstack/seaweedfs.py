@@ -34,7 +34,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from panneuro_hub.devstack.certificates import ServerCertificates
 from panneuro_hub.errors import PanNeuroError
-from panneuro_hub.policy.s3 import ERASE_OBJECTS
+from panneuro_hub.policy.session_policy import ERASE_OBJECTS
 
 # Every SeaweedFS server listens for gRPC this far above its HTTP port.
 _GRPC_OFFSET = 10_000

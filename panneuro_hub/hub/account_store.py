@@ -75,13 +75,13 @@ class AccountRecord:
     groups: frozenset[str] = frozenset()
     confirmed: datetime | None = None
 
-    def is_older(self, age: timedelta, now: datetime) -> bool:
+    def is_older_than(self, age: timedelta, now: datetime) -> bool:
         """Return `True` if the provider has confirmed nothing within `age`."""
         return self.confirmed is None or now - self.confirmed > age
 
     def current_groups(self, grace: timedelta, now: datetime) -> frozenset[str]:
         """Return the groups, or none where the last answer is older than `grace`."""
-        return frozenset() if self.is_older(grace, now) else self.groups
+        return frozenset() if self.is_older_than(grace, now) else self.groups
 
 
 class AccountStore:

@@ -18,10 +18,10 @@ class AnnouncementHandler(APIHandler):
         user = self.find_user(user_name)
         if user is None:
             raise web.HTTPError(404)
-        self.finish({"announcement": announcement_for(self.settings["template_vars"], user)})
+        self.finish({"announcement": select_announcement(self.settings["template_vars"], user)})
 
 
-def announcement_for(template_vars: dict[str, Any], user: Any) -> str:
+def select_announcement(template_vars: dict[str, Any], user: Any) -> str:
     """Return the announcement as JupyterHub's templates show it to a person; ``""`` for none."""
     value = template_vars.get("announcement")
     if callable(value):

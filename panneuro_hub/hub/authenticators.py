@@ -18,7 +18,7 @@ from oauthenticator.globus import GlobusOAuthenticator
 from oauthenticator.google import GoogleOAuthenticator
 from traitlets import default
 
-from panneuro_hub.hub.teams import TeamsMixin
+from panneuro_hub.hub.teams_mixin import TeamsMixin
 
 _GLOBUS_GROUPS = "urn:globus:auth:scope:groups.api.globus.org:view_my_groups_and_memberships"
 
@@ -90,7 +90,7 @@ class PanNeuroGlobusOAuthenticator(TeamsMixin, GlobusOAuthenticator):
 
     async def pre_spawn_start(self, user: Any, spawner: Any) -> None:
         """Confirm the person alone: the base class puts their tokens into the pod."""
-        await self.confirm_start(user, spawner)
+        await self.confirm_starting_user(user, spawner)
 
 
 class PanNeuroGoogleOAuthenticator(TeamsMixin, GoogleOAuthenticator):

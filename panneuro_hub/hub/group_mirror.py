@@ -12,7 +12,7 @@ from typing import Any
 from jupyterhub import orm
 from sqlalchemy.orm import lazyload
 
-from panneuro_hub.access import team_prefixes
+from panneuro_hub.access import list_team_prefixes
 from panneuro_hub.collaboration import Collaboration
 
 PREFIXES = "prefixes"
@@ -59,5 +59,5 @@ def _prefixes(collaboration: Collaboration, team: str, now: datetime) -> list[di
             # Teams that a person must be in besides, or this does not hold for them.
             "requires": list(prefix.requires),
         }
-        for prefix in team_prefixes(collaboration, team, now)
+        for prefix in list_team_prefixes(collaboration, team, now)
     ]

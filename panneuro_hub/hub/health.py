@@ -6,8 +6,8 @@ from typing import Any
 
 from jupyterhub.handlers.base import BaseHandler
 
-from panneuro_hub.current import health
-from panneuro_hub.hub import live
+from panneuro_hub.current import build_health_report
+from panneuro_hub.hub import current_collaboration
 
 
 class HealthHandler(BaseHandler):
@@ -19,7 +19,11 @@ class HealthHandler(BaseHandler):
 
     def get(self) -> None:
         """Answer what is in force, and whether the file is broken."""
-        self.finish(health(live.reader(self.collaboration_file).look()))
+        self.finish(
+            build_health_report(
+                current_collaboration.get_file_reader(self.collaboration_file).look()
+            )
+        )
 
     def head(self) -> None:
         """Answer as `get`, without the words."""

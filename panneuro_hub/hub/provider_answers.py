@@ -26,7 +26,7 @@ _NOT_THE_LOGIN = frozenset(
 )
 _PAUSE_SECONDS = 30.0
 
-Kind = Literal["confirmed", "unreachable", "login-ended", "refused"]
+AnswerKind = Literal["confirmed", "unreachable", "login-ended", "refused"]
 
 
 class ProviderUnreachableError(PanNeuroError):
@@ -49,7 +49,7 @@ class ProviderAnswer:
         JupyterHub's authentication model, of a confirmed membership.
     """
 
-    kind: Kind
+    kind: AnswerKind
     model: dict[str, Any] | None = None
 
 

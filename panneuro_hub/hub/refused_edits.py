@@ -65,7 +65,7 @@ _LOGIN = (
 _ROLES = "Roles come from JupyterHub.load_roles in the hub's configuration; change them there."
 
 
-class RefusingHandler(APIHandler):
+class GuardedEditHandler(APIHandler):
     """Answers refused edits with a sentence and a code."""
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
@@ -98,7 +98,7 @@ class RefusingHandler(APIHandler):
         return group_name in self.authenticator.collaboration().teams
 
 
-class GroupListHandler(RefusingHandler, groups.GroupListAPIHandler):
+class GroupListHandler(GuardedEditHandler, groups.GroupListAPIHandler):
     """``/api/groups``: groups can be made, without people."""
 
     @needs_scope("admin:groups")
@@ -109,7 +109,7 @@ class GroupListHandler(RefusingHandler, groups.GroupListAPIHandler):
         await super().post()
 
 
-class GroupHandler(RefusingHandler, groups.GroupAPIHandler):
+class GroupHandler(GuardedEditHandler, groups.GroupAPIHandler):
     """``/api/groups/NAME``: a group is made without people; a team's group stays."""
 
     @needs_scope("admin:groups")
@@ -130,7 +130,7 @@ class GroupHandler(RefusingHandler, groups.GroupAPIHandler):
         super().delete(group_name)
 
 
-class GroupUsersHandler(RefusingHandler, groups.GroupUsersAPIHandler):
+class GroupUsersHandler(GuardedEditHandler, groups.GroupUsersAPIHandler):
     """``/api/groups/NAME/users``: nobody is put into a group or taken out of it here."""
 
     @needs_scope("groups")
@@ -144,7 +144,7 @@ class GroupUsersHandler(RefusingHandler, groups.GroupUsersAPIHandler):
         raise MembershipEditError(_MEMBERSHIP)
 
 
-class GroupPropertiesHandler(RefusingHandler, groups.GroupPropertiesAPIHandler):
+class GroupPropertiesHandler(GuardedEditHandler, groups.GroupPropertiesAPIHandler):
     """``/api/groups/NAME/properties``: everything but a team's prefixes can be set."""
 
     @needs_scope("groups")
@@ -160,7 +160,7 @@ class GroupPropertiesHandler(RefusingHandler, groups.GroupPropertiesAPIHandler):
         super().put(group_name)
 
 
-class UserListHandler(RefusingHandler, users.UserListAPIHandler):
+class UserListHandler(GuardedEditHandler, users.UserListAPIHandler):
     """``/api/users``: people can be made, and no admins."""
 
     @needs_scope("admin:users")
@@ -171,7 +171,7 @@ class UserListHandler(RefusingHandler, users.UserListAPIHandler):
         await super().post()
 
 
-class UserHandler(RefusingHandler, users.UserAPIHandler):
+class UserHandler(GuardedEditHandler, users.UserAPIHandler):
     """``/api/users/NAME``: what the provider and the file decide stays as it is."""
 
     @needs_scope("admin:users")
@@ -198,7 +198,7 @@ class UserHandler(RefusingHandler, users.UserAPIHandler):
         await super().patch(user_name)
 
 
-def refusing_routes() -> list[tuple[str, type[APIHandler]]]:
+def build_edit_routes() -> list[tuple[str, type[APIHandler]]]:
     """Return the routes, below the hub's own prefix; they come before JupyterHub's."""
     return [
         (r"/api/groups", GroupListHandler),

@@ -26,7 +26,7 @@ from panneuro_hub.wire.browser_requests import (
     OPENER_POLICY,
     SCRIPT_REFUSED,
     is_checked_script,
-    is_from_a_page,
+    is_from_page,
     is_from_server,
     is_page_view,
 )
@@ -36,7 +36,7 @@ _OPEN = (handlers.base.CSPReportHandler, handlers.pages.HealthCheckHandler, Logo
 _OPENER = "Cross-Origin-Opener-Policy"
 
 
-def guarded_handlers(app: Any, first: Iterable[Any]) -> list[Any]:
+def build_guarded_handlers(app: Any, first: Iterable[Any]) -> list[Any]:
     """Return everything that the hub answers below its prefix, guarded.
 
     JupyterHub matches the authenticator's handlers before its own, so that these stand in
@@ -161,7 +161,7 @@ class _SpawnGuardMixin(_PageGuardMixin):
         """Show the form; a link with options starts a server, so no page may have led here."""
         options = set(self.request.query_arguments) - {"next", "display_name"}
         # A page of a server can go through the identity provider, and so comes from anywhere.
-        if options and is_from_a_page(self.request.headers):
+        if options and is_from_page(self.request.headers):
             raise web.HTTPError(
                 403,
                 "This link would start a server, and another page led here. Choose on the start "

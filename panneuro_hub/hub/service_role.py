@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from panneuro_hub.wire.addresses import SERVICE
-from panneuro_hub.wire.member import MEMBERS_SCOPE
+from panneuro_hub.wire.hub_member import MEMBERS_SCOPE
+from panneuro_hub.wire.service_urls import SERVICE_NAME
 
 SERVICE_ROLE: dict[str, Any] = {
     "name": "panneuro-service",
@@ -15,5 +15,5 @@ SERVICE_ROLE: dict[str, Any] = {
         # Announcements are of people, and so is the right to read them.
         "read:users:name",
     ],
-    "services": [SERVICE],
+    "services": [SERVICE_NAME],
 }

@@ -7,13 +7,13 @@ import logging
 
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 
-from panneuro_hub.wire.addresses import SESSION_CLUSTERS_PATH
+from panneuro_hub.wire.service_urls import SESSION_CLUSTERS_PATH
 
 _log = logging.getLogger("JupyterHub.panneuro")
 _TIMEOUT_SECONDS = 10.0
 
 
-async def end_clusters(gateway_url: str, api_token: str, server: str) -> None:
+async def stop_session_clusters(gateway_url: str, api_token: str, server: str) -> None:
     """Stop the clusters that a session started. A gateway that does not answer stops no server.
 
     What the gateway did not stop ends when it has been idle for the project's `idle_timeout`.

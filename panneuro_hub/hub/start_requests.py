@@ -1,7 +1,7 @@
 """Requests for a start of a server that runs, starts or stops already.
 
 JupyterHub answers such a request with the running server, whatever project it works in, or
-with an error. `StartHandler` takes its place: the routes of an authenticator come first.
+with an error. `StartPageHandler` takes its place: the routes of an authenticator come first.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from jupyterhub.scopes import needs_scope
 from jupyterhub.utils import url_escape_path, url_path_join
 from tornado import web
 
-from panneuro_hub.hub.choice import read_form, read_next
-from panneuro_hub.pages import templates
+from panneuro_hub.hub.start_choice import read_copy_choice, read_start_form
+from panneuro_hub.pages import load_templates
 
 _OPTION = "opt-"  # before the name of an option in a link, such as opt-project
-_templates = templates("panneuro_hub.hub")
+_templates = load_templates("panneuro_hub.hub")
 
 
-class Outcome(Enum):
+class StartOutcome(Enum):
     """What a request for a start leads to."""
 
     START = "start"  # as JupyterHub does it
@@ -50,7 +50,7 @@ class ServerState:
     project: str | None
 
 
-def decide_outcome(server: ServerState, wanted: str | None) -> Outcome:
+def decide_start_outcome(server: ServerState, wanted: str | None) -> StartOutcome:
     """Return what a request leads to.
 
     Parameters
@@ -60,15 +60,17 @@ def decide_outcome(server: ServerState, wanted: str | None) -> Outcome:
         The project that the request names.
     """
     if not (server.is_ready or server.pending):
-        return Outcome.START
+        return StartOutcome.START
     if server.pending == "stop":
-        return Outcome.PROGRESS
+        return StartOutcome.PROGRESS
     if wanted and server.project and wanted != server.project:
-        return Outcome.ELSEWHERE
-    return Outcome.SERVER if server.is_ready else Outcome.PROGRESS
+        return StartOutcome.ELSEWHERE
+    return StartOutcome.SERVER if server.is_ready else StartOutcome.PROGRESS
 
 
-def wanted_project(query: Mapping[str, Sequence[str]], form: Mapping[str, Sequence[str]]) -> str:
+def read_requested_project(
+    query: Mapping[str, Sequence[str]], form: Mapping[str, Sequence[str]]
+) -> str:
     """Return the project that a link or a submitted form names, or ``""``.
 
     Parameters
@@ -78,13 +80,13 @@ def wanted_project(query: Mapping[str, Sequence[str]], form: Mapping[str, Sequen
     """
     options = {name.removeprefix(_OPTION): values for name, values in query.items()}
     for fields in (form, options):
-        project = read_form(fields).get("project")
+        project = read_start_form(fields).get("project")
         if isinstance(project, str) and project:
             return project
-    return read_next(query.get("next", [""])[0]).get("project", "")
+    return read_copy_choice(query.get("next", [""])[0]).get("project", "")
 
 
-def explain_elsewhere(server: ServerState, name: str, wanted: str) -> str:
+def explain_other_project(server: ServerState, name: str, wanted: str) -> str:
     """Return the sentence for a request that names another project than the server's."""
     which = f"Your server {name}" if name else "Your server"
     does = "works" if server.is_ready else "is starting"
@@ -94,7 +96,7 @@ def explain_elsewhere(server: ServerState, name: str, wanted: str) -> str:
     )
 
 
-class StartHandler(SpawnHandler):
+class StartPageHandler(SpawnHandler):
     """The start page, which says what runs already."""
 
     def get(self, user_name: str | None = None, server_name: str = "") -> Any:
@@ -114,13 +116,13 @@ class StartHandler(SpawnHandler):
     async def _answer_for(self, user_name: str, server_name: str, go_on: Callable[..., Any]) -> Any:
         user = self.find_user(user_name)
         state = self._state(user, server_name)
-        wanted = wanted_project(self._texts("query"), self._texts("body"))
-        outcome = decide_outcome(state, wanted)
-        if outcome is Outcome.PROGRESS:
+        wanted = read_requested_project(self._texts("query"), self._texts("body"))
+        outcome = decide_start_outcome(state, wanted)
+        if outcome is StartOutcome.PROGRESS:
             self.redirect(self._get_pending_url(user, server_name))
-        elif outcome is Outcome.SERVER:
+        elif outcome is StartOutcome.SERVER:
             self.redirect(self.get_next_url(user, default=user.server_url(server_name)))
-        elif outcome is Outcome.ELSEWHERE:
+        elif outcome is StartOutcome.ELSEWHERE:
             self._refuse(user, server_name, state, wanted)
         else:
             await go_on(user_name, server_name)
@@ -131,10 +133,10 @@ class StartHandler(SpawnHandler):
         """Start a server; a second request at the same moment waits for the first one's start."""
         state = self._state(user, server_name)
         project = (options or {}).get("project", "") if isinstance(options, dict) else ""
-        outcome = decide_outcome(state, project if isinstance(project, str) else "")
-        if outcome is Outcome.ELSEWHERE:
+        outcome = decide_start_outcome(state, project if isinstance(project, str) else "")
+        if outcome is StartOutcome.ELSEWHERE:
             self._refuse(user, server_name, state, project)
-        if outcome is Outcome.START:
+        if outcome is StartOutcome.START:
             await super().spawn_single_user(user, server_name, display_name, options=options)
 
     def _state(self, user: Any, server_name: str) -> ServerState:
@@ -162,13 +164,13 @@ class StartHandler(SpawnHandler):
             server=url_path_join(spawn, url_escape_path(server_name)),
             home=url_path_join(base, "home"),
         )
-        raise web.HTTPError(409, explain_elsewhere(state, server_name, wanted))
+        raise web.HTTPError(409, explain_other_project(state, server_name, wanted))
 
 
-def start_routes() -> list[tuple[str, type[StartHandler]]]:
+def build_start_routes() -> list[tuple[str, type[StartPageHandler]]]:
     """Return the routes of the start page."""
     return [
-        (r"/spawn", StartHandler),
-        (r"/spawn/([^/]+)", StartHandler),
-        (r"/spawn/([^/]+)/([^/]+)", StartHandler),
+        (r"/spawn", StartPageHandler),
+        (r"/spawn/([^/]+)", StartPageHandler),
+        (r"/spawn/([^/]+)/([^/]+)", StartPageHandler),
     ]

@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 
 @runtime_checkable
-class TrustedGroups(Protocol):
+class TrustedGroupSource(Protocol):
     """An authenticator that knows what the identity provider said, and nobody else wrote."""
 
     def trusted_groups(self, user: Any) -> frozenset[str]:
@@ -18,19 +18,19 @@ class TrustedGroups(Protocol):
         ...
 
 
-def groups_of(authenticator: Any, user: Any) -> frozenset[str]:
+def get_trusted_groups(authenticator: Any, user: Any) -> frozenset[str]:
     """Return the groups that count for a user; none where the authenticator knows of none.
 
     JupyterHub's own groups do not count: others can write them.
     """
-    if not isinstance(authenticator, TrustedGroups):
+    if not isinstance(authenticator, TrustedGroupSource):
         return frozenset()
     return authenticator.trusted_groups(user)
 
 
-def account_of(authenticator: Any, user: Any) -> str:
+def get_account_id(authenticator: Any, user: Any) -> str:
     """Return what identifies the account of a user; ``""`` where the authenticator cannot say.
 
     Such a user is in no team, so that nothing starts for them.
     """
-    return authenticator.account_of(user) if isinstance(authenticator, TrustedGroups) else ""
+    return authenticator.account_of(user) if isinstance(authenticator, TrustedGroupSource) else ""

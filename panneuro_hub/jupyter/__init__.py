@@ -30,8 +30,8 @@ def _load_jupyter_server_extension(server: ServerApp) -> None:
     if not project:
         server.log.info("this server is no session of a project, so there is no panel of one")
         return
-    from panneuro_hub.jupyter.handlers import serve
+    from panneuro_hub.jupyter.panel_handlers import add_handlers
 
-    serve(server)
+    add_handlers(server)
     # Where this is missing, the browser's part does nothing.
     server.web_app.settings.setdefault("page_config_data", {})["panneuroProject"] = project

@@ -21,32 +21,48 @@ from typing import TYPE_CHECKING, Any
 from panneuro_hub.errors import MissingPackageError
 
 if TYPE_CHECKING:
-    from panneuro_hub.lab.data import filesystem, open_zarr, store
-    from panneuro_hub.lab.dataset import Dataset
-    from panneuro_hub.lab.here import NothingThere, Session, resolve, session
-    from panneuro_hub.lab.listings import datasets
-    from panneuro_hub.lab.objects import Changed
-    from panneuro_hub.lab.opening import Incomplete, file
-    from panneuro_hub.lab.opening import open as open  # noqa: A004
+    from panneuro_hub.lab.current_session import CurrentSession, PathNotFoundError, resolve, session
+    from panneuro_hub.lab.current_session import CurrentSession as Session
+    from panneuro_hub.lab.current_session import PathNotFoundError as NothingThere
+    from panneuro_hub.lab.dataset_contents import Dataset
+    from panneuro_hub.lab.dataset_list import datasets
+    from panneuro_hub.lab.object_file import ObjectChangedError
+    from panneuro_hub.lab.object_file import ObjectChangedError as Changed
+    from panneuro_hub.lab.open_data import IncompleteUploadError, file
+    from panneuro_hub.lab.open_data import IncompleteUploadError as Incomplete
+    from panneuro_hub.lab.open_data import open as open  # noqa: A004
     from panneuro_hub.lab.project_clusters import cluster, clusters
     from panneuro_hub.lab.read_errors import (
         BrokenLinkError,
-        NoReader,
         OmittedDataWarning,
-        Unreadable,
+        UnknownFormatError,
+        UnreadableFileError,
     )
+    from panneuro_hub.lab.read_errors import (
+        UnknownFormatError as NoReader,
+    )
+    from panneuro_hub.lab.read_errors import (
+        UnreadableFileError as Unreadable,
+    )
+    from panneuro_hub.lab.session_stores import filesystem, open_zarr, store
 
 # Not `open`: whoever imports everything would lose Python's own.
 __all__ = [
     "BrokenLinkError",
     "Changed",
+    "CurrentSession",
     "Dataset",
     "Incomplete",
+    "IncompleteUploadError",
     "NoReader",
     "NothingThere",
+    "ObjectChangedError",
     "OmittedDataWarning",
+    "PathNotFoundError",
     "Session",
+    "UnknownFormatError",
     "Unreadable",
+    "UnreadableFileError",
     "cluster",
     "clusters",
     "datasets",
@@ -60,39 +76,46 @@ __all__ = [
 
 _HOMES = {
     "BrokenLinkError": "read_errors",
-    "Changed": "objects",
-    "Dataset": "dataset",
-    "Incomplete": "opening",
-    "NoReader": "read_errors",
-    "NothingThere": "here",
+    "Changed": "object_file.ObjectChangedError",
+    "ObjectChangedError": "object_file",
+    "Dataset": "dataset_contents",
+    "Incomplete": "open_data.IncompleteUploadError",
+    "IncompleteUploadError": "open_data",
+    "NoReader": "read_errors.UnknownFormatError",
+    "UnknownFormatError": "read_errors",
+    "NothingThere": "current_session.PathNotFoundError",
+    "PathNotFoundError": "current_session",
     "OmittedDataWarning": "read_errors",
-    "Session": "here",
-    "Unreadable": "read_errors",
+    "Session": "current_session.CurrentSession",
+    "CurrentSession": "current_session",
+    "Unreadable": "read_errors.UnreadableFileError",
+    "UnreadableFileError": "read_errors",
     "cluster": "project_clusters",
     "clusters": "project_clusters",
-    "datasets": "listings",
-    "file": "opening",
-    "filesystem": "data",
-    "open": "opening",
-    "open_zarr": "data",
-    "resolve": "here",
-    "session": "here",
-    "store": "data",
+    "datasets": "dataset_list",
+    "file": "open_data",
+    "filesystem": "session_stores",
+    "open": "open_data",
+    "open_zarr": "session_stores",
+    "resolve": "current_session",
+    "session": "current_session",
+    "store": "session_stores",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, attribute = _HOMES[name].partition(".")
     extra = "cluster" if _HOMES[name] == "project_clusters" else "lab"
     try:
-        home = import_module(f"{__name__}.{_HOMES[name]}")
+        home = import_module(f"{__name__}.{module}")
     except ModuleNotFoundError as missing:
         raise MissingPackageError(
             f"lab.{name} needs the package {missing.name}, which this image does not have; "
             f"it comes with panneuro-hub[{extra}]"
         ) from missing
-    return getattr(home, name)
+    return getattr(home, attribute or name)
 
 
 def __dir__() -> list[str]:

@@ -10,34 +10,34 @@ from typing import Any
 
 from obstore.exceptions import NotFoundError
 
-from panneuro_hub.lab.bids import (
+from panneuro_hub.lab.bids_rules import (
     BidsTable,
-    applicable,
-    companion_ending,
+    find_applicable_files,
     has_header,
     is_bids_name,
+    name_companion,
 )
-from panneuro_hub.lab.read_errors import Unreadable
-from panneuro_hub.lab.spots import Spot
+from panneuro_hub.lab.paths import StoragePath
+from panneuro_hub.lab.read_errors import UnreadableFileError
 
 _DESCRIPTION = "dataset_description.json"
 _MOST_FOLDERS = 12  # above a table
 _LARGEST = 2**24  # bytes
 
 
-def bids_table(place: Spot, named: bool) -> BidsTable | None:
+def find_bids_table(place: StoragePath, named: bool) -> BidsTable | None:
     """Return how a table is written by BIDS's rules, `None` if it is no table of BIDS.
 
     Parameters
     ----------
-    place : Spot
+    place : StoragePath
         The table.
     named : bool
         Whether the caller already knows the names of the columns.
 
     Raises
     ------
-    Unreadable
+    UnreadableFileError
         If the table has no header, and no file names its columns.
     """
     *folders, name = place.key.split("/")
@@ -54,14 +54,14 @@ def bids_table(place: Spot, named: bool) -> BidsTable | None:
         columns = _columns(place, path)
         if columns is not None:
             return BidsTable(columns, path)
-    raise Unreadable(
-        f"{place.path!r} has no header, and no {companion_ending(name).removeprefix('_')} next to "
+    raise UnreadableFileError(
+        f"{place.path!r} has no header, and no {name_companion(name).removeprefix('_')} next to "
         "it or above it in its dataset names its columns, as BIDS requires; give them with "
         "lab.open(…, names=[…]), or header=0 if its first row has them all the same"
     )
 
 
-def _root(place: Spot, above: list[str]) -> str | None:
+def _root(place: StoragePath, above: list[str]) -> str | None:
     """Return the nearest folder that is a BIDS dataset."""
     keys = [f"{folder}/{_DESCRIPTION}" if folder else _DESCRIPTION for folder in above]
     with ThreadPoolExecutor(len(keys), "panneuro-bids") as pool:
@@ -72,7 +72,7 @@ def _root(place: Spot, above: list[str]) -> str | None:
     return None
 
 
-def _companions(place: Spot, name: str, folders: list[str]) -> Iterator[str]:
+def _companions(place: StoragePath, name: str, folders: list[str]) -> Iterator[str]:
     """Give the files that may name a table's columns, the nearest and most specific first."""
 
     def names(folder: str) -> list[str]:
@@ -81,16 +81,16 @@ def _companions(place: Spot, name: str, folders: list[str]) -> Iterator[str]:
 
     with ThreadPoolExecutor(len(folders), "panneuro-bids") as pool:
         for folder, others in zip(folders, pool.map(names, folders), strict=True):
-            for other in applicable(name, others):
+            for other in find_applicable_files(name, others):
                 yield f"{folder}/{other}" if folder else other
 
 
-def _columns(place: Spot, key: str) -> tuple[str, ...] | None:
+def _columns(place: StoragePath, key: str) -> tuple[str, ...] | None:
     content = _content(place, key) or b""
     try:
         columns = _of_channels(content) if key.endswith(".tsv") else _of_sidecar(content)
     except (ValueError, RecursionError) as problem:
-        raise Unreadable(
+        raise UnreadableFileError(
             f"{place.path!r} has its columns' names in {place.at(key).path!r}, which cannot be "
             f"read: {' '.join(str(problem).split())[:300]}"
         ) from problem
@@ -116,13 +116,13 @@ def _of_channels(content: bytes) -> tuple[str, ...]:
     return tuple(row["name"] for row in rows)
 
 
-def _content(place: Spot, key: str) -> bytes | None:
+def _content(place: StoragePath, key: str) -> bytes | None:
     try:
         found = place.store.get(key)
     except (FileNotFoundError, NotFoundError):
         return None
     if found.meta["size"] > _LARGEST:
-        raise Unreadable(
+        raise UnreadableFileError(
             f"{place.at(key).path!r} has {found.meta['size']:,} bytes, too many for what BIDS "
             "keeps there"
         )

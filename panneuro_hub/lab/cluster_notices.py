@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from panneuro_hub.agent.service_client import to_printable
 from panneuro_hub.lab.gateway_errors import FOREIGN_ERRORS
-from panneuro_hub.lab.upstream import printable
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ async def read_notices(gateway: Any, name: str) -> ClusterNotices:
         return ClusterNotices()
     ended = answer.get("ended")
     return ClusterNotices(
-        ended=printable(str(ended)) if ended else None,
-        notices=tuple(printable(str(said)) for said in answer.get("notices") or ()),
-        profile=printable(str(answer.get("profile") or "")),
-        worker_memory=printable(str(answer.get("worker_memory") or "")),
+        ended=to_printable(str(ended)) if ended else None,
+        notices=tuple(to_printable(str(said)) for said in answer.get("notices") or ()),
+        profile=to_printable(str(answer.get("profile") or "")),
+        worker_memory=to_printable(str(answer.get("worker_memory") or "")),
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 from panneuro_hub.lab.gateway_client import open_gateway, require_gateway
 from panneuro_hub.lab.gateway_errors import ClusterEndedError, translate_errors
-from panneuro_hub.lab.streams import keep_apart
+from panneuro_hub.lab.tls_workaround import isolate_connections
 
 _SCHEME = "gateway://"
 
@@ -37,7 +37,7 @@ def load_security(info: Mapping[str, Any]) -> Any:
     address = str(info["address"])
     if not address.startswith(_SCHEME):
         return None
-    keep_apart()
+    isolate_connections()
     require_gateway()
     name = address.rpartition("/")[2]
     with open_gateway() as gateway:

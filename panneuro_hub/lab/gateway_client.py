@@ -16,21 +16,21 @@ from typing import Any
 import dask
 from dask_gateway import Gateway
 
-from panneuro_hub.errors import ServiceUnavailable
-from panneuro_hub.lab.here import NotInSession
+from panneuro_hub.errors import ServiceUnavailableError
+from panneuro_hub.lab.current_session import NotInSessionError
 
 
-def session_project() -> str:
+def read_session_project() -> str:
     """Return this session's project.
 
     Raises
     ------
-    NotInSession
+    NotInSessionError
         Outside a session of the hub.
     """
     project = os.environ.get("PANNEURO_PROJECT")
     if not project:
-        raise NotInSession(
+        raise NotInSessionError(
             "this process is not in a session of the hub, which sets PANNEURO_PROJECT; start a "
             "server from the hub and work there"
         )
@@ -42,11 +42,11 @@ def require_gateway(address: str | None = None) -> None:
 
     Raises
     ------
-    ServiceUnavailable
+    ServiceUnavailableError
         If neither `address` nor Dask's configuration names one.
     """
     if not (address or dask.config.get("gateway.address", None)):
-        raise ServiceUnavailable(
+        raise ServiceUnavailableError(
             "this hub has no Dask gateway (DASK_GATEWAY__ADDRESS is not set), so there are no "
             "clusters; dask.distributed.LocalCluster computes on this server alone"
         )
@@ -73,7 +73,7 @@ def close_gateway(gateway: Any) -> None:
     Gateway.close(gateway)
 
 
-def runs_in_loop_of(gateway: Any) -> bool:
+def runs_in_gateway_loop(gateway: Any) -> bool:
     """Return whether this code runs in the thread of the client's own event loop."""
     try:
         return asyncio.get_running_loop() is gateway.loop.asyncio_loop

@@ -14,8 +14,8 @@ import aiohttp
 from dask_gateway.client import GatewayClusterError, GatewayServerError
 from distributed.client import ClosedClientError
 
-from panneuro_hub.errors import AccessDenied, PanNeuroError, ServiceUnavailable
-from panneuro_hub.lab.upstream import printable
+from panneuro_hub.agent.service_client import to_printable
+from panneuro_hub.errors import AccessDeniedError, PanNeuroError, ServiceUnavailableError
 
 Result = TypeVar("Result")
 
@@ -50,7 +50,7 @@ def translate_errors(call: Callable[[], Result]) -> Result:
     try:
         return call()
     except FOREIGN_ERRORS as problem:
-        plain = translated(problem)
+        plain = convert_error(problem)
     raise plain
 
 
@@ -59,35 +59,37 @@ async def translate_errors_of(awaitable: Awaitable[Result]) -> Result:
     try:
         return await awaitable
     except FOREIGN_ERRORS as problem:
-        plain = translated(problem)
+        plain = convert_error(problem)
     raise plain
 
 
-def translated(problem: Exception) -> PanNeuroError:
+def convert_error(problem: Exception) -> PanNeuroError:
     """Return the error of ours that says the same."""
     if isinstance(problem, aiohttp.ClientResponseError):
-        return _answered(problem.status, printable(problem.message))
+        return _answered(problem.status, to_printable(problem.message))
     if isinstance(problem, GatewayServerError | GatewayClusterError):
-        return ServiceUnavailable(f"the Dask gateway says: {printable(str(problem))}")
+        return ServiceUnavailableError(f"the Dask gateway says: {to_printable(str(problem))}")
     if isinstance(problem, aiohttp.ClientError | OSError | JSONDecodeError):
-        reason = printable(str(problem)) or type(problem).__name__
-        return ServiceUnavailable(
+        reason = to_printable(str(problem)) or type(problem).__name__
+        return ServiceUnavailableError(
             f"the Dask gateway cannot be reached ({reason}); try again in a minute"
         )
     words = str(problem)
     if words.lstrip().startswith("<"):  # a page, of a hub or a proxy
-        return ServiceUnavailable(
+        return ServiceUnavailableError(
             "what answers at DASK_GATEWAY__ADDRESS is no Dask gateway, or it is not running"
         )
-    return AccessDenied(printable(words))
+    return AccessDeniedError(to_printable(words))
 
 
 def _answered(status: int, words: str) -> PanNeuroError:
     if status == 401:
-        return AccessDenied(
+        return AccessDeniedError(
             "the Dask gateway does not know this server's person any more; stop your server, "
             "and start it again from the hub"
         )
     if status < 500:
-        return AccessDenied(f"the Dask gateway refuses this: {words}")
-    return ServiceUnavailable(f"the Dask gateway answers {status} ({words}); try again in a minute")
+        return AccessDeniedError(f"the Dask gateway refuses this: {words}")
+    return ServiceUnavailableError(
+        f"the Dask gateway answers {status} ({words}); try again in a minute"
+    )

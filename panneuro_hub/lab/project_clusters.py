@@ -22,14 +22,15 @@ from weakref import WeakSet
 from dask_gateway import Gateway, GatewayCluster, GatewayWarning
 from distributed import Client
 
+from panneuro_hub.agent.service_client import to_printable
 from panneuro_hub.errors import InvalidArgumentError, PanNeuroError
 from panneuro_hub.lab.cluster_notices import read_notices
 from panneuro_hub.lab.gateway_client import (
     close_gateway,
     open_gateway,
+    read_session_project,
     require_gateway,
-    runs_in_loop_of,
-    session_project,
+    runs_in_gateway_loop,
     silence_destructor,
 )
 from panneuro_hub.lab.gateway_errors import (
@@ -40,8 +41,7 @@ from panneuro_hub.lab.gateway_errors import (
     translate_errors,
     translate_errors_of,
 )
-from panneuro_hub.lab.streams import keep_apart
-from panneuro_hub.lab.upstream import printable
+from panneuro_hub.lab.tls_workaround import isolate_connections
 from panneuro_hub.lab.worker_memory import MEMORY_TOPIC, describe_memory, watch_workers
 
 log = logging.getLogger("panneuro_hub.lab")
@@ -91,7 +91,7 @@ def cluster(
         If the gateway refuses; the text says why.
     ClusterNotFoundError
         If no running cluster has the name.
-    NotInSession
+    NotInSessionError
         Outside a session of the hub.
     ServiceUnavailable
         If this hub has no gateway, or the gateway or the cluster does not answer.
@@ -104,7 +104,7 @@ def cluster(
                 "a cluster that runs keeps its profile, image and environment: join it with its "
                 "name alone, and use client.cluster.scale or adapt for its size"
             )
-        return _join(workers)
+        return _join_cluster(workers)
     if not 0 <= minimum <= workers or workers < 1:
         raise InvalidArgumentError(
             f"a cluster of {minimum} to {workers} workers cannot be; "
@@ -130,10 +130,10 @@ def clusters() -> list[ClusterSummary]:
 
     Raises
     ------
-    AccessDenied, NotInSession, ServiceUnavailable
+    AccessDeniedError, NotInSessionError, ServiceUnavailableError
         As for `cluster`.
     """
-    session_project()
+    read_session_project()
     require_gateway()
     with open_gateway() as gateway:
         reports = translate_errors(gateway.list_clusters)
@@ -142,7 +142,7 @@ def clusters() -> list[ClusterSummary]:
             name=report.name,
             status=report.status.name.lower(),
             started=report.start_time.astimezone(),
-            profile=printable(str((report.options or {}).get("profile") or "")),
+            profile=to_printable(str((report.options or {}).get("profile") or "")),
             dashboard_link=report.dashboard_link,
         )
         for report in sorted(reports, key=lambda report: report.start_time)
@@ -178,21 +178,21 @@ class ClusterSummary:
 
     def join(self) -> ProjectClient:
         """Join it, as ``lab.cluster(NAME)`` does."""
-        return _join(self.name)
+        return _join_cluster(self.name)
 
     def stop(self) -> None:
         """End it, with all that it computes.
 
         Raises
         ------
-        AccessDenied, ServiceUnavailable
+        AccessDeniedError, ServiceUnavailableError
             As for `cluster`.
         """
         with open_gateway() as gateway:
             translate_errors(lambda: gateway.stop_cluster(self.name))
 
 
-def _join(name: str) -> ProjectClient:
+def _join_cluster(name: str) -> ProjectClient:
     found = _find_cluster(name, clusters())
     joined = translate_errors(lambda: ProjectCluster.from_name(found.name))
     try:
@@ -211,7 +211,7 @@ def _find_cluster(name: str, running: list[ClusterSummary]) -> ClusterSummary:
     if matching:
         raise ClusterNotFoundError(f"several of your clusters end with {name!r}: {listed}")
     raise ClusterNotFoundError(
-        f"you have no running cluster {name!r} in {session_project()}; "
+        f"you have no running cluster {name!r} in {read_session_project()}; "
         + (f"running: {listed}" if running else "none of yours is running")
     )
 
@@ -292,7 +292,7 @@ class ProjectCluster(GatewayCluster):
 
     Raises
     ------
-    AccessDenied, NotInSession, ServiceUnavailable
+    AccessDeniedError, NotInSessionError, ServiceUnavailableError
         As for `cluster`; an asynchronous one raises them when it is awaited.
     """
 
@@ -305,7 +305,7 @@ class ProjectCluster(GatewayCluster):
         **kwargs: Any,
     ) -> None:
         chosen = {
-            "project": session_project(),
+            "project": read_session_project(),
             "profile": profile,
             "image": image or os.environ.get("PANNEURO_IMAGE"),
             "environment": dict(environment or {}),
@@ -322,11 +322,11 @@ class ProjectCluster(GatewayCluster):
 
     # Both of dask-gateway's ways to make a cluster lead here.
     def _init_internal(self, **kwargs: Any) -> None:
-        keep_apart()
+        isolate_connections()
         self._released = False
         self._size_notice: str | None = None
         self._end: str | None = None
-        self.adapting: Adapting | None = None
+        self.adapting: AdaptiveScaling | None = None
         require_gateway(kwargs.get("address"))
         try:
             translate_errors(lambda: super(ProjectCluster, self)._init_internal(**kwargs))
@@ -357,7 +357,7 @@ class ProjectCluster(GatewayCluster):
         """
         bounds = {"minimum": minimum, "maximum": maximum, "active": active}
         asked = self._request_size("adapt", bounds)
-        self.adapting = Adapting(minimum or 0, maximum, asked) if self.asynchronous else None
+        self.adapting = AdaptiveScaling(minimum or 0, maximum, asked) if self.asynchronous else None
         return self.adapting
 
     def get_client(self, set_as_default: bool = True) -> Client:
@@ -379,13 +379,13 @@ class ProjectCluster(GatewayCluster):
 
     def __del__(self) -> None:
         gateway = getattr(self, "gateway", None)
-        if gateway is None or gateway.asynchronous or not runs_in_loop_of(gateway):
+        if gateway is None or gateway.asynchronous or not runs_in_gateway_loop(gateway):
             super().__del__()
         elif not self._released:
             # To close it here would be to wait for this very thread.
             ends = self.shutdown_on_close and self.status == "running"
             name = self.name if ends else None
-            gateway.loop.add_callback(_let_go, gateway, self.scheduler_comm, name)
+            gateway.loop.add_callback(_release_cluster, gateway, self.scheduler_comm, name)
 
     async def read_messages(self) -> list[str]:
         """Return what its person should know: its end, its limits, workers that failed."""
@@ -422,7 +422,7 @@ class ProjectCluster(GatewayCluster):
         except FOREIGN_ERRORS:
             answer = {}
         said = None if answer.get("ok", True) else answer.get("msg")
-        self._size_notice = printable(str(said)) if said else None
+        self._size_notice = to_printable(str(said)) if said else None
         return answer
 
     def _require_open(self) -> None:
@@ -470,7 +470,7 @@ def find_open_cluster(name: str) -> ProjectCluster | None:
     return next((made for made in list(_made) if made.name == name), None)
 
 
-async def _let_go(gateway: Any, scheduler: Any, ending: str | None) -> None:
+async def _release_cluster(gateway: Any, scheduler: Any, ending: str | None) -> None:
     """Close the connections of a cluster that nobody holds any more, and end it by its name."""
     try:
         if ending is not None:
@@ -482,7 +482,7 @@ async def _let_go(gateway: Any, scheduler: Any, ending: str | None) -> None:
     await gateway._cleanup()
 
 
-class Adapting:
+class AdaptiveScaling:
     """Adaptive scaling that was asked for, as JupyterLab's Dask panel shows it.
 
     The panel does not await it; so it is asked for at once, and a refusal is logged.

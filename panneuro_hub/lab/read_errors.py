@@ -8,18 +8,18 @@ from contextlib import contextmanager
 from obstore.exceptions import BaseError
 
 from panneuro_hub.errors import MissingPackageError, PanNeuroError
-from panneuro_hub.lab.refusals import Place
+from panneuro_hub.lab.store_errors import PathLabel
 
 
-class NoReader(PanNeuroError):
+class UnknownFormatError(PanNeuroError):
     """Nothing here opens what lies there; the text says what to do."""
 
 
-class Unreadable(PanNeuroError):
+class UnreadableFileError(PanNeuroError):
     """A file is not what its name says, or is damaged."""
 
 
-class BrokenLinkError(Unreadable):
+class BrokenLinkError(UnreadableFileError):
     """A file refers to another file that is missing, or that lies outside its dataset.
 
     Parameters
@@ -42,7 +42,7 @@ class OmittedDataWarning(UserWarning):
 
 
 @contextmanager
-def needing(*packages: str) -> Iterator[None]:
+def require_packages(*packages: str) -> Iterator[None]:
     """Say which package is missing, and where it comes from."""
     try:
         yield
@@ -54,7 +54,7 @@ def needing(*packages: str) -> Iterator[None]:
 
 
 @contextmanager
-def as_named(place: Place, format_name: str) -> Iterator[None]:
+def translate_format_errors(place: PathLabel, format_name: str) -> Iterator[None]:
     """Translate what the formats' own libraries raise for damaged files.
 
     Errors of the store pass: `plainly` translates them.
@@ -69,4 +69,6 @@ def as_named(place: Place, format_name: str) -> Iterator[None]:
         if isinstance(problem.__context__, PanNeuroError):
             raise problem.__context__ from None
         reason = " ".join(str(problem).split())[:300] or type(problem).__name__
-        raise Unreadable(f"{place.path!r} cannot be opened as {format_name}: {reason}") from problem
+        raise UnreadableFileError(
+            f"{place.path!r} cannot be opened as {format_name}: {reason}"
+        ) from problem

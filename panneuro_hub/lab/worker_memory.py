@@ -19,7 +19,7 @@ from panneuro_hub.lab.cluster_notices import ClusterNotices, read_notices
 MEMORY_TOPIC = "worker-restart-memory"
 """The topic under which Dask's nannies log that they end a worker for its memory."""
 
-Event = tuple[float, Any]
+MemoryEvent = tuple[float, Any]
 
 
 class WorkerMemoryWarning(UserWarning):
@@ -31,8 +31,8 @@ def watch_workers(client: Any) -> None:
     client.subscribe_topic(MEMORY_TOPIC, _warner(weakref.ref(client)))
 
 
-def _warner(watched: weakref.ref[Any]) -> Callable[[Event], Awaitable[None]]:
-    async def warn(event: Event) -> None:
+def _warner(watched: weakref.ref[Any]) -> Callable[[MemoryEvent], Awaitable[None]]:
+    async def warn(event: MemoryEvent) -> None:
         client = watched()
         address = client.scheduler.address if client is not None else ""
         notices = ClusterNotices()
@@ -47,7 +47,7 @@ def _warner(watched: weakref.ref[Any]) -> Callable[[Event], Awaitable[None]]:
     return warn
 
 
-def describe_memory(events: Sequence[Event], notices: ClusterNotices) -> str:
+def describe_memory(events: Sequence[MemoryEvent], notices: ClusterNotices) -> str:
     """Return the sentence for workers that were ended for their memory.
 
     Parameters

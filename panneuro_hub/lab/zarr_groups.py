@@ -9,9 +9,14 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from panneuro_hub.errors import MissingPackageError
-from panneuro_hub.lab.here import NothingThere
-from panneuro_hub.lab.read_errors import NoReader, Unreadable, as_named, needing
-from panneuro_hub.lab.refusals import Place, plainly
+from panneuro_hub.lab.current_session import PathNotFoundError
+from panneuro_hub.lab.read_errors import (
+    UnknownFormatError,
+    UnreadableFileError,
+    require_packages,
+    translate_format_errors,
+)
+from panneuro_hub.lab.store_errors import PathLabel, translate_store_errors
 
 if TYPE_CHECKING:
     import xarray
@@ -29,14 +34,14 @@ _MASK = "use_zarr_fill_value_as_mask"
 _SOURCE = ("group", "consolidated", "zarr_format")
 
 
-def read_zarr(store: S3Store, place: Place, **kwargs: Any) -> Any:
+def read_zarr(store: S3Store, place: PathLabel, **kwargs: Any) -> Any:
     """Return what a Zarr hierarchy holds; nothing of it is left out.
 
     Parameters
     ----------
     store : S3Store
         Its root is the hierarchy.
-    place : Place
+    place : PathLabel
     **kwargs
         As for `xarray.open_zarr`.
 
@@ -50,21 +55,23 @@ def read_zarr(store: S3Store, place: Place, **kwargs: Any) -> Any:
 
     Raises
     ------
-    NothingThere
+    PathNotFoundError
         If there is not the `group` that was asked for.
-    NoReader
+    UnknownFormatError
         If arguments for xarray are given and the result is a `zarr.Group`.
-    Unreadable
+    UnreadableFileError
         If the metadata is damaged.
     """
     with _zarr_errors(place):
         try:
             node = _opened(store, place, kwargs)
-        except NothingThere:
+        except PathNotFoundError:
             raise
         except FileNotFoundError as problem:
             # There is metadata, and zarr does not recognize it.
-            raise Unreadable(f"{place.path!r} has damaged Zarr metadata: {problem}") from problem
+            raise UnreadableFileError(
+                f"{place.path!r} has damaged Zarr metadata: {problem}"
+            ) from problem
         if _is_array(node):
             return node
         if "nwb_version" in node.attrs:
@@ -74,7 +81,7 @@ def read_zarr(store: S3Store, place: Place, **kwargs: Any) -> Any:
         if tree is not None:
             return tree
         if options:
-            raise NoReader(
+            raise UnknownFormatError(
                 f"{place.path!r} opens as a zarr.Group, since xarray cannot represent all of it. A "
                 f"zarr.Group takes no {', '.join(options)}; dask.array.from_zarr makes a Dask "
                 "array of an array in it"
@@ -82,24 +89,26 @@ def read_zarr(store: S3Store, place: Place, **kwargs: Any) -> Any:
         return node
 
 
-def read_zarr_group(store: S3Store, place: Place, **kwargs: Any) -> xarray.Dataset:
+def read_zarr_group(store: S3Store, place: PathLabel, **kwargs: Any) -> xarray.Dataset:
     """Return the arrays of one Zarr group as an xarray data set.
 
     Raises
     ------
-    NothingThere
+    PathNotFoundError
         If there is no Zarr group.
-    Unreadable
+    UnreadableFileError
         If the metadata is damaged, or xarray cannot represent the arrays.
     """
     with _zarr_errors(place):
         node = _opened(store, place, kwargs)
         if _is_array(node):
-            raise Unreadable(f"{place.path!r} is one Zarr array and no group; lab.open opens it")
+            raise UnreadableFileError(
+                f"{place.path!r} is one Zarr array and no group; lab.open opens it"
+            )
         options = {key: value for key, value in kwargs.items() if key not in _SOURCE}
         found = _dataset(_source(node, options), options)
         if found is None:
-            raise Unreadable(
+            raise UnreadableFileError(
                 f"{place.path!r} has arrays without names of dimensions, or with the same name "
                 "for dimensions of different sizes, which xarray cannot represent; lab.open gives "
                 "a zarr.Group"
@@ -108,11 +117,11 @@ def read_zarr_group(store: S3Store, place: Place, **kwargs: Any) -> xarray.Datas
 
 
 @contextmanager
-def _zarr_errors(place: Place) -> Iterator[None]:
+def _zarr_errors(place: PathLabel) -> Iterator[None]:
     with (
-        needing("xarray", "zarr"),
-        plainly(place, "Zarr group"),
-        as_named(place, "Zarr"),
+        require_packages("xarray", "zarr"),
+        translate_store_errors(place, "Zarr group"),
+        translate_format_errors(place, "Zarr"),
         warnings.catch_warnings(),
     ):
         # A dataset may have other files next to those of Zarr, such as a README.
@@ -120,7 +129,7 @@ def _zarr_errors(place: Place) -> Iterator[None]:
         yield
 
 
-def _opened(store: S3Store, place: Place, kwargs: Mapping[str, Any]) -> Any:
+def _opened(store: S3Store, place: PathLabel, kwargs: Mapping[str, Any]) -> Any:
     import zarr
     from zarr.storage import ObjectStore
 
@@ -138,7 +147,7 @@ def _opened(store: S3Store, place: Place, kwargs: Mapping[str, Any]) -> Any:
     if not inner:
         return node
     if _is_array(node) or inner not in node:
-        raise NothingThere(f"there is no group {inner!r} in the Zarr hierarchy {place.path!r}")
+        raise PathNotFoundError(f"there is no group {inner!r} in the Zarr hierarchy {place.path!r}")
     return node[inner]
 
 
@@ -200,12 +209,12 @@ def _sizes(store: ZarrStore) -> Mapping[str, int] | None:
 
 
 def _source(group: zarr.Group, options: Mapping[str, Any]) -> ZarrStore:
-    from panneuro_hub.lab.stored_zarr import StoredZarr
+    from panneuro_hub.lab.zarr_source import StoredZarr
 
     return StoredZarr.of(group, masked=bool(options.get(_MASK)))
 
 
-def _nwb(reader: Any, place: Place) -> Any:
+def _nwb(reader: Any, place: PathLabel) -> Any:
     try:
         from hdmf_zarr.nwb import NWBZarrIO
     except ImportError as missing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from panneuro_hub.policy.s3 import S3_POLICY_LIMIT, session_policy
-from panneuro_hub.policy.size import review
+from panneuro_hub.policy.policy_size import review_policy_sizes
+from panneuro_hub.policy.session_policy import S3_POLICY_LIMIT, build_session_policy
 
-__all__ = ["S3_POLICY_LIMIT", "review", "session_policy"]
+__all__ = ["S3_POLICY_LIMIT", "build_session_policy", "review_policy_sizes"]

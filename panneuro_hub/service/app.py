@@ -20,57 +20,54 @@ from tornado import web
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import PeriodicCallback
 
-from panneuro_hub.current import Current, Version, follow
-from panneuro_hub.errors import PanNeuroError, ServiceUnavailable
-from panneuro_hub.service import (
-    dashboard_handlers,
-    data_pages,
-    login,
-    monitoring,
-    notebook_pages,
-)
-from panneuro_hub.service.announcements import Announcements
-from panneuro_hub.service.clusters import Clusters
-from panneuro_hub.service.dashboards import Dashboards
-from panneuro_hub.service.database import Database
-from panneuro_hub.service.expiry_watch import ExpiryWatch
-from panneuro_hub.service.gateway import (
+from panneuro_hub.current import CollaborationVersion, Current, follow_collaboration
+from panneuro_hub.errors import PanNeuroError, ServiceUnavailableError
+from panneuro_hub.service.browse import dataset_handlers, notebook_handlers
+from panneuro_hub.service.browse.notebook_views import NotebookBrowser
+from panneuro_hub.service.browse.project_browser import ProjectBrowser
+from panneuro_hub.service.browse.project_reader import ProjectReader
+from panneuro_hub.service.credentials.hub_users import USER_CACHE_SECONDS, HubUsers
+from panneuro_hub.service.credentials.issuer import CredentialIssuer, RefusalCache
+from panneuro_hub.service.credentials.ledger import Ledger
+from panneuro_hub.service.credentials.session_store import SessionStore
+from panneuro_hub.service.dask import dashboard_handlers
+from panneuro_hub.service.dask.cluster_sessions import ClusterSessions
+from panneuro_hub.service.dask.dashboard_access import DashboardAccess
+from panneuro_hub.service.dask.gateway_handlers import (
     ClusterHandler,
     ClustersHandler,
     CollaborationHandler,
-    Gateways,
+    GatewayVerifier,
     RequesterHandler,
 )
-from panneuro_hub.service.handlers import (
+from panneuro_hub.service.db.engine import Database
+from panneuro_hub.service.device_login import login_handlers
+from panneuro_hub.service.device_login.login_store import DeviceLoginStore
+from panneuro_hub.service.monitoring import usage_handlers
+from panneuro_hub.service.monitoring.expiry_watch import ExpiryWatch
+from panneuro_hub.service.monitoring.prometheus_metrics import StoreCallMetrics
+from panneuro_hub.service.web.base_handlers import (
     AccessHandler,
+    AccessPageHandler,
     CallbackHandler,
     CredentialsHandler,
     HealthHandler,
-    PageHandler,
     SessionHandler,
 )
-from panneuro_hub.service.issue import Issuer, Refusals
-from panneuro_hub.service.ledger import Ledger
-from panneuro_hub.service.logins import Logins
-from panneuro_hub.service.membership import KEEP_SECONDS, Members
-from panneuro_hub.service.metrics import StoreCalls
-from panneuro_hub.service.notebooks import Notebooks
-from panneuro_hub.service.register import Register
-from panneuro_hub.service.shelves import Shelves
-from panneuro_hub.service.viewing import Viewing
+from panneuro_hub.service.web.hub_announcements import AnnouncementCache
 from panneuro_hub.vending import Vending
 from panneuro_hub.version_store import VERSIONS, add_version, newest_version
 
 _log = logging.getLogger("panneuro.service")
 _SWEEP_SECONDS = 600
-_FIRST_LOOK_SECONDS = 5
+_FIRST_CHECK_SECONDS = 5
 # All workers of a cluster ask at the same moment; beyond it the kernel drops who knocks, and
 # they try again a second later at the earliest.
 _BACKLOG = 4096
 
 
 @dataclass(frozen=True)
-class Hub:
+class HubConnection:
     """What JupyterHub tells a service about itself, in the service's environment.
 
     Parameters
@@ -91,7 +88,7 @@ class Hub:
     listen: str
 
     @classmethod
-    def from_environment(cls) -> Hub:
+    def from_environment(cls) -> HubConnection:
         """Read JUPYTERHUB_API_URL, _API_TOKEN, _SERVICE_PREFIX and _SERVICE_URL.
 
         Raises
@@ -111,7 +108,7 @@ class Hub:
 
 
 @dataclass(frozen=True)
-class Settings:
+class ServiceSettings:
     """What the command line says.
 
     Parameters
@@ -133,12 +130,12 @@ class Settings:
 
 
 def make_app(
-    issuer: Issuer,
-    hub: Hub,
+    issuer: CredentialIssuer,
+    hub: HubConnection,
     gateways: Sequence[str] = (),
-    calls: StoreCalls | None = None,
-    logins: Logins | None = None,
-    notebooks: Notebooks | None = None,
+    calls: StoreCallMetrics | None = None,
+    logins: DeviceLoginStore | None = None,
+    notebooks: NotebookBrowser | None = None,
     expiries: ExpiryWatch | None = None,
 ) -> web.Application:
     """The Tornado application, under the hub's prefix for it.
@@ -147,17 +144,20 @@ def make_app(
     ----------
     gateways : sequence of str
         The hub's services that are Dask gateways.
-    calls : StoreCalls, optional
+    calls : StoreCallMetrics, optional
         What counts the issuer's calls of stores, for the metrics.
-    logins : Logins, optional
+    logins : DeviceLoginStore, optional
         Logins of people's own machines; without it there are none.
-    notebooks : Notebooks, optional
+    notebooks : NotebookBrowser, optional
         What reads projects for pages; without it there are no pages of data.
     expiries : ExpiryWatch, optional
         What compares `expires` with the hub's accounts, for health.
     """
     given = {"issuer": issuer}
-    asked = {"clusters": Clusters(issuer), "gateways": Gateways(hub.api_url, gateways)}
+    asked = {
+        "clusters": ClusterSessions(issuer),
+        "gateways": GatewayVerifier(hub.api_url, gateways),
+    }
     prefix = hub.prefix.rstrip("/")
     return web.Application(
         [
@@ -169,17 +169,23 @@ def make_app(
             (rf"{prefix}/api/clusters/([^/]+)", ClusterHandler, asked),
             (rf"{prefix}/api/collaboration", CollaborationHandler, asked),
             (rf"{prefix}/health", HealthHandler, {**given, "expiries": expiries}),
-            (rf"{prefix}/?", PageHandler, given),
+            (rf"{prefix}/?", AccessPageHandler, given),
             (rf"{prefix}/oauth_callback", CallbackHandler),
-            *monitoring.routes(prefix, issuer, calls or StoreCalls()),
-            *dashboard_handlers.routes(prefix, Dashboards(issuer), tuple(gateways)),
-            *(login.routes(prefix, issuer, logins) if logins else ()),
-            *(data_pages.routes(prefix, notebooks.shelves) if notebooks else ()),
-            *(notebook_pages.routes(prefix, notebooks) if notebooks else ()),
+            *usage_handlers.build_monitoring_routes(prefix, issuer, calls or StoreCallMetrics()),
+            *dashboard_handlers.build_dashboard_routes(
+                prefix, DashboardAccess(issuer), tuple(gateways)
+            ),
+            *(login_handlers.build_login_routes(prefix, issuer, logins) if logins else ()),
+            *(
+                dataset_handlers.build_dataset_routes(prefix, notebooks.browser)
+                if notebooks
+                else ()
+            ),
+            *(notebook_handlers.build_notebook_routes(prefix, notebooks) if notebooks else ()),
         ],
         # The same in every replica, and as secret as the token that it is made of.
         cookie_secret=hashlib.sha256(f"panneuro cookies {hub.token}".encode()).digest(),
-        announcements=Announcements(hub.api_url, hub.token),
+        announcements=AnnouncementCache(hub.api_url, hub.token),
         hub_token=hub.token,
         # A script of the same origin may read the cookies of any path that it can show a frame of.
         xsrf_cookie_kwargs={"httponly": True},
@@ -197,7 +203,9 @@ def log_request(handler: web.RequestHandler) -> None:
     level = logging.INFO if status < 400 else logging.WARNING
     if status >= 500 and status != 503:
         level = logging.ERROR
-    if status >= 400 or not isinstance(handler, HealthHandler | dashboard_handlers.DoorHandler):
+    if status >= 400 or not isinstance(
+        handler, HealthHandler | dashboard_handlers.DashboardCheckHandler
+    ):
         took = 1000 * request.request_time()
         _log.log(
             level, "%d %s %s (%s) %.0f ms", status, request.method, request.path,
@@ -205,33 +213,37 @@ def log_request(handler: web.RequestHandler) -> None:
         )  # fmt: skip
 
 
-async def serve(hub: Hub, settings: Settings) -> None:
+async def run_service(hub: HubConnection, settings: ServiceSettings) -> None:
     """Serve until SIGTERM or SIGINT."""
     # A browser's login ends with the account, at the next look.
-    HubOAuth.instance(cache_max_age=int(KEEP_SECONDS))
+    HubOAuth.instance(cache_max_age=int(USER_CACHE_SECONDS))
     async with AsyncExitStack() as stack:
         database = stack.enter_context(closing(Database(settings.ledger_url)))
-        ledger, register = Ledger(database), Register(database)
-        current = await stack.enter_async_context(following(settings.collaboration, database))
-        calls = StoreCalls()
-        vending = Vending(calls.makers(), settings.reuse_for)
+        ledger, sessions = Ledger(database), SessionStore(database)
+        current = await stack.enter_async_context(
+            follow_collaboration_file(settings.collaboration, database)
+        )
+        calls = StoreCallMetrics()
+        vending = Vending(calls.build_makers(), settings.reuse_for)
         stack.push_async_callback(vending.close)
-        members = Members(hub.api_url, hub.token)
-        issuer = Issuer(current, members, register, vending, ledger, Refusals())
-        stack.enter_context(sweeping(register))
-        expiries = ExpiryWatch(current, members)
-        stack.enter_context(looking(expiries))
-        viewing = Viewing(issuer)
-        stack.push_async_callback(viewing.close)
-        notebooks = Notebooks(Shelves(issuer, viewing))
-        app = make_app(issuer, hub, settings.gateways, calls, Logins(database), notebooks, expiries)
-        await stack.enter_async_context(listening(app, hub))
+        hub_users = HubUsers(hub.api_url, hub.token)
+        issuer = CredentialIssuer(current, hub_users, sessions, vending, ledger, RefusalCache())
+        stack.enter_context(sweep_sessions(sessions))
+        expiries = ExpiryWatch(current, hub_users)
+        stack.enter_context(check_expiries(expiries))
+        reader = ProjectReader(issuer)
+        stack.push_async_callback(reader.close)
+        notebooks = NotebookBrowser(ProjectBrowser(issuer, reader))
+        app = make_app(
+            issuer, hub, settings.gateways, calls, DeviceLoginStore(database), notebooks, expiries
+        )
+        await stack.enter_async_context(listen_for_requests(app, hub))
         _log.info("Serving %s at %s%s", current.collaboration.name, hub.listen, hub.prefix)
-        await told_to_stop()
+        await wait_for_signal()
 
 
 @asynccontextmanager
-async def listening(app: web.Application, hub: Hub) -> AsyncIterator[None]:
+async def listen_for_requests(app: web.Application, hub: HubConnection) -> AsyncIterator[None]:
     """Serve the application where the hub expects it."""
     # A report of a thousand clusters is the largest body there is.
     server = HTTPServer(app, max_header_size=16384, max_body_size=1 << 20)
@@ -245,24 +257,26 @@ async def listening(app: web.Application, hub: Hub) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def following(collaboration: Path, database: Database) -> AsyncIterator[Current]:
+async def follow_collaboration_file(
+    collaboration: Path, database: Database
+) -> AsyncIterator[Current]:
     """Follow the collaboration file; the database keeps its last valid version.
 
     Raises
     ------
     CollaborationError
         If the file is broken, and the database has no valid version.
-    ServiceUnavailable
+    ServiceUnavailableError
         If the database cannot be used.
     """
-    database.create(VERSIONS)
-    stored = await database.run(newest_version)
+    database.create_tables(VERSIONS)
+    stored = await database.run_transaction(newest_version)
     current = Current(collaboration, log=_log, stored=stored)
 
-    async def save(version: Version) -> None:
-        await database.run(lambda connection: add_version(connection, version))
+    async def save(version: CollaborationVersion) -> None:
+        await database.run_transaction(lambda connection: add_version(connection, version))
 
-    task = asyncio.create_task(follow(current, save, _log))
+    task = asyncio.create_task(follow_collaboration(current, save, _log))
     try:
         yield current
     finally:
@@ -271,14 +285,14 @@ async def following(collaboration: Path, database: Database) -> AsyncIterator[Cu
 
 
 @contextmanager
-def sweeping(register: Register) -> Iterator[None]:
+def sweep_sessions(sessions: SessionStore) -> Iterator[None]:
     """End in the register what has ended by itself, now and then."""
 
     async def sweep() -> None:
         try:
-            for session in await register.sweep():
+            for session in await sessions.end_expired():
                 _log.info("The session %s has ended: nothing is heard of it any more", session)
-        except ServiceUnavailable as error:
+        except ServiceUnavailableError as error:
             _log.warning("The register was not looked over: %s", error)
 
     every = PeriodicCallback(sweep, _SWEEP_SECONDS * 1000)
@@ -290,13 +304,13 @@ def sweeping(register: Register) -> Iterator[None]:
 
 
 @contextmanager
-def looking(expiries: ExpiryWatch) -> Iterator[None]:
+def check_expiries(expiries: ExpiryWatch) -> Iterator[None]:
     """Compare `expires` with the hub's accounts, soon and then now and then."""
-    every = PeriodicCallback(expiries.look, _SWEEP_SECONDS * 1000)
+    every = PeriodicCallback(expiries.compare_accounts, _SWEEP_SECONDS * 1000)
     every.start()
     # The hub that starts this service answers no question before all is there.
     first = asyncio.get_running_loop().call_later(
-        _FIRST_LOOK_SECONDS, lambda: tasks.add(asyncio.create_task(expiries.look()))
+        _FIRST_CHECK_SECONDS, lambda: tasks.add(asyncio.create_task(expiries.compare_accounts()))
     )
     tasks: set[asyncio.Task[None]] = set()
     try:
@@ -308,7 +322,7 @@ def looking(expiries: ExpiryWatch) -> Iterator[None]:
             task.cancel()
 
 
-async def told_to_stop() -> None:
+async def wait_for_signal() -> None:
     """Wait for SIGTERM or SIGINT."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -352,9 +366,9 @@ def main(
         level=logging.INFO, format="[%(levelname)s %(asctime)s %(name)s] %(message)s"
     )
     reuse_for = timedelta(seconds=renew_after) if renew_after else None
-    settings = Settings(collaboration, ledger, reuse_for, gateways)
+    settings = ServiceSettings(collaboration, ledger, reuse_for, gateways)
     try:
         with suppress(KeyboardInterrupt):
-            asyncio.run(serve(Hub.from_environment(), settings))
+            asyncio.run(run_service(HubConnection.from_environment(), settings))
     except PanNeuroError as error:
         raise click.ClickException(str(error)) from error

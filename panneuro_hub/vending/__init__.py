@@ -7,7 +7,7 @@ others; it asks once for all who want the same at the same time.
 
 from __future__ import annotations
 
-from panneuro_hub.vending.types import CredentialMaker, Issued, Request
+from panneuro_hub.vending.types import CredentialMaker, CredentialRequest, VendedCredential
 from panneuro_hub.vending.vending import Vending
 
-__all__ = ["CredentialMaker", "Issued", "Request", "Vending"]
+__all__ = ["CredentialMaker", "CredentialRequest", "VendedCredential", "Vending"]

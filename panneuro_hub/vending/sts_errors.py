@@ -79,7 +79,7 @@ _PASSING = (
 _CODE = re.compile(r"[A-Za-z0-9.]{1,64}")
 
 
-def may_pass(error: Exception) -> bool:
+def is_retryable_error(error: Exception) -> bool:
     """Whether the same request may succeed a little later."""
     if isinstance(error, ClientError):
         status = _status(error)
@@ -89,7 +89,7 @@ def may_pass(error: Exception) -> bool:
     return isinstance(error, _PASSING)
 
 
-def explain(error: Exception) -> str:
+def explain_sts_error(error: Exception) -> str:
     """What happened and what the admin can do; repeats nothing of what the other side wrote.
 
     Error codes are the exception; anything that does not look like one is left out.
@@ -105,13 +105,13 @@ def explain(error: Exception) -> str:
         return "the service could not renew its own keys; look at how it gets its identity"
     if isinstance(error, SSLError):
         return "the TLS certificate of STS cannot be verified; correct it, or sts_endpoint_url"
-    if may_pass(error):
+    if is_retryable_error(error):
         return "STS did not answer; look at sts_endpoint_url and the network if this goes on"
     return f"the request for keys could not be made ({type(error).__name__}); look at role_arn"
 
 
 def _advice(error: ClientError) -> str:
-    if may_pass(error):
+    if is_retryable_error(error):
         return "it is overloaded or in trouble; this passes by itself"
     # Stores that do not say more say this much.
     refused = _EITHER if _status(error) in (401, 403) else _LOOK

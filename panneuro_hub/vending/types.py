@@ -10,7 +10,7 @@ from panneuro_hub.wire import Credential, Grant
 
 
 @dataclass(frozen=True)
-class Request:
+class CredentialRequest:
     """A session that wants keys for its grants.
 
     Parameters
@@ -33,7 +33,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Issued:
+class VendedCredential:
     """A credential, and whether it is the first time that it is handed out.
 
     Parameters
@@ -50,7 +50,7 @@ class Issued:
 class CredentialMaker(Protocol):
     """A type of store: how rights are written there, and how keys are made."""
 
-    def rights(self, request: Request) -> str:
+    def rights(self, request: CredentialRequest) -> str:
         """The grants in the store's own language, the same text for the same rights.
 
         Raises
@@ -61,7 +61,7 @@ class CredentialMaker(Protocol):
             If the store cannot express them.
         """
 
-    async def make(self, request: Request, rights: str) -> Credential:
+    async def make(self, request: CredentialRequest, rights: str) -> Credential:
         """Make keys that can do what `rights` says and nothing else.
 
         Returns

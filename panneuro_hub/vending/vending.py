@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from panneuro_hub.errors import AccessDenied, VendingError
-from panneuro_hub.vending.cache import Cache, Clock
-from panneuro_hub.vending.makers import default_makers
-from panneuro_hub.vending.types import CredentialMaker, Issued, Request
+from panneuro_hub.errors import AccessDeniedError, VendingError
+from panneuro_hub.vending.credential_cache import CredentialCache, UtcClock
+from panneuro_hub.vending.credential_makers import build_default_makers
+from panneuro_hub.vending.types import CredentialMaker, CredentialRequest, VendedCredential
 from panneuro_hub.wire import Credential
 
-Record = Callable[[Credential], Awaitable[None]]
+RecordCredential = Callable[[Credential], Awaitable[None]]
 
 
 def _utc_now() -> datetime:
@@ -36,13 +36,15 @@ class Vending:
         self,
         makers: Mapping[str, CredentialMaker] | None = None,
         reuse_for: timedelta | None = None,
-        clock: Clock = _utc_now,
+        clock: UtcClock = _utc_now,
     ) -> None:
-        self._makers = default_makers() if makers is None else dict(makers)
+        self._makers = build_default_makers() if makers is None else dict(makers)
         self._reuse_for = reuse_for
-        self._cache = Cache(clock)
+        self._cache = CredentialCache(clock)
 
-    async def credential(self, request: Request, record: Record | None = None) -> Issued:
+    async def credential(
+        self, request: CredentialRequest, record: RecordCredential | None = None
+    ) -> VendedCredential:
         """Keys for exactly the grants of `request`.
 
         Parameters
@@ -53,13 +55,13 @@ class Vending:
 
         Raises
         ------
-        AccessDenied
+        AccessDeniedError
             If there are no grants. No store is asked.
         VendingError
             If the store makes no credential; `retry_after` says whether that may pass.
         """
         if not request.grants:
-            raise AccessDenied(
+            raise AccessDeniedError(
                 f"{request.person} has no access to data in {request.project}, so there are no keys"
             )
         maker = self._makers.get(request.store.type)

@@ -6,9 +6,9 @@ different versions of this package: readers ignore keys that they do not know.
 
 from __future__ import annotations
 
+from panneuro_hub.wire.access import AccessMode, Denial, Grant, SessionView
 from panneuro_hub.wire.credential import Credential
 from panneuro_hub.wire.reason import Reason
-from panneuro_hub.wire.session import Denial, Grant, Mode, SessionView
 from panneuro_hub.wire.ticket import Ticket
 
-__all__ = ["Credential", "Denial", "Grant", "Mode", "Reason", "SessionView", "Ticket"]
+__all__ = ["AccessMode", "Credential", "Denial", "Grant", "Reason", "SessionView", "Ticket"]

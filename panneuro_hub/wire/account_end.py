@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from panneuro_hub.wire.hub_word import read_signed, sign
+from panneuro_hub.wire.signed_message import read_signed_message, sign_message
 
-PATH = "/api/accounts/end"
+ACCOUNT_END_PATH = "/api/accounts/end"
 """Where the service is told, below its own prefix."""
 
-SCHEME = "panneuro-hub "
+HUB_AUTH_SCHEME = "panneuro-hub "
 """Begins the header Authorization of such a request."""
 
 _KIND = "account-end"
@@ -37,7 +37,7 @@ class AccountEnd:
         token : str
             The service's API token.
         """
-        return SCHEME + sign(_KIND, [self.name, self.account], token)
+        return HUB_AUTH_SCHEME + sign_message(_KIND, [self.name, self.account], token)
 
     @classmethod
     def decode(cls, header: str, token: str) -> AccountEnd:
@@ -48,5 +48,5 @@ class AccountEnd:
         AccessDenied
             If the hub did not write it.
         """
-        name, account = read_signed(_KIND, header.removeprefix(SCHEME), token)
+        name, account = read_signed_message(_KIND, header.removeprefix(HUB_AUTH_SCHEME), token)
         return cls(name, account)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 
 
-def api_token_digest(token: str) -> str:
+def hash_api_token(token: str) -> str:
     """Return the SHA-256 of an API token, hexadecimal.
 
     JupyterHub's tokens are random, so their digest needs no salt.

@@ -51,12 +51,12 @@ def is_checked_script(headers: Mapping[str, str]) -> bool:
     return headers.get("Sec-Fetch-Mode") in ("cors", "same-origin", "websocket")
 
 
-def is_from_a_page(headers: Mapping[str, str]) -> bool:
+def is_from_page(headers: Mapping[str, str]) -> bool:
     """Return whether any page led to the request, rather than the person's own typing."""
     return headers.get("Sec-Fetch-Site") not in (None, "none")
 
 
-def is_vouched_form(headers: Mapping[str, str]) -> bool:
+def is_same_origin_form(headers: Mapping[str, str]) -> bool:
     """Return whether a browser says that a form of our own origin was sent as a page view.
 
     Unlike `is_page_view`, silence is a no.
@@ -68,7 +68,7 @@ def is_vouched_form(headers: Mapping[str, str]) -> bool:
     )
 
 
-def is_vouched_return(headers: Mapping[str, str]) -> bool:
+def is_cross_origin_return(headers: Mapping[str, str]) -> bool:
     """Return whether a browser says that a page of another origin led it here.
 
     A person comes so from the identity provider. A script of the hub's origin cannot, and

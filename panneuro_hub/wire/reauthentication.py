@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from panneuro_hub.wire.hub_word import read_signed, sign
+from panneuro_hub.wire.signed_message import read_signed_message, sign_message
 
-PATH = "panneuro/reauthenticate"
+REAUTHENTICATION_PATH = "panneuro/reauthenticate"
 """The hub's page that begins it, below the hub's own prefix."""
 
 _REQUEST = re.compile(r"[A-Za-z0-9_-]{20,64}")
@@ -20,7 +20,7 @@ _KIND = "reauthentication"
 
 
 @dataclass(frozen=True)
-class Reauthentication:
+class ReauthenticationProof:
     """Somebody has just logged in at the identity provider, for one request.
 
     Parameters
@@ -37,7 +37,7 @@ class Reauthentication:
     request: str
     at: datetime
 
-    def prove(self, token: str) -> str:
+    def make_proof(self, token: str) -> str:
         """Return the proof, good as a part of a query.
 
         Parameters
@@ -45,21 +45,21 @@ class Reauthentication:
         token : str
             The service's API token, which the hub and the service know.
         """
-        return sign(_KIND, [self.user, self.request, int(self.at.timestamp())], token)
+        return sign_message(_KIND, [self.user, self.request, int(self.at.timestamp())], token)
 
     @classmethod
-    def read(cls, proof: str, token: str) -> Reauthentication:
-        """Read what `prove` wrote.
+    def read(cls, proof: str, token: str) -> ReauthenticationProof:
+        """Read what `make_proof` wrote.
 
         Raises
         ------
         AccessDenied
             If the hub did not write it; the message does not repeat it.
         """
-        user, request, at = read_signed(_KIND, proof, token)
+        user, request, at = read_signed_message(_KIND, proof, token)
         return cls(user, request, datetime.fromtimestamp(at, UTC))
 
 
-def is_request(text: str) -> bool:
+def is_request_name(text: str) -> bool:
     """Return whether `text` can be the name of a request."""
     return _REQUEST.fullmatch(text) is not None

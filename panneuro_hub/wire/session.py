@@ -1,192 +1,68 @@
-"""What a session may do, as it travels from the service to the researcher."""
+"""A session as the hub keeps it: in a server's state, where the service reads it."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
-from panneuro_hub.names import Location
-from panneuro_hub.wire.reason import Reason, ReasonCode, read_reasons
+from panneuro_hub.wire.api_token import hash_api_token
+from panneuro_hub.wire.ticket import Ticket
 
-Mode = Literal["read", "write"]
-Action = Literal["open", "read", "write", "use", "start", "other"]
-TargetKind = Literal[
-    "project", "prefix", "profile", "image", "worker profile", "server", "cluster", "other"
-]
+STATE_KEY = "panneuro"
+"""Where a session stands in the state of its server."""
 
 
 @dataclass(frozen=True)
-class Grant:
-    """A prefix, what may be done below it, and why.
-
-    Where grants lie inside one another, the longest one that covers a key decides.
+class Session:
+    """One server of one person, working in exactly one project.
 
     Parameters
     ----------
-    prefix : str
-        ``s3://bucket/path/``, always ending in ``/``.
-    mode : {"read", "write"}
-        ``write`` includes reading.
-    reasons : tuple of Reason
-        Why it is given.
-    project : str
-        The project whose data this is; for scratch, the session's project.
+    id : str
+        Names the session in the ledger; no secret.
+    project, profile : str
+    image : str or None
+    ticket : str
+        Digest of the session's ticket, ``""`` while there is none.
+    api_token : str
+        Digest of the API token that the hub gave the server, ``""`` while there is none.
     """
 
-    prefix: str
-    mode: Mode
-    reasons: tuple[Reason, ...]
+    id: str
     project: str
-
-    @property
-    def location(self) -> Location:
-        """The prefix, taken apart."""
-        return Location.parse(self.prefix)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the JSON object that `from_json` reads."""
-        return {
-            "prefix": self.prefix,
-            "mode": self.mode,
-            "project": self.project,
-            "reasons": [reason.to_json() for reason in self.reasons],
-        }
+    profile: str
+    image: str | None
+    ticket: str = ""
+    api_token: str = ""
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Grant:
-        """Read what `to_json` wrote, or what earlier versions wrote."""
-        return cls(
-            document["prefix"], document["mode"], read_reasons(document), document["project"]
-        )
+    def begin(cls, project: str, profile: str, image: str | None) -> Session:
+        """Make a new session."""
+        return cls(secrets.token_hex(8), project, profile, image)
 
+    def with_ticket(self, ticket: Ticket) -> Session:
+        """The same session, knowing its ticket's digest."""
+        return replace(self, ticket=ticket.digest)
 
-@dataclass(frozen=True)
-class Denial:
-    """Something that could be expected and is not given, and why.
+    def with_api_token(self, token: str) -> Session:
+        """Return the same session with the digest of its server's API token."""
+        return replace(self, api_token=hash_api_token(token))
 
-    Parameters
-    ----------
-    action : {"open", "read", "write", "use", "start", "other"}
-        What cannot be done. ``other`` comes from earlier versions alone.
-    kind : {"project", "prefix", "profile", "image", "worker profile", "server", "cluster", "other"}
-        What it cannot be done to.
-    name : str
-        Of the target: a project's, profile's or image's name, or a prefix.
-    project : str
-        The project whose data or offer it is.
-    reasons : tuple of Reason
-        Why not; at least one.
-    """
-
-    action: Action
-    kind: TargetKind
-    name: str
-    project: str
-    reasons: tuple[Reason, ...]
-
-    @property
-    def codes(self) -> tuple[ReasonCode, ...]:
-        """The codes of the reasons, in their order."""
-        return tuple(reason.code for reason in self.reasons)
-
-    def covers(self, action: Action, place: Location) -> bool:
-        """Return `True` if it denies this action for a prefix that contains `place`."""
-        return (self.action, self.kind) == (action, "prefix") and Location.parse(
-            self.name
-        ).contains(place)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the JSON object that `from_json` reads."""
-        return {
-            "action": self.action,
-            "kind": self.kind,
-            "name": self.name,
-            "project": self.project,
-            "reasons": [reason.to_json() for reason in self.reasons],
-        }
+    def to_state(self) -> dict[str, Any]:
+        """What survives a restart of the hub."""
+        return asdict(self)
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Denial:
-        """Read what `to_json` wrote, or what earlier versions wrote."""
-        if "kind" not in document:
-            return cls("other", "other", str(document["what"]), "", read_reasons(document))
+    def from_state(cls, state: Mapping[str, Any]) -> Session:
+        """Read what `to_state` wrote."""
         return cls(
-            document["action"],
-            document["kind"],
-            str(document["name"]),
-            str(document["project"]),
-            read_reasons(document),
-        )
-
-
-@dataclass(frozen=True)
-class SessionView:
-    """Where a session is and what it may do, as its researcher sees it.
-
-    Parameters
-    ----------
-    user, project : str
-        Whose session, and the one project that it works in.
-    title : str
-        The project's title.
-    level : str or None
-        ``read``, ``write`` or ``manage``; `None` when access has ended.
-    prefix : str
-        The project's own prefix.
-    scratch : str or None
-        The person's scratch prefix in this project.
-    endpoint_url : str or None
-        Of an S3-compatible store; `None` for AWS itself.
-    region : str
-        The store's region.
-    prefixes : mapping of str to str
-        Prefix by the name of the project, for every project that can be read here.
-    grants : tuple of Grant
-    denied : tuple of Denial
-    """
-
-    user: str
-    project: str
-    title: str
-    level: str | None
-    prefix: str
-    scratch: str | None
-    endpoint_url: str | None
-    region: str
-    prefixes: Mapping[str, str]
-    grants: tuple[Grant, ...]
-    denied: tuple[Denial, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """The JSON object that `from_json` reads."""
-        return {
-            "user": self.user,
-            "project": self.project,
-            "title": self.title,
-            "level": self.level,
-            "prefix": self.prefix,
-            "scratch": self.scratch,
-            "endpoint_url": self.endpoint_url,
-            "region": self.region,
-            "prefixes": dict(self.prefixes),
-            "grants": [grant.to_json() for grant in self.grants],
-            "denied": [denial.to_json() for denial in self.denied],
-        }
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> SessionView:
-        """Read what `to_json` wrote; keys of newer versions are ignored."""
-        return cls(
-            user=str(document["user"]),
-            project=str(document["project"]),
-            title=str(document["title"]),
-            level=document["level"],
-            prefix=str(document["prefix"]),
-            scratch=document["scratch"],
-            endpoint_url=document["endpoint_url"],
-            region=str(document["region"]),
-            prefixes=dict(document["prefixes"]),
-            grants=tuple(map(Grant.from_json, document["grants"])),
-            denied=tuple(map(Denial.from_json, document["denied"])),
+            state["id"],
+            state["project"],
+            state["profile"],
+            state["image"],
+            state["ticket"],
+            # Sessions that began before the hub kept it have none.
+            state.get("api_token", ""),
         )

@@ -17,12 +17,12 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Literal
 
-from panneuro_hub.errors import TicketRefused
+from panneuro_hub.errors import TicketRefusedError
 
-Kind = Literal["server", "register"]
+TicketKind = Literal["server", "register"]
 """Where a ticket's session is known: in a server's state, or in the service's register."""
 
-_BEGINNINGS: dict[Kind, str] = {"server": "pn1", "register": "pn1r"}
+_BEGINNINGS: dict[TicketKind, str] = {"server": "pn1", "register": "pn1r"}
 _LONGEST = 4096
 
 
@@ -46,10 +46,10 @@ class Ticket:
     user: str
     name: str
     secret: str = field(repr=False)
-    kind: Kind = "server"
+    kind: TicketKind = "server"
 
     @classmethod
-    def new(cls, user: str, name: str, kind: Kind = "server") -> Ticket:
+    def new(cls, user: str, name: str, kind: TicketKind = "server") -> Ticket:
         """Make a ticket with a fresh secret."""
         return cls(user, name, secrets.token_urlsafe(32), kind)
 
@@ -76,10 +76,10 @@ class Ticket:
 
         Raises
         ------
-        TicketRefused
+        TicketRefusedError
             If `text` is not a ticket; the message does not repeat it.
         """
-        refused = TicketRefused(
+        refused = TicketRefusedError(
             "this is not a PanNeuro ticket; a session's agent sends the text of its ticket file"
         )
         parts = text.split(".")
@@ -97,7 +97,7 @@ class Ticket:
         return cls(user, name, parts[2], kind)
 
 
-def _kind(beginning: str) -> Kind | None:
+def _kind(beginning: str) -> TicketKind | None:
     return next((kind for kind, text in _BEGINNINGS.items() if text == beginning), None)
 
 

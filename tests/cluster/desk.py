@@ -13,8 +13,8 @@ from testing.stand_in_server import StandInRequest, StandInResponse, StandInServ
 
 from panneuro_hub.collaboration import S3Store
 from panneuro_hub.devstack.seaweedfs import SeaweedFS
-from panneuro_hub.vending import Request, Vending
-from panneuro_hub.vending.s3 import S3CredentialMaker
+from panneuro_hub.vending import CredentialRequest, Vending
+from panneuro_hub.vending.s3_credentials import S3CredentialMaker
 from panneuro_hub.wire import Credential, SessionView, Ticket
 
 
@@ -69,7 +69,7 @@ class Desk(StandInServer):
         view = self._view
         store = as_store(self._seaweedfs)
         try:
-            asked = Request("test", view.user, view.project, store, view.grants)
+            asked = CredentialRequest("test", view.user, view.project, store, view.grants)
             return (await vending.credential(asked)).credential
         finally:
             await vending.close()

@@ -16,7 +16,7 @@ from panneuro_hub.devstack.errors import DevstackError
 from panneuro_hub.devstack.hub_visitor import HubVisitor, visit_hub
 
 PATIENCE = 1200.0  # s, for one answer; the machine may be small
-HEALTH = ["python3", "-m", "panneuro_hub.lab.agent", "--health"]
+HEALTH = ["python3", "-m", "panneuro_hub.agent.credential_agent", "--health"]
 # Shows tickets to the service, as agents do, and prints its answers' statuses.
 ASK = """
 import json, sys, urllib.error, urllib.request

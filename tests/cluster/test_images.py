@@ -21,10 +21,10 @@ from kube import Cluster
 from packaging.utils import canonicalize_name
 from session_views import because
 
-from panneuro_hub.attach import pods
-from panneuro_hub.attach.environment import environment
 from panneuro_hub.devstack.samples.recordings import find_nitime_data
 from panneuro_hub.devstack.seaweedfs import SeaweedFS
+from panneuro_hub.pod import agent_sidecar
+from panneuro_hub.pod.session_environment import build_data_environment
 from panneuro_hub.wire import Grant, SessionView
 
 ROOT = Path(__file__).parents[2]
@@ -56,10 +56,10 @@ def wanted(image: str, extras: Iterable[str]) -> set[str]:
     return named - {"panneuro-hub"}
 
 
-def build(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def build(*words: str, **build_data_environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [environment.pop("root", str(ROOT)) + "/images/build", *words],
-        env={"PATH": os.environ["PATH"], **environment},
+        [build_data_environment.pop("root", str(ROOT)) + "/images/build", *words],
+        env={"PATH": os.environ["PATH"], **build_data_environment},
         capture_output=True,
         text=True,
         check=True,
@@ -69,7 +69,7 @@ def build(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
 def test_the_agents_image_has_the_modules_that_the_agent_imports_and_no_others() -> None:
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); before = set(sys.modules)\n"
-        "import panneuro_hub.lab.agent\n"
+        "import panneuro_hub.agent.credential_agent\n"
         "for name in set(sys.modules) - before:\n"
         "    print(name.partition('.')[0], getattr(sys.modules[name], '__file__', None))\n"
     )
@@ -114,7 +114,7 @@ def test_hub_and_notebook_have_the_same_versions_of_what_both_have() -> None:
     ("changed", "of"),
     [
         ("panneuro_hub/service/app.py", {"hub", "notebook"}),
-        ("panneuro_hub/lab/keeper.py", {"agent", "hub", "notebook"}),
+        ("panneuro_hub/agent/refresher.py", {"agent", "hub", "notebook"}),
         ("images/notebook/requirements.txt", {"notebook"}),
         ("images/notebook/requirements.in", set()),
         ("images/agent/Dockerfile", {"agent"}),
@@ -144,7 +144,7 @@ def test_another_builder_is_told_what_and_from_where(tmp_path: Path) -> None:
     builder.chmod(0o700)
     given = {"BUILDER": str(builder), "BUILD_OPTIONS": "--a --b=c", "IMAGE_PREFIX": "r.x/lab"}
     *files, arguments, last = build("agent", **given).stdout.splitlines()
-    assert {"panneuro_hub/lab/agent.py", "images/agent/Dockerfile"} <= set(files)
+    assert {"panneuro_hub/agent/credential_agent.py", "images/agent/Dockerfile"} <= set(files)
     assert not [file for file in files if "hub/service" in file or "images/hub" in file]
     said = re.fullmatch(r"/\S+/images/agent (r\.x/lab/agent:[0-9a-f]{12}) --a --b=c", arguments)
     assert said
@@ -231,9 +231,11 @@ def manifest(name: str, *containers: dict[str, Any], volumes: Any = ()) -> dict[
 
 def agent(image: str, desk: Desk) -> dict[str, Any]:
     """The agent as in every session; ready when it holds keys."""
-    probe = {"exec": {"command": ["python3", "-m", "panneuro_hub.lab.agent", "--health"]}}
+    probe = {
+        "exec": {"command": ["python3", "-m", "panneuro_hub.agent.credential_agent", "--health"]}
+    }
     return {
-        **pods.agent_container(image, desk.url),
+        **agent_sidecar.build_agent_container(image, desk.url),
         "readinessProbe": {**probe, "periodSeconds": 1, "timeoutSeconds": 30},
     }
 
@@ -254,7 +256,11 @@ def http_ready(path: str, port: int) -> dict[str, Any]:
 def test_the_agents_image_hands_out_keys_and_has_no_more_than_it_needs(
     cluster: Cluster, images: dict[str, str], desk: Desk
 ) -> None:
-    pod = manifest("agent", agent(images["agent"], desk), volumes=pods.volumes("agent-ticket"))
+    pod = manifest(
+        "agent",
+        agent(images["agent"], desk),
+        volumes=agent_sidecar.build_session_volumes("agent-ticket"),
+    )
     with cluster.pod(pod, ticket(desk, "agent-ticket")):
         program = (SMOKE / "agent.py").read_text()
         said = cluster.run("agent", "panneuro-agent", ["python3", "-"], program)
@@ -276,7 +282,7 @@ def test_the_hubs_image_starts_a_hub_with_its_service_and_proxy(
         "image": images["hub"],
         "env": [{"name": "PANNEURO_COLLABORATION", "value": "/etc/panneuro/collaboration.yaml"}],
         "volumeMounts": [{"name": "collaboration", "mountPath": "/etc/panneuro"}],
-        "securityContext": pods.NOTEBOOK_SECURITY,
+        "securityContext": agent_sidecar.NOTEBOOK_SECURITY,
         "readinessProbe": http_ready("/hub/health", 8000),
     }
     volume = {"name": "collaboration", "configMap": {"name": "collaboration"}}
@@ -294,8 +300,8 @@ def test_every_library_of_the_notebooks_image_computes_on_data_in_the_store(
     google_store: str,
 ) -> None:
     variables = {
-        **environment(as_store(store), "work", desk.url),
-        **pods.client_environment(),
+        **build_data_environment(as_store(store), "work", desk.url),
+        **agent_sidecar.build_client_environment(),
         "GOOGLE_STORE": google_store,
         # The emulator has no gRPC, by which gcsfs would ask what kind of bucket it is.
         "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
@@ -305,11 +311,11 @@ def test_every_library_of_the_notebooks_image_computes_on_data_in_the_store(
         "name": "notebook",
         "image": images["notebook"],
         "env": [{"name": name, "value": value} for name, value in variables.items()],
-        "volumeMounts": [pods.token_mount()],
-        "securityContext": pods.NOTEBOOK_SECURITY,
+        "volumeMounts": [agent_sidecar.build_token_mount()],
+        "securityContext": agent_sidecar.NOTEBOOK_SECURITY,
         "readinessProbe": http_ready("/api", 8888),
     }
-    volumes = pods.volumes("notebook-ticket")
+    volumes = agent_sidecar.build_session_volumes("notebook-ticket")
     pod = manifest("notebook", notebook, agent(images["agent"], desk), volumes=volumes)
     with cluster.pod(pod, ticket(desk, "notebook-ticket")):
         program = (SMOKE / "notebook.py").read_text()

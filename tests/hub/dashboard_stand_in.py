@@ -12,7 +12,7 @@ from html import escape
 
 from aiohttp import WSMsgType, web
 
-from panneuro_hub.dask.gate import Gate
+from panneuro_hub.dask.dashboard_proxy import DashboardProxy
 
 AGAIN = 0.3  # seconds
 
@@ -36,8 +36,10 @@ async def serve(port: int, service: str, prefix: str) -> None:
     dashboards.router.add_route("*", "/{path:.*}", show)
     behind = await _listening(dashboards, 0)
     before = web.Application()
-    gate = Gate(service, prefix, lambda _: f"http://127.0.0.1:{behind}", again=AGAIN)
-    before.add_routes([*gate.routes(), web.get("/", show)])
+    gate = DashboardProxy(
+        service, prefix, lambda _: f"http://127.0.0.1:{behind}", recheck_seconds=AGAIN
+    )
+    before.add_routes([*gate.build_routes(), web.get("/", show)])
     await _listening(before, port)
     await asyncio.Event().wait()
 

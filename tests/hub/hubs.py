@@ -32,7 +32,7 @@ from panneuro_hub.devstack.processes import (
 from panneuro_hub.devstack.samples.people import PEOPLE
 from panneuro_hub.devstack.seaweedfs import SeaweedFS
 from panneuro_hub.devstack.stack_settings import HUB_VARIABLE, HubSettings
-from panneuro_hub.service.ledger import LEDGER
+from panneuro_hub.service.credentials.ledger import LEDGER_TABLE
 
 PATIENCE = 90.0  # s, for whatever is waited for; far more than it takes
 FAILURE_LIMIT = 3
@@ -251,7 +251,7 @@ class Hub:
         path = self.folder / "hub" / "ledger.sqlite"
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
             database.row_factory = sqlite3.Row
-            query = f"select * from {LEDGER.name} where person = ? order by id"
+            query = f"select * from {LEDGER_TABLE.name} where person = ? order by id"
             return [dict(row) for row in database.execute(query, (person,))]
 
     @property

@@ -19,8 +19,8 @@ from urllib.parse import parse_qs, urlparse
 
 import jupyterhub._version as version
 
-from panneuro_hub.lab.agent import Agent, Settings, log_plainly
-from panneuro_hub.lab.own import use_agent
+from panneuro_hub.agent.credential_agent import AgentSettings, CredentialAgent, set_up_logging
+from panneuro_hub.agent.in_process import use_agent
 
 # Passes page views on, and tells all pages that it controls what it could read of them.
 _WORKER = """
@@ -62,9 +62,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    log_plainly()
+    set_up_logging()
     tempfile.tempdir = os.getcwd()  # what a killed server leaves stays in its home
-    agent = Agent(Settings.from_environment(os.environ))
+    agent = CredentialAgent(AgentSettings.from_environment(os.environ))
     agent.start()
     use_agent(agent, os.environ)
     Path("agent.json").write_text(json.dumps(agent.environment()))

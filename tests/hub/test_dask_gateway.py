@@ -30,7 +30,7 @@ from people import Person, ask, logged_in, show
 from testing.waiting import wait_until_async
 
 from panneuro_hub.devstack.hub_visitor import visit_hub
-from panneuro_hub.wire.dashboards import COOKIE
+from panneuro_hub.wire.dashboard_requests import DASHBOARD_COOKIE
 
 # Workers know nothing of this file, as they know nothing of a notebook.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -234,7 +234,7 @@ async def is_shut(gateway: DaskGateway, session: Person, name: str) -> None:
         for kind in ("token", "jupyterhub"):
             answer = await ask("GET", f"{root}/{name}", authorization=f"{kind} {session.token}")
             assert answer.status in (302, 401, 403), (root, answer)
-            assert f"{COOKIE}=" not in str(answer.headers)
+            assert f"{DASHBOARD_COOKIE}=" not in str(answer.headers)
             assert "bokeh" not in answer.text.lower()
 
 

@@ -10,7 +10,7 @@ from hubs import Ground
 from people import ask, at
 from testing.waiting import wait_until_async
 
-from panneuro_hub.client.account import service_of
+from panneuro_hub.client.login import find_service_url
 
 BASE = "/jhub"
 
@@ -42,7 +42,7 @@ async def test_everything_is_below_the_base_url(gateway: DaskGateway) -> None:
 
         # `panneuro login`, from the addresses that a person may copy.
         for address in (hub.url, f"{hub.url}/", f"{hub.url}/hub/home"):
-            begun = await ask("POST", f"{service_of(address)}/api/login", {"host": "laptop"})
+            begun = await ask("POST", f"{find_service_url(address)}/api/login", {"host": "laptop"})
             assert begun.status == 200, begun
 
         # A cluster, and its dashboard.

@@ -13,7 +13,7 @@ from hubs import Hub
 from people import Answer, Person, at, show, watch
 from testing.waiting import wait_until_async
 
-from panneuro_hub.current import load
+from panneuro_hub.current import load_collaboration
 
 KEPT = timedelta(seconds=10)
 ANSWERING = timedelta(seconds=5)  # what a busy machine may take from a decision to its record
@@ -62,7 +62,7 @@ async def test_a_membership_that_ends_ends_the_keys(changing_hub: Hub) -> None:
         issued = [row for row in rows if row["event"] == "issue"]
         assert issued
         keep = KEPT + ANSWERING
-        lifetime = load(hub.collaboration).stores["main"].credential_lifetime
+        lifetime = load_collaboration(hub.collaboration).stores["main"].credential_lifetime
         assert max(_time(row["at"]) for row in issued) <= heard + keep
         assert max(_time(row["expires"]) for row in issued) <= heard + keep + lifetime
 

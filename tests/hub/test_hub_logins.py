@@ -8,8 +8,8 @@ import pytest
 from hubs import PATIENCE, Hub
 from people import ask, at, watch
 
-from panneuro_hub.access import team_prefixes
-from panneuro_hub.current import load
+from panneuro_hub.access import list_team_prefixes
+from panneuro_hub.current import load_collaboration
 from panneuro_hub.devstack.hub_visitor import visit_hub
 
 TEAMS = {
@@ -67,9 +67,9 @@ async def test_every_team_s_group_says_its_prefixes(hub: Hub) -> None:
         "project": "human-intracranial",
         "requires": ["human-subjects-trained"],
     } in human
-    collaboration = load(hub.collaboration)
+    collaboration = load_collaboration(hub.collaboration)
     for team in collaboration.teams:
-        prefixes = team_prefixes(collaboration, team, datetime.now(UTC))
+        prefixes = list_team_prefixes(collaboration, team, datetime.now(UTC))
         assert [
             (prefix["uri"], prefix["level"], prefix["project"])
             for prefix in groups[team]["properties"]["prefixes"]

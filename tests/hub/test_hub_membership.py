@@ -16,8 +16,8 @@ from scripted_provider import Faults, ScriptedProvider, scripted_provider
 from testing.waiting import wait_until_async
 
 from panneuro_hub.devstack.hub_visitor import visit_hub
-from panneuro_hub.service.database import Database
-from panneuro_hub.service.register import Register
+from panneuro_hub.service.credentials.session_store import SessionStore
+from panneuro_hub.service.db.engine import Database
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -251,7 +251,7 @@ async def _begin_upload(hub: Hub, person: str) -> str:
     url = f"sqlite:///{hub.folder}/hub/ledger.sqlite"
     with closing(Database(url)) as database:
         expires = datetime.now(UTC) + timedelta(hours=1)
-        _, ticket = await Register(database).begin(
+        _, ticket = await SessionStore(database).begin(
             "upload", person, "nhp-navigation", "", account=account, expires=expires
         )
     return ticket.encode()

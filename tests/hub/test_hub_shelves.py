@@ -16,11 +16,11 @@ from obstore.store import S3Store
 from people import Person, ask, at, logged_in, start_form, watch
 from yarl import URL
 
-from panneuro_hub.catalog import File, Manifest
-from panneuro_hub.catalog.keys import OWN
-from panneuro_hub.catalog.notebooks import publish as publish_notebook
-from panneuro_hub.catalog.published import Environment, Published
-from panneuro_hub.catalog.records import publish
+from panneuro_hub.catalog import FileRow, Manifest
+from panneuro_hub.catalog.dataset_keys import RECORDS_FOLDER
+from panneuro_hub.catalog.dataset_records import publish_dataset
+from panneuro_hub.catalog.notebook_records import NotebookEnvironment, NotebookRecord
+from panneuro_hub.catalog.notebook_store import publish_version as publish_notebook
 from panneuro_hub.devstack.seaweedfs import SeaweedFS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -79,8 +79,8 @@ def filled(ground: Ground) -> Iterator[None]:
         ("human-intracranial", "release-2026/pages-ecog"),
     ):
         stores[project].put(f"{dataset}/a.bin", b"data")
-        files = (File("a.bin", 4, hashlib.sha256(b"data").hexdigest()),)
-        publish(
+        files = (FileRow("a.bin", 4, hashlib.sha256(b"data").hexdigest()),)
+        publish_dataset(
             stores[project],
             Manifest(
                 dataset=dataset, project=project, format="files", created=CREATED,
@@ -90,10 +90,10 @@ def filled(ground: Ground) -> Iterator[None]:
         publish_notebook(
             stores[project],
             NOTEBOOK,
-            Published(
+            NotebookRecord(
                 project=project, name="pages-tuning", number=1, created=CREATED, created_by="ada",
                 size=len(NOTEBOOK), sha256=hashlib.sha256(NOTEBOOK).hexdigest(), title="Tuning",
-                environment=Environment(image="neuro"),
+                environment=NotebookEnvironment(image="neuro"),
                 datasets=("nhp-navigation/pages-day", "human-intracranial/release-2026/pages-ecog"),
             ),
         )  # fmt: skip
@@ -101,7 +101,11 @@ def filled(ground: Ground) -> Iterator[None]:
     for store in stores.values():
         for page in store.list():
             store.delete(
-                [meta["path"] for meta in page if OWN in meta["path"] or "pages-" in meta["path"]]
+                [
+                    meta["path"]
+                    for meta in page
+                    if RECORDS_FOLDER in meta["path"] or "pages-" in meta["path"]
+                ]
             )
 
 

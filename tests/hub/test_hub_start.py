@@ -8,8 +8,8 @@ from pathlib import Path
 from hubs import Hub
 from people import at, start_form, watch
 
-from panneuro_hub.access import Person, decide
-from panneuro_hub.current import load
+from panneuro_hub.access import Person, decide_access
+from panneuro_hub.current import load_collaboration
 from panneuro_hub.wording import describe_reasons, describe_target
 
 
@@ -82,8 +82,8 @@ async def test_a_start_by_form_says_what_was_decided_and_is_remembered(hub: Hub)
         form = start_form(await fay.visitor.open_spawn_page())
         known = await watch(hub, "/users/fay?include_stopped_servers")
     assert session.project == "nhp-navigation"
-    access = decide(
-        load(hub.collaboration),
+    access = decide_access(
+        load_collaboration(hub.collaboration),
         Person.of("fay", ["navigation-lab"]),
         "nhp-navigation",
         datetime.now(UTC),

@@ -13,9 +13,9 @@ import pytest
 from traitlets.config import Config
 from transfers import PROJECT, Bench, made_bench
 
+from panneuro_hub.agent.credential_agent import AgentSettings, CredentialAgent
 from panneuro_hub.devstack.seaweedfs import SeaweedFS
-from panneuro_hub.jupyter.shared import SharedFiles
-from panneuro_hub.lab.agent import Agent, Settings
+from panneuro_hub.jupyter.project_files import ProjectFilesManager
 
 DRIVE = f"project-{PROJECT}:"
 FILES = {
@@ -30,7 +30,7 @@ FILES = {
 @contextmanager
 def shared_files(
     seaweedfs: SeaweedFS, folder: Path, lifetime: timedelta = timedelta(minutes=10)
-) -> Iterator[tuple[SharedFiles, Bench]]:
+) -> Iterator[tuple[ProjectFilesManager, Bench]]:
     """A contents manager in a session whose keys last `lifetime`; its files are `FILES`."""
     (folder / "home").mkdir()
     with made_bench(seaweedfs, folder, lifetime) as bench, pytest.MonkeyPatch.context() as patch:
@@ -39,7 +39,7 @@ def shared_files(
             bench.admin.put_object(Bucket="lab", Key=f"{PROJECT}/{path}", Body=content)
         outside = bench.environment
         ticket = Path(outside["PANNEURO_TICKET_FILE"])
-        agent = Agent(Settings(outside["PANNEURO_SERVICE_URL"], ticket))
+        agent = CredentialAgent(AgentSettings(outside["PANNEURO_SERVICE_URL"], ticket))
         agent.start()
         for name in list(os.environ):
             if name.startswith("AWS_"):
@@ -52,7 +52,7 @@ def shared_files(
             "jupyter_server.services.contents.largefilemanager.AsyncLargeFileManager"
         )
         try:
-            made = SharedFiles(config=config)
+            made = ProjectFilesManager(config=config)
             assert made.known.wait(60)
             yield made, bench
         finally:

@@ -9,7 +9,7 @@ from short_sessions import ShortSessions
 from testing.stand_in_server import StandInRequest, StandInResponse, StandInServer
 
 from panneuro_hub.devstack.seaweedfs import SeaweedFS
-from panneuro_hub.vending import Request
+from panneuro_hub.vending import CredentialRequest
 from panneuro_hub.wire import Credential, SessionView
 
 
@@ -19,7 +19,7 @@ class ShortService(StandInServer):
     def __init__(
         self,
         seaweedfs: SeaweedFS,
-        request: Request,
+        request: CredentialRequest,
         view: SessionView,
         ticket: str,
         lifetime: timedelta,

@@ -20,8 +20,8 @@ from aiobotocore.session import AioSession, get_session
 
 from panneuro_hub.collaboration.models import S3Store
 from panneuro_hub.devstack.seaweedfs import SeaweedFS, SigningKey
-from panneuro_hub.vending import Request
-from panneuro_hub.vending.s3 import S3CredentialMaker
+from panneuro_hub.vending import CredentialRequest
+from panneuro_hub.vending.s3_credentials import S3CredentialMaker
 from panneuro_hub.wire import Credential
 
 
@@ -53,10 +53,10 @@ class ShortSessions:
         self._signing_key = seaweedfs.signing_key
         self._lifetime = lifetime
 
-    def rights(self, request: Request) -> str:
+    def rights(self, request: CredentialRequest) -> str:
         return self._inner.rights(request)
 
-    async def make(self, request: Request, rights: str) -> Credential:
+    async def make(self, request: CredentialRequest, rights: str) -> Credential:
         return shortened(await self._inner.make(request, rights), self._signing_key, self._lifetime)
 
     async def close(self) -> None:

@@ -17,9 +17,9 @@ import numpy as np
 from nibabel.testing import data_path
 from obstore.store import LocalStore, S3Store
 
-from panneuro_hub.catalog import File, Manifest
-from panneuro_hub.catalog.formats import Recognised, recognise
-from panneuro_hub.catalog.records import publish
+from panneuro_hub.catalog import FileRow, Manifest
+from panneuro_hub.catalog.dataset_records import publish_dataset
+from panneuro_hub.catalog.formats import DatasetFormat, recognize_format
 from panneuro_hub.devstack.samples.nwb_files import write_nwb
 from panneuro_hub.devstack.samples.recordings import (
     find_nitime_data,
@@ -37,7 +37,7 @@ def put(
     """Put files below `dataset`, and make it complete."""
     for path, content in files.items():
         store.put(f"{dataset}/{path}", content)
-    seen: Recognised = recognise(
+    seen: DatasetFormat = recognize_format(
         {path: len(content) for path, content in files.items()},
         lambda path, start, length: files[path][start : start + length],
     )
@@ -50,12 +50,12 @@ def put(
         subjects=seen.subjects,
         modalities=seen.modalities,
         files=tuple(
-            File(path, len(content), hashlib.sha256(content).hexdigest())
+            FileRow(path, len(content), hashlib.sha256(content).hexdigest())
             for path, content in files.items()
         ),
         **about,
     )
-    publish(store, manifest)
+    publish_dataset(store, manifest)
     return manifest
 
 

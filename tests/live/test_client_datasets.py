@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 from transfers import PROJECT, Bench, made_bench
 
-from panneuro_hub.catalog import File, Manifest, Record, manifest_key, record_key
+from panneuro_hub.catalog import (
+    DatasetRecord,
+    FileRow,
+    Manifest,
+    make_manifest_key,
+    make_record_key,
+)
 from panneuro_hub.devstack.seaweedfs import SeaweedFS
 
 
@@ -33,11 +39,11 @@ def two(bench: Bench) -> Iterator[None]:
             created_by="ada",
             title=name.title(),
             asks_to_wait_until=date(2999, 1, 1),
-            files=(File("a.bin", 1000, "0" * 64),),
+            files=(FileRow("a.bin", 1000, "0" * 64),),
         )
         put(bench, f"{name}/a.bin", bytes(1000))
-        put(bench, manifest_key(name), manifest.encode())
-        put(bench, record_key(name), Record.of(manifest).encode())
+        put(bench, make_manifest_key(name), manifest.encode())
+        put(bench, make_record_key(name), DatasetRecord.of(manifest).encode())
     yield
     bench.empty()
 
@@ -70,26 +76,26 @@ def test_an_update_keeps_the_request_to_wait_of_an_older_manifest(
     updated = bench.run("upload", tmp_path, f"{PROJECT}/one", "--update")
 
     assert updated.returncode == 0, updated.stderr
-    manifest = Manifest.decode(bench.read(manifest_key("one")))
+    manifest = Manifest.decode(bench.read(make_manifest_key("one")))
     assert [file.path for file in manifest.files] == ["a.bin", "b.bin"]
     assert manifest.asks_to_wait_until == date(2999, 1, 1)
 
 
 def test_what_is_right_stays(bench: Bench) -> None:
-    before = bench.read(record_key("one"))
+    before = bench.read(make_record_key("one"))
 
     made = bench.run("datasets", "--rebuild", PROJECT)
 
     assert made.returncode == 0, made.stderr
     assert made.stdout == f"The catalog of {PROJECT} was right: 2 records.\n"
-    assert bench.read(record_key("one")) == before
+    assert bench.read(make_record_key("one")) == before
 
 
 def test_a_lost_damaged_or_foreign_record_is_mended(bench: Bench) -> None:
-    right = bench.read(record_key("one"))
-    delete(bench, record_key("one"))
-    put(bench, record_key("2026/two"), b"{}")
-    put(bench, record_key("gone"), right)
+    right = bench.read(make_record_key("one"))
+    delete(bench, make_record_key("one"))
+    put(bench, make_record_key("2026/two"), b"{}")
+    put(bench, make_record_key("gone"), right)
     assert bench.json("datasets", PROJECT)["troubles"]
 
     made = bench.run("datasets", PROJECT, "--rebuild")
@@ -99,14 +105,14 @@ def test_a_lost_damaged_or_foreign_record_is_mended(bench: Bench) -> None:
         f"The catalog of {PROJECT} is made anew: 2 records written anew (2026/two, one), "
         "1 record removed that had no dataset, 0 records right already.\n"
     )
-    assert bench.read(record_key("one")) == right
+    assert bench.read(make_record_key("one")) == right
     listed = bench.json("datasets", PROJECT)
     assert [one["dataset"] for one in listed["datasets"]] == ["2026/two", "one"]
     assert listed["troubles"] == []
 
 
 def test_programs_are_told_the_same(bench: Bench) -> None:
-    delete(bench, record_key("one"))
+    delete(bench, make_record_key("one"))
 
     assert bench.json("datasets", "--rebuild", PROJECT) == {
         "project": PROJECT,
@@ -119,8 +125,8 @@ def test_programs_are_told_the_same(bench: Bench) -> None:
 
 
 def test_a_damaged_manifest_is_told_and_its_record_stays(bench: Bench) -> None:
-    put(bench, manifest_key("one"), b"{")
-    before = bench.read(record_key("one"))
+    put(bench, make_manifest_key("one"), b"{")
+    before = bench.read(make_record_key("one"))
 
     made = bench.run("datasets", "--rebuild", PROJECT)
 
@@ -130,10 +136,10 @@ def test_a_damaged_manifest_is_told_and_its_record_stays(bench: Bench) -> None:
         "1 not looked at, since the manifest cannot be read.\n"
     )
     assert made.stderr == "one/.panneuro/manifest.json: the manifest is not JSON\n"
-    assert bench.read(record_key("one")) == before
+    assert bench.read(make_record_key("one")) == before
     told = bench.run("datasets", "--rebuild", PROJECT, "--json")
     assert told.returncode == 1
-    assert [one["key"] for one in json.loads(told.stdout)["troubles"]] == [manifest_key("one")]
+    assert [one["key"] for one in json.loads(told.stdout)["troubles"]] == [make_manifest_key("one")]
 
 
 @pytest.mark.parametrize(

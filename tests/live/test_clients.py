@@ -30,11 +30,11 @@ from short_sessions import lab_store
 from zarr.storage import ObjectStore
 
 import panneuro_hub.lab as lab
-from panneuro_hub.attach.environment import environment
+from panneuro_hub.agent.credential_agent import AgentSettings, CredentialAgent
 from panneuro_hub.devstack.seaweedfs import SeaweedFS
-from panneuro_hub.errors import AccessDenied
-from panneuro_hub.lab.agent import Agent, Settings
-from panneuro_hub.vending import Request
+from panneuro_hub.errors import AccessDeniedError
+from panneuro_hub.pod.session_environment import build_data_environment
+from panneuro_hub.vending import CredentialRequest
 from panneuro_hub.wire import Denial, Grant, Ticket
 
 LIFETIME = timedelta(seconds=12)
@@ -50,7 +50,7 @@ OUR_GRANTS = (
 class Session:
     """A session with short keys, as its processes find it."""
 
-    environment: dict[str, str]
+    build_data_environment: dict[str, str]
     service: ShortService
     tap: KeyTap
 
@@ -92,7 +92,7 @@ def session(
     folder = tmp_path_factory.mktemp("session")
     ticket = Ticket.new("ada", "").encode()
     (folder / "ticket").write_text(ticket)
-    request = Request("ada/", "ada", "nav", lab_store(seaweedfs), OUR_GRANTS)
+    request = CredentialRequest("ada/", "ada", "nav", lab_store(seaweedfs), OUR_GRANTS)
     with ExitStack() as stack:
         assert seaweedfs.ports is not None
         tap = stack.enter_context(KeyTap(seaweedfs.ports.s3, depth=2))
@@ -110,18 +110,20 @@ def session(
             denied=(Denial("write", "prefix", "s3://lab/nav/", "nav", because("not in the core")),),
         )
         service = stack.enter_context(ShortService(seaweedfs, request, view, ticket, LIFETIME))
-        agent = Agent(Settings(service.url, folder / "ticket"))
+        agent = CredentialAgent(AgentSettings(service.url, folder / "ticket"))
         agent.start()
         stack.callback(agent.stop)
         store = lab_store(seaweedfs).model_copy(update={"endpoint_url": endpoint})
-        variables = {**environment(store, "nav", service.url), **agent.environment()}
+        variables = {**build_data_environment(store, "nav", service.url), **agent.environment()}
         yield Session(variables, service, tap)
 
 
 class Reader:
     """A client's process, and when it last read."""
 
-    def __init__(self, name: str, environment: dict[str, str], moved: threading.Condition) -> None:
+    def __init__(
+        self, name: str, build_data_environment: dict[str, str], moved: threading.Condition
+    ) -> None:
         self.name = name
         self.reads = 0
         self.last_read: datetime | None = None
@@ -129,7 +131,7 @@ class Reader:
         self._moved = moved
         self.process = subprocess.Popen(
             [sys.executable, str(PROGRAMS), name],
-            env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", **environment},
+            env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", **build_data_environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -243,12 +245,14 @@ def test_a_dataset_is_opened_lazily(here: Session) -> None:
 
 @pytest.mark.parametrize("path", ["nav/nowhere.zarr", "nav/empty", "nav/boto3/data.bin"])
 def test_a_dataset_that_is_not_there_is_said_plainly(here: Session, path: str) -> None:
-    with pytest.raises(lab.NothingThere, match=rf"no Zarr group at '{path}' \(s3://lab/{path}\)"):
+    with pytest.raises(
+        lab.PathNotFoundError, match=rf"no Zarr group at '{path}' \(s3://lab/{path}\)"
+    ):
         lab.open_zarr(path, chunks=None)
 
 
 def test_what_the_store_refuses_is_said_plainly(here: Session) -> None:
-    with pytest.raises(AccessDenied, match=r"the store refuses 'human/secret.zarr'.*of nav"):
+    with pytest.raises(AccessDeniedError, match=r"the store refuses 'human/secret.zarr'.*of nav"):
         lab.open_zarr("human/secret.zarr", chunks=None)
 
 

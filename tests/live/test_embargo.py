@@ -19,13 +19,13 @@ from short_service import ShortService
 from short_sessions import lab_store
 from terminal import Terminal
 
-from panneuro_hub.access import decide, decide_all
+from panneuro_hub.access import decide_access, decide_all_accesses
+from panneuro_hub.access.access_views import build_session_view
 from panneuro_hub.access.types import Access, Person
-from panneuro_hub.access.views import session_view
-from panneuro_hub.collaboration import Collaboration, load
+from panneuro_hub.agent.credential_agent import AgentSettings, CredentialAgent
+from panneuro_hub.collaboration import Collaboration, load_file
 from panneuro_hub.devstack.seaweedfs import SeaweedFS
-from panneuro_hub.lab.agent import Agent, Settings
-from panneuro_hub.vending import Request
+from panneuro_hub.vending import CredentialRequest
 from panneuro_hub.wire import Ticket
 
 ROOT = Path(__file__).parents[2]
@@ -38,12 +38,12 @@ EVE = DAY - timedelta(microseconds=1)
 SECRET = "spikes of the paper"
 OPEN = f"""
 import panneuro_hub.lab as lab
-from panneuro_hub.errors import AccessDenied
+from panneuro_hub.errors import AccessDeniedError
 
 print("listed", [one.name for one in lab.datasets() if one.project == "{PROJECT}"])
 try:
     print("opened", lab.open("{DATASET}/spikes.txt"))
-except AccessDenied as refusal:
+except AccessDeniedError as refusal:
     print("refused", refusal)
 """
 
@@ -60,7 +60,7 @@ def collaboration(seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory
     path = tmp_path_factory.mktemp("collaboration") / "collaboration.yaml"
     with path.open("w", encoding="utf-8") as file:
         yaml.dump(document, file)
-    loaded = load(path)
+    loaded = load_file(path)
     here = lab_store(seaweedfs, scratch=loaded.stores["main"].scratch)
     return loaded.model_copy(update={"stores": {"main": here}})
 
@@ -98,7 +98,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def access_of(collaboration: Collaboration, team: str, project: str, now: datetime) -> Access:
-    return decide(collaboration, Person.of(f"one-of-{team}", [team]), project, now)
+    return decide_access(collaboration, Person.of(f"one-of-{team}", [team]), project, now)
 
 
 @contextmanager
@@ -107,12 +107,14 @@ def session(
 ) -> Iterator[Desk]:
     """A session with the grants of `access`, and with no others."""
     person, project = access.person, access.project
-    view = session_view(collaboration, access, decide_all(collaboration, person, access.at))
+    view = build_session_view(
+        collaboration, access, decide_all_accesses(collaboration, person, access.at)
+    )
     ticket = Ticket.new(person.name, "").encode()
     folder.mkdir()
     (folder / "ticket").write_text(ticket)
     store = collaboration.stores["main"]
-    request = Request(f"{person.name}/", person.name, project, store, access.grants)
+    request = CredentialRequest(f"{person.name}/", person.name, project, store, access.grants)
     with ShortService(seaweedfs, request, view, ticket, timedelta(minutes=10)) as service:
         environment = {
             name: value
@@ -123,7 +125,7 @@ def session(
             "PANNEURO_TICKET_FILE": str(folder / "ticket"),
             "XDG_CONFIG_HOME": str(folder / "config"),
         }
-        agent = Agent(Settings(service.url, folder / "ticket"))
+        agent = CredentialAgent(AgentSettings(service.url, folder / "ticket"))
         agent.start()
         try:
             terminal = Terminal({**environment, **agent.environment()})

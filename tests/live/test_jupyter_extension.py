@@ -119,7 +119,7 @@ class LateAnswers:
         self._started = asyncio.Event()
         self._looks = 0
 
-    async def pass_on(self, route: Route) -> None:
+    async def forward_request(self, route: Route) -> None:
         """Pass a request on, and hold back what the browser asked before the start."""
         if route.request.method == "POST":
             await asyncio.wait_for(self._asked.wait(), PATIENCE)
@@ -146,7 +146,7 @@ class SlowStart:
         self.go_on = asyncio.Event()
         self._starts = 0
 
-    async def pass_on(self, route: Route) -> None:
+    async def forward_request(self, route: Route) -> None:
         """Pass a request on; the first start waits for `go_on`, and has no answer."""
         if route.request.method == "GET":
             await route.fulfill(response=await route.fetch())
@@ -174,13 +174,13 @@ async def upload_with_late_answers(page: Page) -> None:
     row = page.locator(".panneuro-Transfer").first
     done = page.locator(".panneuro-Transfer[data-state=done]", has_text=f"{PROJECT}/late")
 
-    await page.route(UPLOAD, LateAnswers().pass_on)
+    await page.route(UPLOAD, LateAnswers().forward_request)
     await begin_upload(page, "late")
     await expect(done).to_contain_text("1 of 1 files sent", timeout=MS)
     await page.unroute(UPLOAD)
 
     slow = SlowStart()
-    await page.route(UPLOAD, slow.pass_on)
+    await page.route(UPLOAD, slow.forward_request)
     await begin_upload(page, "slow")
     await asyncio.wait_for(slow.looked.wait(), PATIENCE)
     await expect(row).to_contain_text("100 % of 8 B to your server")

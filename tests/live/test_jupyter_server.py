@@ -18,10 +18,10 @@ from testing.waiting import wait_until
 from transfers import FROZEN, PROJECT, Bench, made_bench
 
 import panneuro_hub
-from panneuro_hub.catalog import Manifest, manifest_key
+from panneuro_hub.agent.credential_agent import AgentSettings, CredentialAgent
+from panneuro_hub.catalog import Manifest, make_manifest_key
 from panneuro_hub.devstack.processes import ProcessGroup, find_free_port, url_answers
 from panneuro_hub.devstack.seaweedfs import SeaweedFS
-from panneuro_hub.lab.agent import Agent, Settings
 
 ROOT = Path(panneuro_hub.__file__).parents[1]
 BASE = "/user/ada/"
@@ -117,7 +117,7 @@ def lab(seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> Itera
         bench.empty()
         outside = bench.environment
         ticket = Path(outside["PANNEURO_TICKET_FILE"])
-        agent = Agent(Settings(outside["PANNEURO_SERVICE_URL"], ticket))
+        agent = CredentialAgent(AgentSettings(outside["PANNEURO_SERVICE_URL"], ticket))
         agent.start()
         try:
             server = processes.start(
@@ -202,7 +202,7 @@ def test_dropped_files_become_a_dataset(lab: Lab) -> None:
     told = lab.upload(f"{PROJECT}/browser", files, title="From a browser", license="CC0-1.0")
     assert (told["state"], told["problem"]) == ("done", None), told
     assert "3 of 3 files sent" in told["said"]
-    manifest = Manifest.decode(lab.bench.read(manifest_key("browser")))
+    manifest = Manifest.decode(lab.bench.read(make_manifest_key("browser")))
     assert (manifest.title, manifest.license) == ("From a browser", "CC0-1.0")
     assert {file.path: file.size for file in manifest.files} == {
         path: len(data) for path, data in files.items()

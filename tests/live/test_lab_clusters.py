@@ -27,11 +27,11 @@ from testing.waiting import wait_until, wait_until_async
 
 import panneuro_hub.lab as lab
 from panneuro_hub.devstack.processes import find_free_port
-from panneuro_hub.errors import AccessDenied, ServiceUnavailable
+from panneuro_hub.errors import AccessDeniedError, ServiceUnavailableError
 from panneuro_hub.lab import project_clusters
 from panneuro_hub.lab.cluster_security import load_security
+from panneuro_hub.lab.current_session import NotInSessionError
 from panneuro_hub.lab.gateway_errors import ClusterEndedError, ClusterNotFoundError
-from panneuro_hub.lab.here import NotInSession
 from panneuro_hub.lab.project_clusters import ProjectCluster
 from panneuro_hub.lab.worker_memory import WorkerMemoryWarning
 
@@ -142,7 +142,7 @@ def test_a_client_with_the_address_alone_gets_the_certificate(session: None) -> 
         with Client(address, set_as_default=False) as plain:
             assert plain.submit(sum, [1, 2]).result(timeout=PATIENCE) == 3
         # Not by a Client: Dask leaves the loop of one that is refused open, and warns later.
-        with pytest.raises(AccessDenied, match="nosuchcluster"):
+        with pytest.raises(AccessDeniedError, match="nosuchcluster"):
             load_security({"address": f"{address.rpartition('/')[0]}/nosuchcluster"})
     assert load_security({"address": "tls://127.0.0.1:8786"}) is None
 
@@ -181,7 +181,7 @@ def test_a_cluster_that_ended_elsewhere_says_why(session: None, gateway: SmallGa
             client.cluster.scale(1)
         except ClusterEndedError:
             return True
-        except ServiceUnavailable:  # the cluster's own connection is about to break as well
+        except ServiceUnavailableError:  # the cluster's own connection is about to break as well
             return False
         return False
 
@@ -200,7 +200,7 @@ def test_a_refused_connection_leaves_nothing_that_hangs(session: None) -> None:
             for name in ("nosuchcluster", "x"):
                 with pytest.raises(ClusterNotFoundError):
                     lab.cluster(name)
-                with pytest.raises(AccessDenied):
+                with pytest.raises(AccessDeniedError):
                     ProjectCluster.from_name(name)
             # Where dask-gateway's own client would wait for itself.
             client.loop.add_callback(gc.collect)
@@ -272,7 +272,7 @@ def test_a_refusal_has_the_gateways_words_and_nothing_else(
     def make() -> None:
         asyncio.run(wait()) if asynchronous else lab.cluster(profile="huge")
 
-    with pytest.raises(AccessDenied) as refused:
+    with pytest.raises(AccessDeniedError) as refused:
         make()
     assert str(refused.value) == "nhp-navigation has no worker profile 'huge'; it has: standard"
     shown = "".join(traceback.format_exception(refused.value))
@@ -286,10 +286,10 @@ def test_a_refusal_has_the_gateways_words_and_nothing_else(
 @pytest.mark.parametrize(
     ("profile", "kind", "words"),
     [
-        ("forbidden", AccessDenied, "refuses this: Forbidden"),
-        ("away", ServiceUnavailable, "503"),
-        ("broken", ServiceUnavailable, "gateway"),
-        ("dies", ServiceUnavailable, "failed to start"),
+        ("forbidden", AccessDeniedError, "refuses this: Forbidden"),
+        ("away", ServiceUnavailableError, "503"),
+        ("broken", ServiceUnavailableError, "gateway"),
+        ("dies", ServiceUnavailableError, "failed to start"),
     ],
 )
 def test_what_goes_wrong_is_one_error_of_ours(
@@ -305,7 +305,7 @@ def test_what_goes_wrong_is_one_error_of_ours(
 def test_a_gateway_out_of_reach(session: None) -> None:
     with (
         dask.config.set({"gateway.address": f"http://127.0.0.1:{find_free_port()}"}),
-        pytest.raises(ServiceUnavailable, match="cannot be reached"),
+        pytest.raises(ServiceUnavailableError, match="cannot be reached"),
     ):
         lab.cluster()
 
@@ -314,14 +314,14 @@ def test_a_hub_without_a_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PANNEURO_PROJECT", "nhp-navigation")
     with (
         dask.config.set({"gateway.address": None}),
-        pytest.raises(ServiceUnavailable, match="this hub has no Dask gateway"),
+        pytest.raises(ServiceUnavailableError, match="this hub has no Dask gateway"),
     ):
         lab.cluster()
 
 
 def test_outside_a_session(gateway: SmallGateway, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PANNEURO_PROJECT", raising=False)
-    with pytest.raises(NotInSession, match="start a server from the hub"):
+    with pytest.raises(NotInSessionError, match="start a server from the hub"):
         lab.cluster()
 
 
@@ -391,7 +391,7 @@ async def test_the_panel_shows_the_gateways_words(session: None) -> None:
         stack.enter_context(dask.config.set({"labextension.factory.kwargs": {"profile": "huge"}}))
         from dask_labextension.manager import make_cluster
 
-        with pytest.raises(AccessDenied, match="has no worker profile 'huge'"):
+        with pytest.raises(AccessDeniedError, match="has no worker profile 'huge'"):
             await make_cluster({})
 
 
@@ -401,6 +401,6 @@ async def test_scaling_that_is_refused_is_logged_where_nobody_awaits_it(
     async with ProjectCluster(asynchronous=True) as cluster:
         await cluster.gateway._stop_cluster(cluster.name)
         asked = cluster.adapt(maximum=3)
-        with pytest.raises((AccessDenied, ServiceUnavailable)):
+        with pytest.raises((AccessDeniedError, ServiceUnavailableError)):
             await asked
     assert "keeps its size" in caplog.text

@@ -14,15 +14,15 @@ from sqlalchemy import Connection, make_url, text, update
 from stored_database import check_rows, load_database
 from testing.waiting import wait_until_async
 
-from panneuro_hub.errors import ServiceUnavailable
-from panneuro_hub.service.database import Database, make_engine
-from panneuro_hub.service.ledger import Entry, Ledger
-from panneuro_hub.service.logins import Logins
-from panneuro_hub.service.register import REGISTER, Register
-from panneuro_hub.wire.clusters import Running
+from panneuro_hub.errors import ServiceUnavailableError
+from panneuro_hub.service.credentials.ledger import Ledger, LedgerEntry
+from panneuro_hub.service.credentials.session_store import SESSIONS_TABLE, SessionStore
+from panneuro_hub.service.db.engine import Database, make_engine
+from panneuro_hub.service.device_login.login_store import DeviceLoginStore
+from panneuro_hub.wire.cluster_reports import ClusterReport
 
 MOMENT = datetime(2026, 11, 22, 12, tzinfo=UTC)
-ENTRY = Entry(
+ENTRY = LedgerEntry(
     event="issue",
     person="ada",
     project="nhp-navigation",
@@ -50,22 +50,24 @@ def replicas(postgresql_url: str) -> Iterator[list[Database]]:
 
 async def test_rows_come_back_as_they_went_in(database: Database) -> None:
     ledger = Ledger(database)
-    await ledger.record(ENTRY)
-    assert (await ledger.entries(project="nhp-navigation"))[0] == ENTRY
+    await ledger.record_entry(ENTRY)
+    assert (await ledger.list_entries(project="nhp-navigation"))[0] == ENTRY
 
 
 async def test_two_replicas_write_one_ledger(replicas: list[Database]) -> None:
     """Both make the table if it is not there, and no row of either is lost."""
     one, other = (Ledger(database) for database in replicas)
     before = len(await one.entries())
-    await asyncio.gather(*(ledger.record(ENTRY) for ledger in (one, other) for _ in range(20)))
+    await asyncio.gather(
+        *(ledger.record_entry(ENTRY) for ledger in (one, other) for _ in range(20))
+    )
     assert len(await one.entries()) == before + 40
 
 
 async def test_replicas_that_start_at_once_make_the_tables_together(postgresql_url: str) -> None:
     def start() -> None:
         with closing(Database(postgresql_url)) as database:
-            Register(database)
+            SessionStore(database)
             Ledger(database)
 
     engine = make_engine(postgresql_url)
@@ -80,11 +82,11 @@ async def test_a_ledger_that_went_away_says_so(database: Database) -> None:
     ledger = Ledger(database)
     with database._engine.begin() as connection:
         connection.exec_driver_sql("alter table panneuro_ledger rename to elsewhere")
-    with pytest.raises(ServiceUnavailable, match="nothing is issued without a record"):
-        await ledger.record(ENTRY)
+    with pytest.raises(ServiceUnavailableError, match="nothing is issued without a record"):
+        await ledger.record_entry(ENTRY)
     with database._engine.begin() as connection:
         connection.exec_driver_sql("alter table elsewhere rename to panneuro_ledger")
-    await ledger.record(ENTRY)
+    await ledger.record_entry(ENTRY)
 
 
 async def test_a_server_that_hangs_makes_nobody_wait_for_ever(
@@ -97,12 +99,12 @@ async def test_a_server_that_hangs_makes_nobody_wait_for_ever(
         pid = await hasty.run(
             lambda connection: connection.execute(text("select pg_backend_pid()")).scalar_one()
         )
-        with stopped(pid), pytest.raises(ServiceUnavailable, match="TimeoutError"):
-            await ledger.record(ENTRY)
+        with stopped(pid), pytest.raises(ServiceUnavailableError, match="TimeoutError"):
+            await ledger.record_entry(ENTRY)
         while True:  # what is under way comes to its end now, and then it is as before
             try:
-                await ledger.record(ENTRY)
-            except ServiceUnavailable:
+                await ledger.record_entry(ENTRY)
+            except ServiceUnavailableError:
                 continue
             break
 
@@ -110,34 +112,34 @@ async def test_a_server_that_hangs_makes_nobody_wait_for_ever(
 async def test_a_row_that_somebody_holds_is_not_waited_for_for_ever(
     replicas: list[Database],
 ) -> None:
-    register = Register(replicas[0])
-    session, _ = await register.begin(
+    register = SessionStore(replicas[0])
+    session, _ = await register.begin_session(
         "cluster", "ada", "p", "standard", account="a", gateway="held"
     )
     with replicas[1]._engine.begin() as other:
         other.exec_driver_sql("set local idle_in_transaction_session_timeout = 0")
         other.exec_driver_sql("select * from panneuro_register for update")
-        with pytest.raises(ServiceUnavailable, match="OperationalError"):
-            await register.end(session.id, "held")
-    await register.end(session.id, "held")
-    assert (await register.find(session.id)).ended is not None  # type: ignore[union-attr]
+        with pytest.raises(ServiceUnavailableError, match="OperationalError"):
+            await register.end_session(session.id, "held")
+    await register.end_session(session.id, "held")
+    assert (await register.find_session(session.id)).ended is not None  # type: ignore[union-attr]
 
 
 async def test_a_report_does_not_undo_an_end_that_came_between(replicas: list[Database]) -> None:
     """What was read before the end must not be written back over it."""
-    register = Register(replicas[0])
-    session, _ = await register.begin(
+    register = SessionStore(replicas[0])
+    session, _ = await register.begin_session(
         "cluster", "ada", "p-end", "standard", account="a", gateway="between"
     )
-    listed = [Running(session.id, "c", 1, 1.0, 1 << 30)]
+    listed = [ClusterReport(session.id, "c", 1, 1.0, 1 << 30)]
     with replicas[1]._engine.connect() as other:
-        ended = update(REGISTER).where(REGISTER.c.id == session.id)
+        ended = update(SESSIONS_TABLE).where(SESSIONS_TABLE.c.id == session.id)
         other.execute(ended.values(ended=datetime.now(UTC).replace(tzinfo=None)))
-        reporting = asyncio.create_task(register.report("between", listed))
+        reporting = asyncio.create_task(register.record_report("between", listed))
         await wait_until_async(lambda: asyncio.to_thread(somebody_waits, other))
         other.commit()
     assert (await reporting).ended == (session.id,)
-    assert await register.running("p-end") == []
+    assert await register.list_running("p-end") == []
 
 
 def somebody_waits(connection: Connection) -> bool:
@@ -148,17 +150,17 @@ def somebody_waits(connection: Connection) -> bool:
 async def test_two_replicas_keep_one_register(replicas: list[Database]) -> None:
     """Whoever takes a report, each second is counted once, and an end is an end."""
     now = datetime(2026, 11, 22, 12, tzinfo=UTC)
-    both = [Register(database, lambda: now) for database in replicas]
+    both = [SessionStore(database, lambda: now) for database in replicas]
     sessions = [
         (await both[number % 2].begin("cluster", "ada", "p-two", "s", account="a", gateway="two"))[
             0
         ]
         for number in range(10)
     ]
-    listed = [Running(session.id, f"c-{session.id}", 3, 2.0, 1 << 40) for session in sessions]
+    listed = [ClusterReport(session.id, f"c-{session.id}", 3, 2.0, 1 << 40) for session in sessions]
     for _ in range(5):
         now += timedelta(minutes=1)
-        reports = (register.report("two", listed) for register in both for _ in range(4))
+        reports = (register.record_report("two", listed) for register in both for _ in range(4))
         for report in await asyncio.gather(*reports):
             assert len(report.running) == 10
     total = (await both[1].totals())["p-two"]
@@ -167,7 +169,7 @@ async def test_two_replicas_keep_one_register(replicas: list[Database]) -> None:
     assert (await both[0].running("p-two"))[0].memory == 1 << 40
 
     now += timedelta(minutes=1)
-    ends = (register.end(session.id, "two") for register in both for session in sessions)
+    ends = (register.end_session(session.id, "two") for register in both for session in sessions)
     await asyncio.gather(*ends, both[0].report("two", listed), both[1].sweep())
     assert await both[0].running("p-two") == []
     total = (await both[0].totals())["p-two"]
@@ -187,8 +189,10 @@ def stopped(pid: int) -> Iterator[None]:
 
 async def test_tables_without_accounts_are_upgraded_in_place(replicas: list[Database]) -> None:
     """As the service's first version made them; both replicas start at once."""
-    Logins(replicas[0])
-    session, _ = await Register(replicas[0]).begin("upload", "ada", "p", "", account="a", login="l")
+    DeviceLoginStore(replicas[0])
+    session, _ = await SessionStore(replicas[0]).begin(
+        "upload", "ada", "p", "", account="a", login="l"
+    )
 
     def make_old(connection: Connection) -> None:
         for table in ("panneuro_register", "panneuro_logins", "panneuro_login_requests"):
@@ -196,8 +200,8 @@ async def test_tables_without_accounts_are_upgraded_in_place(replicas: list[Data
         connection.exec_driver_sql("alter table panneuro_register drop column login")
 
     await replicas[0].run(make_old)
-    registers = await asyncio.gather(*(asyncio.to_thread(Register, one) for one in replicas))
-    await asyncio.gather(*(asyncio.to_thread(Logins, one) for one in replicas))
+    registers = await asyncio.gather(*(asyncio.to_thread(SessionStore, one) for one in replicas))
+    await asyncio.gather(*(asyncio.to_thread(DeviceLoginStore, one) for one in replicas))
     found = await registers[1].find(session.id)
     assert found is not None
     assert (found.person, found.account, found.login) == ("ada", None, None)

@@ -11,20 +11,20 @@ from obstore.store import S3Store
 from transfers import PROJECT, Bench, fill, made_bench, same
 
 import panneuro_hub.lab as lab
+from panneuro_hub.agent.credential_agent import AgentSettings, CredentialAgent
 from panneuro_hub.catalog import (
-    File,
+    FileRow,
     Manifest,
-    Upload,
-    manifest_key,
-    notebooks,
-    record_key,
-    records,
-    upload_key,
+    UploadNote,
+    dataset_records,
+    make_manifest_key,
+    make_record_key,
+    make_upload_key,
+    notebook_store,
 )
-from panneuro_hub.catalog.manifest import Replacement
-from panneuro_hub.catalog.stored_keys import keys_below
+from panneuro_hub.catalog.manifest import FileReplacement
+from panneuro_hub.catalog.stored_keys import list_stored_keys
 from panneuro_hub.devstack.seaweedfs import SeaweedFS
-from panneuro_hub.lab.agent import Agent, Settings
 
 pytestmark = pytest.mark.usefixtures("bench")
 MARKERS = ("", "sub/")
@@ -65,7 +65,9 @@ def put(bench: Bench, key: str, content: bytes) -> None:
 @pytest.fixture
 def session(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     outside = bench.environment
-    agent = Agent(Settings(outside["PANNEURO_SERVICE_URL"], Path(outside["PANNEURO_TICKET_FILE"])))
+    agent = CredentialAgent(
+        AgentSettings(outside["PANNEURO_SERVICE_URL"], Path(outside["PANNEURO_TICKET_FILE"]))
+    )
     agent.start()
     for name, value in {**agent.environment(), "PANNEURO_PROJECT": PROJECT}.items():
         monkeypatch.setenv(name, value)
@@ -88,20 +90,20 @@ def store(seaweedfs: SeaweedFS) -> S3Store:
 
 
 def test_all_keys_but_markers_are_listed_as_they_are(store: S3Store) -> None:
-    found = {key.path.removeprefix("odd/") for key in keys_below(store, "odd")}
+    found = {key.path.removeprefix("odd/") for key in list_stored_keys(store, "odd")}
     expected = {*UNREADABLE, *READABLE} - {"doubled//slash.csv"}
     assert found - {"doubled/slash.csv", "doubled//slash.csv"} == expected
 
 
 def test_the_catalog_s_listings_name_what_they_leave_out(store: S3Store) -> None:
-    listed = records.listing(store)
+    listed = dataset_records.list_catalog(store)
     assert [record.dataset for record in listed.records] == ["2026/whole"]
     told = {trouble.key for trouble in listed.troubles}
     for folder in (".panneuro/catalog", ".panneuro/uploads"):
         assert f"{folder}/run\t1.csv" in told
         assert f"{folder}/good.csv" in told
     assert not any(key.endswith("/") for key in told)
-    found = notebooks.listing(store, PROJECT)
+    found = notebook_store.list_notebooks(store, PROJECT)
     assert found.notebooks == ()
     assert ".panneuro/notebooks/run\t1.csv" in {trouble.key for trouble in found.troubles}
 
@@ -129,7 +131,7 @@ def test_a_dataset_among_odd_keys_goes_up_and_down(bench: Bench, tmp_path: Path)
         bench.json("upload", fill(source, {"new.bin": 20}), name, "--update")
     bench.empty("2026/new/")
     added = [f"odd/{name}" for name in (".panneuro/manifest.json", "new.bin", "empty")]
-    for key in (*added, record_key("odd"), record_key("2026/new")):
+    for key in (*added, make_record_key("odd"), make_record_key("2026/new")):
         bench.admin.delete_object(Bucket="lab", Key=f"{PROJECT}/{key}")
 
 
@@ -153,7 +155,7 @@ def test_a_rebuild_ends_and_names_what_it_leaves(bench: Bench, store: S3Store) -
     rebuilt = bench.run("datasets", PROJECT, "--rebuild")
     assert rebuilt.returncode == 1
     assert "run\\t1.csv: its name has a control character in it" in rebuilt.stderr
-    listed = records.listing(store)
+    listed = dataset_records.list_catalog(store)
     assert [record.dataset for record in listed.records] == ["2026/whole"]
 
 
@@ -164,16 +166,16 @@ def test_lab_names_what_a_manifest_lists_and_the_store_does_not_have(
     source = fill(tmp_path / "source", {"a.bin": 10, "b.bin": 10})
     bench.json("upload", source, f"{PROJECT}/promised")
     bench.admin.delete_object(Bucket="lab", Key=f"{PROJECT}/promised/a.bin")
-    with pytest.raises(lab.NothingThere, match=r"manifest of .*/promised lists 'a\.bin'"):
+    with pytest.raises(lab.PathNotFoundError, match=r"manifest of .*/promised lists 'a\.bin'"):
         lab.open(f"{PROJECT}/promised/a.bin")
-    manifest = Manifest.decode(bench.read(manifest_key("promised")))
+    manifest = Manifest.decode(bench.read(make_manifest_key("promised")))
     began = manifest.created
-    changing = (Replacement(File("b.bin", 5, "1" * 64), "bee", began),)
-    note = Upload(dataset="promised", by="bee", began=began, files_count=1, size=5)
-    put(bench, manifest_key("promised"), replace(manifest, changing=changing).encode())
-    put(bench, upload_key("promised"), note.encode())
+    changing = (FileReplacement(FileRow("b.bin", 5, "1" * 64), "bee", began),)
+    note = UploadNote(dataset="promised", by="bee", began=began, files_count=1, size=5)
+    put(bench, make_manifest_key("promised"), replace(manifest, changing=changing).encode())
+    put(bench, make_upload_key("promised"), note.encode())
     for path in ("promised", "promised/b.bin"):
-        with pytest.raises(lab.Incomplete, match=r"half replaced: bee began .* b\.bin"):
+        with pytest.raises(lab.IncompleteUploadError, match=r"half replaced: bee began .* b\.bin"):
             lab.open(f"{PROJECT}/{path}")
     with pytest.warns(UserWarning, match="is being changed"):
         assert len(lab.open(f"{PROJECT}/promised", incomplete=True)) == 2

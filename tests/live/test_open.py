@@ -40,15 +40,15 @@ from stored_datasets import (
 from zarr.storage import ObjectStore as ZarrStore
 
 import panneuro_hub.lab as lab
-from panneuro_hub.catalog import Upload, manifest_key, record_key, upload_key
-from panneuro_hub.catalog.records import begin, listing, rebuild
+from panneuro_hub.agent.credential_agent import AgentSettings, CredentialAgent
+from panneuro_hub.catalog import UploadNote, make_manifest_key, make_record_key, make_upload_key
+from panneuro_hub.catalog.dataset_records import begin_upload, list_catalog, rebuild_catalog
 from panneuro_hub.devstack.samples.nwb_files import HAS_NWB_ZARR
 from panneuro_hub.devstack.samples.recordings import read_fmri, read_receptor
 from panneuro_hub.devstack.seaweedfs import SeaweedFS
-from panneuro_hub.errors import AccessDenied
-from panneuro_hub.lab import NothingThere
-from panneuro_hub.lab.agent import Agent, Settings
-from panneuro_hub.vending import Request
+from panneuro_hub.errors import AccessDeniedError
+from panneuro_hub.lab import PathNotFoundError
+from panneuro_hub.vending import CredentialRequest
 from panneuro_hub.wire import Denial, Grant, Reason, Ticket
 
 NWB_ENDING = "nwb.zarr" if HAS_NWB_ZARR else "nwb"
@@ -102,7 +102,9 @@ def fill(nav: S3Store, stimuli: S3Store) -> None:
     nav.put("broken/broken.nii.gz", b"\x1f\x8bno gzip")
     nav.put("broken/cut.h5", chunked_hdf5(1)[:5000])
     nav.put("half/first.csv", b"x\n1\n")
-    begin(nav, Upload(dataset="half", by="bee", began=BEGAN, files_count=1200, size=3 * 10**12))
+    begin_upload(
+        nav, UploadNote(dataset="half", by="bee", began=BEGAN, files_count=1200, size=3 * 10**12)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +114,7 @@ def desk(seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> Iter
     fill(nav, stimuli)
     ticket = Ticket.new("ada", "").encode()
     (folder / "ticket").write_text(ticket)
-    request = Request("ada/", "ada", "nav", lab_store(seaweedfs), GRANTS)
+    request = CredentialRequest("ada/", "ada", "nav", lab_store(seaweedfs), GRANTS)
     with ExitStack() as stack:
         assert seaweedfs.ports is not None
         tap = stack.enter_context(KeyTap(seaweedfs.ports.s3, depth=2))
@@ -135,7 +137,7 @@ def desk(seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> Iter
         )
         lifetime = timedelta(minutes=14)
         service = stack.enter_context(ShortService(seaweedfs, request, view, ticket, lifetime))
-        agent = Agent(Settings(service.url, folder / "ticket"))
+        agent = CredentialAgent(AgentSettings(service.url, folder / "ticket"))
         agent.start()
         stack.callback(agent.stop)
         patch = stack.enter_context(pytest.MonkeyPatch.context())
@@ -190,9 +192,11 @@ def test_a_listing_shows_itself_as_a_table(desk: Desk) -> None:
 def test_one_project_may_be_asked_for(desk: Desk) -> None:
     assert [one.name for one in lab.datasets("stimuli")] == ["stimuli/fmri"]
     assert [one.name for one in lab.open("stimuli")] == ["stimuli/fmri"]
-    with pytest.raises(AccessDenied, match=r"you are not in human-lab .*ask who manages human"):
+    with pytest.raises(
+        AccessDeniedError, match=r"you are not in human-lab .*ask who manages human"
+    ):
         lab.datasets("human")
-    with pytest.raises(AccessDenied, match="the store refuses 'revoked'"):
+    with pytest.raises(AccessDeniedError, match="the store refuses 'revoked'"):
         lab.datasets("revoked")
     with pytest.raises(ValueError, match="write its name alone"):
         lab.datasets("nav/rest")
@@ -272,8 +276,8 @@ def test_tables_of_bids_are_as_bids_says(desk: Desk) -> None:
     assert people["participant_id"].tolist() == ["001", "002"]
     assert people["group"].isna().tolist() == [False, True]
     # The lists that other tests compare have no such dataset.
-    desk.nav.delete(manifest_key("physio"))
-    desk.nav.delete(record_key("physio"))
+    desk.nav.delete(make_manifest_key("physio"))
+    desk.nav.delete(make_record_key("physio"))
 
 
 def test_cifti_is_cifti(desk: Desk) -> None:
@@ -308,8 +312,8 @@ def spikes_dataset(desk: Desk) -> pandas.DataFrame:
     try:
         return lab.open("nav/spikes")
     finally:
-        desk.nav.delete(manifest_key("spikes"))
-        desk.nav.delete(record_key("spikes"))
+        desk.nav.delete(make_manifest_key("spikes"))
+        desk.nav.delete(make_record_key("spikes"))
 
 
 def test_nwb_is_an_nwb_file_and_comes_when_it_is_used(desk: Desk) -> None:
@@ -401,7 +405,7 @@ def test_bids_is_listed_by_subject(desk: Desk) -> None:
     assert data.subjects == ("sub-01", "sub-02")
     assert data.of("02").find("*_bold.nii.gz") == ("sub-02/func/sub-02_task-rest_bold.nii.gz",)
     assert list(data.of("sub-01")) == [path for path in data if path.startswith("sub-01/")]
-    with pytest.raises(NothingThere, match="no 'sub-03'; it has sub-01, sub-02"):
+    with pytest.raises(PathNotFoundError, match="no 'sub-03'; it has sub-01, sub-02"):
         data.of("03")
 
 
@@ -421,16 +425,20 @@ def test_a_dataset_opens_what_is_in_it(desk: Desk) -> None:
     ]
     with data.file("README") as file:
         assert file.read() == b"Made of nibabel's example."
-    with pytest.raises(NothingThere, match="nav/rest has nothing at 'sub-07'"):
+    with pytest.raises(PathNotFoundError, match="nav/rest has nothing at 'sub-07'"):
         data.open("sub-07")
-    with pytest.raises(NothingThere, match="nothing at 'nav/rest/sub-07' in the dataset nav/rest"):
+    with pytest.raises(
+        PathNotFoundError, match="nothing at 'nav/rest/sub-07' in the dataset nav/rest"
+    ):
         lab.open("nav/rest/sub-07")
 
 
 def test_other_files_are_opened_or_given_as_files(desk: Desk) -> None:
     assert list(lab.open("nav/paper/mixed")) == ["a.csv", "b/c.bin", "b/note.txt"]
     assert lab.open("nav/paper/mixed/b/note.txt") == "π\n"
-    with pytest.raises(lab.NoReader, match=r"lab\.file\('nav/paper/mixed/b/c\.bin'\) gives it"):
+    with pytest.raises(
+        lab.UnknownFormatError, match=r"lab\.file\('nav/paper/mixed/b/c\.bin'\) gives it"
+    ):
         lab.open("nav/paper/mixed/b/c.bin")
     with lab.file("nav/paper/mixed/b/c.bin") as file:
         assert file.read() == b"\x00\x01"
@@ -446,20 +454,22 @@ def test_what_was_never_made_a_dataset_opens_too(desk: Desk) -> None:
 def test_what_is_not_complete_says_so(desk: Desk) -> None:
     told = r"nav/half is not complete: bee began to send 1,200 files \(3.0 TB\) on 2026-11-03"
     for path in ("nav/half", "nav/half/first.csv"):
-        with pytest.raises(lab.Incomplete, match=told):
+        with pytest.raises(lab.IncompleteUploadError, match=told):
             lab.open(path)
     assert list(lab.open("nav/half", incomplete=True)) == ["first.csv"]
     assert list(lab.open("nav/half/first.csv", incomplete=True)["x"]) == [1]
 
 
 def test_what_is_being_changed_says_so(desk: Desk) -> None:
-    begin(desk.nav, Upload(dataset="blocks", by="bee", began=BEGAN, files_count=2, size=9))
+    begin_upload(
+        desk.nav, UploadNote(dataset="blocks", by="bee", began=BEGAN, files_count=2, size=9)
+    )
     try:
         with pytest.warns(UserWarning, match="nav/blocks is being changed: bee began"):
             lab.open("nav/blocks")
         assert lab.datasets("nav")["nav/blocks"].state.startswith("being changed (by bee")
     finally:
-        desk.nav.delete(upload_key("blocks"))
+        desk.nav.delete(make_upload_key("blocks"))
 
 
 @pytest.mark.parametrize(
@@ -467,18 +477,20 @@ def test_what_is_being_changed_says_so(desk: Desk) -> None:
     [("broken.nwb", "NWB"), ("broken.nii.gz", "NIfTI"), ("cut.h5", "HDF5")],
 )
 def test_a_damaged_file_is_named(desk: Desk, name: str, what: str) -> None:
-    with pytest.raises(lab.Unreadable, match=f"'nav/broken/{name}' cannot be opened as {what}"):
+    with pytest.raises(
+        lab.UnreadableFileError, match=f"'nav/broken/{name}' cannot be opened as {what}"
+    ):
         lab.open(f"nav/broken/{name}")
 
 
 @pytest.mark.parametrize(
     ("path", "error", "reason"),
     [
-        ("nav/nothing", NothingThere, "there is nothing at 'nav/nothing'"),
-        ("nav/nothing.nwb", NothingThere, "there is nothing at 'nav/nothing.nwb'"),
-        ("human/session", AccessDenied, "you are not in human-lab .*ask who manages human"),
-        ("s3://lab/opening/human/x", AccessDenied, "you are not in human-lab"),
-        ("revoked/session", AccessDenied, "the store refuses 'revoked/session'"),
+        ("nav/nothing", PathNotFoundError, "there is nothing at 'nav/nothing'"),
+        ("nav/nothing.nwb", PathNotFoundError, "there is nothing at 'nav/nothing.nwb'"),
+        ("human/session", AccessDeniedError, "you are not in human-lab .*ask who manages human"),
+        ("s3://lab/opening/human/x", AccessDeniedError, "you are not in human-lab"),
+        ("revoked/session", AccessDeniedError, "the store refuses 'revoked/session'"),
         ("nav/../human/x", ValueError, "segment"),
     ],
 )
@@ -493,7 +505,7 @@ def test_a_file_that_is_replaced_is_not_read_half_and_half(desk: Desk) -> None:
     desk.nav.put("plain/replaced.h5", chunked_hdf5(2))
     data = lab.open("nav/plain/replaced.h5")
     desk.nav.put("plain/replaced.h5", chunked_hdf5(3))
-    with pytest.raises(lab.Changed, match="was replaced by another version"):
+    with pytest.raises(lab.ObjectChangedError, match="was replaced by another version"):
         data["numbers"][1].load()
 
 
@@ -519,7 +531,7 @@ MALFORMED = {
 
 @pytest.mark.parametrize("content", MALFORMED.values(), ids=MALFORMED)
 def test_malformed_records_do_not_hide_the_others(desk: Desk, content: bytes) -> None:
-    keys = (record_key("bad"), upload_key("bad"), ".panneuro/catalog/..%2F..json")
+    keys = (make_record_key("bad"), make_upload_key("bad"), ".panneuro/catalog/..%2F..json")
     for key in keys:
         desk.nav.put(key, content)
     try:
@@ -535,46 +547,46 @@ def test_malformed_records_do_not_hide_the_others(desk: Desk, content: bytes) ->
 @pytest.mark.parametrize("content", MALFORMED.values(), ids=MALFORMED)
 def test_a_malformed_manifest_is_said(desk: Desk, content: bytes) -> None:
     desk.nav.put("bad/x.csv", b"x\n1\n")
-    desk.nav.put(manifest_key("bad"), content)
+    desk.nav.put(make_manifest_key("bad"), content)
     try:
-        with pytest.raises(lab.Unreadable, match="the manifest of nav/bad is damaged"):
+        with pytest.raises(lab.UnreadableFileError, match="the manifest of nav/bad is damaged"):
             lab.open("nav/bad")
         assert list(lab.open("nav/bad/x.csv")["x"]) == [1]
     finally:
-        desk.nav.delete(manifest_key("bad"))
+        desk.nav.delete(make_manifest_key("bad"))
 
 
 def test_a_record_of_another_dataset_is_not_believed(desk: Desk) -> None:
-    desk.nav.put(record_key("fake"), bytes(desk.nav.get(record_key("rest")).bytes()))
+    desk.nav.put(make_record_key("fake"), bytes(desk.nav.get(make_record_key("rest")).bytes()))
     try:
         found = lab.datasets("nav")
         assert "nav/fake" not in {one.name for one in found}
         assert "it says that it is of 'rest'" in found.notes[0]
     finally:
-        desk.nav.delete(record_key("fake"))
+        desk.nav.delete(make_record_key("fake"))
 
 
 def test_the_catalog_is_rebuilt_from_the_manifests(desk: Desk) -> None:
-    before = listing(desk.nav)
-    desk.nav.delete(record_key("2026/session-12"))
-    desk.nav.put(record_key("rest"), bytes(desk.nav.get(record_key("blocks")).bytes()))
-    desk.nav.put(record_key("gone"), b"{}")
-    done = rebuild(desk.nav)
+    before = list_catalog(desk.nav)
+    desk.nav.delete(make_record_key("2026/session-12"))
+    desk.nav.put(make_record_key("rest"), bytes(desk.nav.get(make_record_key("blocks")).bytes()))
+    desk.nav.put(make_record_key("gone"), b"{}")
+    done = rebuild_catalog(desk.nav)
     assert done.written == ("2026/session-12", "rest")
-    assert done.removed == (record_key("gone"),)
+    assert done.removed == (make_record_key("gone"),)
     assert done.kept == 4
     assert done.troubles == ()
-    assert listing(desk.nav) == before
-    assert rebuild(desk.nav).written == ()
+    assert list_catalog(desk.nav) == before
+    assert rebuild_catalog(desk.nav).written == ()
 
 
 def test_a_rebuild_tells_of_manifests_that_it_cannot_read(desk: Desk) -> None:
-    desk.nav.put(manifest_key("bad"), b"{")
+    desk.nav.put(make_manifest_key("bad"), b"{")
     try:
-        (trouble,) = rebuild(desk.nav).troubles
-        assert trouble.key == manifest_key("bad")
+        (trouble,) = rebuild_catalog(desk.nav).troubles
+        assert trouble.key == make_manifest_key("bad")
     finally:
-        desk.nav.delete(manifest_key("bad"))
+        desk.nav.delete(make_manifest_key("bad"))
 
 
 def test_files_that_need_others_read_them_in_their_dataset_only(desk: Desk, tmp_path: Path) -> None:
@@ -584,7 +596,7 @@ def test_files_that_need_others_read_them_in_their_dataset_only(desk: Desk, tmp_
     folder = tmp_path / "linked"
     folder.mkdir()
     put(desk.nav, "nav", "linked", linked_files(folder, str(outside)))
-    desk.nav.delete(record_key("linked"))  # other tests count what is listed
+    desk.nav.delete(make_record_key("linked"))  # other tests count what is listed
     desk.nav.put("linked/late.h5", outside.read_bytes())  # of no manifest
     found = lab.open("nav/linked/linked.h5")
     for name in ("good", "link", "virtual", "external"):

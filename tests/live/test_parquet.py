@@ -15,9 +15,9 @@ from session_views import because, view_of
 from short_service import ShortService
 from short_sessions import lab_store
 
+from panneuro_hub.agent.credential_agent import AgentSettings, CredentialAgent
 from panneuro_hub.devstack.seaweedfs import SeaweedFS
-from panneuro_hub.lab.agent import Agent, Settings
-from panneuro_hub.vending import Request
+from panneuro_hub.vending import CredentialRequest
 from panneuro_hub.wire import Grant, Ticket
 
 GRANTS = (
@@ -41,7 +41,7 @@ print(again.npartitions, again.groupby("neuron").time.sum().compute().to_dict())
 def environment(seaweedfs: SeaweedFS, tmp_path: Path) -> Iterator[dict[str, str]]:
     ticket = Ticket.new("ada", "").encode()
     (tmp_path / "ticket").write_text(ticket)
-    request = Request("ada/", "ada", "spikes", lab_store(seaweedfs), GRANTS)
+    request = CredentialRequest("ada/", "ada", "spikes", lab_store(seaweedfs), GRANTS)
     view = view_of(
         "spikes",
         title="Spikes",
@@ -53,7 +53,7 @@ def environment(seaweedfs: SeaweedFS, tmp_path: Path) -> Iterator[dict[str, str]
     lifetime = timedelta(minutes=15)
     with ExitStack() as stack:
         service = stack.enter_context(ShortService(seaweedfs, request, view, ticket, lifetime))
-        agent = Agent(Settings(service.url, tmp_path / "ticket"))
+        agent = CredentialAgent(AgentSettings(service.url, tmp_path / "ticket"))
         agent.start()
         stack.callback(agent.stop)
         yield {

@@ -13,7 +13,7 @@ from jupyterhub.utils import url_escape_path
 from testing.stand_in_server import StandInRequest, StandInResponse, StandInServer
 
 from panneuro_hub.devstack.processes import ProcessGroup, find_free_port, url_answers
-from panneuro_hub.hub.proxy import rule
+from panneuro_hub.hub.traefik_proxy import build_route_rule
 
 PRINTABLE = [chr(code) for code in range(0x21, 0x7F) if chr(code) != "/"]
 NAMES = [
@@ -54,7 +54,7 @@ def port(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int
     specs = {"hub": "/", **{f"s{number}": path_of(name) for number, name in enumerate(NAMES)}}
     dynamic = {
         "routers": {
-            key: {"rule": rule(spec), "service": "all", "middlewares": [key]}
+            key: {"rule": build_route_rule(spec), "service": "all", "middlewares": [key]}
             for key, spec in specs.items()
         },
         "middlewares": {

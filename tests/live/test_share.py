@@ -15,11 +15,16 @@ from obstore.store import S3Store
 from transfers import GRANTS, PROJECT, Bench, fill, made_bench
 from wire_faults import Request
 
-from panneuro_hub.catalog import notebooks
-from panneuro_hub.catalog.published import LARGEST_RECORD, NOTEBOOKS, Published, key_of
+from panneuro_hub.agent.credential_agent import AgentSettings, CredentialAgent
+from panneuro_hub.catalog import notebook_store
+from panneuro_hub.catalog.notebook_records import (
+    LARGEST_RECORD,
+    NOTEBOOKS_FOLDER,
+    NotebookRecord,
+    make_notebook_key,
+)
 from panneuro_hub.devstack.seaweedfs import SeaweedFS
-from panneuro_hub.lab.agent import Agent, Settings
-from panneuro_hub.service.rendering import Renderer
+from panneuro_hub.service.browse.notebook_renderer import NotebookRenderer
 from panneuro_hub.wire import Credential, Grant
 
 READ = Grant(f"s3://lab/{PROJECT}/", "read", "you are in theory-lab, which reads", PROJECT)
@@ -45,7 +50,7 @@ def bee(seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture(autouse=True)
 def empty_shelf(ada: Bench) -> None:
-    ada.empty(NOTEBOOKS)
+    ada.empty(NOTEBOOKS_FOLDER)
 
 
 def written(place: Path, *sources: str, title: str = "Tuning curves") -> Path:
@@ -120,11 +125,11 @@ def test_what_is_shared_is_found_shown_and_copied_by_others(
     (listed,) = bee.json("notebooks", PROJECT)["notebooks"]
     assert listed == {name: value for name, value in shared.items() if name in listed}
     store = own_store(bee)
-    published = notebooks.find(store, PROJECT, "Tuning-curves")
-    assert published == Published.from_json(listed)
-    assert notebooks.read(store, published) == source.read_bytes()
-    assert (notebooks.preview(store, published) or b"").startswith(b"\x89PNG")
-    page = asyncio.run(Renderer().render(notebooks.read(store, published)))
+    published = notebook_store.find_version(store, PROJECT, "Tuning-curves")
+    assert published == NotebookRecord.from_json(listed)
+    assert notebook_store.read_notebook(store, published) == source.read_bytes()
+    assert (notebook_store.read_preview(store, published) or b"").startswith(b"\x89PNG")
+    page = asyncio.run(NotebookRenderer().render(notebook_store.read_notebook(store, published)))
     assert "<title>Tuning curves</title>" in page
     target = tmp_path / "bee"
     target.mkdir()
@@ -168,7 +173,9 @@ def test_in_a_session_it_is_the_session_s_project_and_environment(
 ) -> None:
     source = written(tmp_path / "inside.ipynb", "lab.open('scratch/x')\nlab.open(f'stimuli/{x}')")
     outside = ada.environment
-    agent = Agent(Settings(outside["PANNEURO_SERVICE_URL"], Path(outside["PANNEURO_TICKET_FILE"])))
+    agent = CredentialAgent(
+        AgentSettings(outside["PANNEURO_SERVICE_URL"], Path(outside["PANNEURO_TICKET_FILE"]))
+    )
     agent.start()
     inside = {**outside, **agent.environment(), "PANNEURO_PROJECT": PROJECT}
     inside["PANNEURO_IMAGE"] = "neuro"
@@ -213,13 +220,13 @@ def test_who_may_not_write_is_refused_with_the_reason(
     # The store refuses it as well, whatever program asks.
     ada.json("share", source, f"{PROJECT}/a")
     store = own_store(bee)
-    published = notebooks.find(store, PROJECT, "a")
+    published = notebook_store.find_version(store, PROJECT, "a")
     again = replace(published, created_by="bee")
     with pytest.raises(BaseError, match="403"):
-        notebooks.publish(store, source.read_bytes(), again)
+        notebook_store.publish_version(store, source.read_bytes(), again)
     with pytest.raises(BaseError, match="403"):
-        store.put(key_of("a", 1, "ipynb"), b"other")
-    assert ada.read(key_of("a", 1, "ipynb")) == source.read_bytes()
+        store.put(make_notebook_key("a", 1, "ipynb"), b"other")
+    assert ada.read(make_notebook_key("a", 1, "ipynb")) == source.read_bytes()
 
 
 def test_what_is_forged_ends_nothing_and_is_not_copied(
@@ -228,15 +235,23 @@ def test_what_is_forged_ends_nothing_and_is_not_copied(
     source = written(tmp_path / "a.ipynb", "1")
     ada.json("share", source, f"{PROJECT}/good")
     ada.json("share", source, f"{PROJECT}/replaced")
-    record = json.loads(ada.read(key_of("replaced", 1, "json")))
-    put(ada, key_of("replaced", 1, "ipynb"), source.read_bytes().replace(b"1", b"2"))
-    put(ada, key_of("deep", 1, "json"), b"[" * 100_000)
-    put(ada, key_of("huge", 1, "json"), b" " * (LARGEST_RECORD + 1))
-    put(ada, key_of("other", 1, "json"), json.dumps({**record, "project": "human"}).encode())
-    put(ada, key_of("loud", 1, "json"), json.dumps({**record, "title": "\x1b[2J"}).encode())
-    put(ada, key_of("begun", 1, "ipynb"), source.read_bytes())
-    put(ada, f"{NOTEBOOKS}%2e%2e%2fx/0001.json", b"{}")
-    put(ada, f"{NOTEBOOKS}é ☃ <b>&/0001.json", b"{}")
+    record = json.loads(ada.read(make_notebook_key("replaced", 1, "json")))
+    put(ada, make_notebook_key("replaced", 1, "ipynb"), source.read_bytes().replace(b"1", b"2"))
+    put(ada, make_notebook_key("deep", 1, "json"), b"[" * 100_000)
+    put(ada, make_notebook_key("huge", 1, "json"), b" " * (LARGEST_RECORD + 1))
+    put(
+        ada,
+        make_notebook_key("other", 1, "json"),
+        json.dumps({**record, "project": "human"}).encode(),
+    )
+    put(
+        ada,
+        make_notebook_key("loud", 1, "json"),
+        json.dumps({**record, "title": "\x1b[2J"}).encode(),
+    )
+    put(ada, make_notebook_key("begun", 1, "ipynb"), source.read_bytes())
+    put(ada, f"{NOTEBOOKS_FOLDER}%2e%2e%2fx/0001.json", b"{}")
+    put(ada, f"{NOTEBOOKS_FOLDER}é ☃ <b>&/0001.json", b"{}")
     listed = bee.json("notebooks", PROJECT)
     assert [one["name"] for one in listed["notebooks"]] == ["good", "replaced"]
     said = "\n".join(listed["troubles"])
@@ -249,7 +264,7 @@ def test_what_is_forged_ends_nothing_and_is_not_copied(
         "%2e%2e%2fx/0001.json: its name is not that of a notebook's version",
         "é ☃ <b>&/0001.json: its name is not that of a notebook's version",
     ):
-        assert f"{PROJECT}: {NOTEBOOKS}{words}" in said
+        assert f"{PROJECT}: {NOTEBOOKS_FOLDER}{words}" in said
     plain = bee.run("notebooks", PROJECT)
     assert plain.returncode == 0
     assert "\x1b" not in plain.stdout + plain.stderr

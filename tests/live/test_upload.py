@@ -23,9 +23,9 @@ from terminal import PANNEURO
 from transfers import FROZEN, MIB, PROJECT, Bench, fill, made_bench, same
 from wire_faults import Request
 
-from panneuro_hub.catalog import Manifest, manifest_key, upload_key
+from panneuro_hub.agent.credential_agent import AgentSettings, CredentialAgent
+from panneuro_hub.catalog import Manifest, make_manifest_key, make_upload_key
 from panneuro_hub.devstack.seaweedfs import SeaweedFS
-from panneuro_hub.lab.agent import Agent, Settings
 
 ROUND = f"{PROJECT}/round"
 _PART = re.compile(r"partNumber=([0-9]+)&uploadId=(\w+)|uploadId=(\w+)&partNumber=([0-9]+)")
@@ -55,7 +55,7 @@ def test_what_was_sent_is_fetched_the_same(bench: Bench, tmp_path: Path) -> None
     sent = bench.json("upload", source, ROUND, "--title", "Round trip")
     assert (sent["files"], sent["moved_files"], sent["size"]) == (5, 5, 40 * MIB + 1 + 7000)
     assert sent["notes"] == ["the empty folder nothing/here is not kept"]
-    manifest = Manifest.decode(bench.read(manifest_key("round")))
+    manifest = Manifest.decode(bench.read(make_manifest_key("round")))
     assert manifest.sha256 == sent["sha256"]
     assert (manifest.title, manifest.created_by, len(manifest.files)) == ("Round trip", "ada", 5)
     fetched = bench.json("download", ROUND, tmp_path / "target")
@@ -70,7 +70,9 @@ def test_what_was_sent_is_fetched_the_same(bench: Bench, tmp_path: Path) -> None
 def test_in_a_session_it_works_with_the_session_s_keys(bench: Bench, tmp_path: Path) -> None:
     source = fill(tmp_path / "source", {"a.bin": 1000, "large.bin": 20 * MIB})
     outside = bench.environment
-    agent = Agent(Settings(outside["PANNEURO_SERVICE_URL"], Path(outside["PANNEURO_TICKET_FILE"])))
+    agent = CredentialAgent(
+        AgentSettings(outside["PANNEURO_SERVICE_URL"], Path(outside["PANNEURO_TICKET_FILE"]))
+    )
     agent.start()
     foreign = {"AWS_ACCESS_KEY_ID": "somebody", "AWS_SECRET_ACCESS_KEY": "else"}
     inside = {**outside, **foreign, **agent.environment(), "PANNEURO_PROJECT": PROJECT}
@@ -160,7 +162,7 @@ def test_an_upload_that_broke_off_is_seen_as_such(bench: Bench, tmp_path: Path) 
     source = fill(tmp_path / "source", {"one.bin": 60 * MIB})
     with bench.running("upload", source, f"{PROJECT}/broken"):
         assert bench.wire.wait_for(lambda: sum(bench.wire.sent.values()) > 5 * MIB)
-    assert upload_key("broken").rpartition("/")[2] in bench.catalog()
+    assert make_upload_key("broken").rpartition("/")[2] in bench.catalog()
     refused = bench.run("download", f"{PROJECT}/broken", tmp_path / "target")
     assert refused.returncode == 1
     assert re.search(r"broken is not complete: ada began to upload it on", refused.stderr)
@@ -277,7 +279,7 @@ def test_nothing_is_overwritten_unless_asked(bench: Bench, tmp_path: Path) -> No
     assert bench.read("kept/a.bin") == before
     (source / "b.bin").unlink()
     bench.json("upload", source, f"{PROJECT}/kept", "--update")
-    manifest = Manifest.decode(bench.read(manifest_key("kept")))
+    manifest = Manifest.decode(bench.read(make_manifest_key("kept")))
     assert [file.path for file in manifest.files] == ["a.bin", "b.bin", "c.bin"]
     assert bench.read("kept/a.bin") == b"other text"
 

@@ -14,7 +14,7 @@ import pytest
 from terminal import PANNEURO
 from transfers import PROJECT, Bench, fill, made_bench
 
-from panneuro_hub.catalog import Manifest, manifest_key
+from panneuro_hub.catalog import Manifest, make_manifest_key
 from panneuro_hub.devstack.seaweedfs import SeaweedFS
 
 TOKEN = "not-a-real-token"
@@ -201,7 +201,7 @@ def test_what_a_manifest_can_hold_at_most_is_sent(bench: Bench, tmp_path: Path) 
     fill(source, {long: 1})
     texts = ("--title", "x" * 500, "--license", "x" * 500, "--citation", "x" * 100_000)
     bench.json("upload", source, f"{PROJECT}/limits", *texts)
-    manifest = Manifest.decode(bench.read(manifest_key("limits")))
+    manifest = Manifest.decode(bench.read(make_manifest_key("limits")))
     assert (len(manifest.title), len(manifest.files)) == (500, 2)
     fill(source, {f"{long}z": 1})
     bench.wire.reset()

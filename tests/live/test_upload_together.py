@@ -17,7 +17,13 @@ import pytest
 from transfers import PROJECT, Bench, fill, made_bench, same
 from wire_faults import Request
 
-from panneuro_hub.catalog import Manifest, Record, manifest_key, record_key, upload_key
+from panneuro_hub.catalog import (
+    DatasetRecord,
+    Manifest,
+    make_manifest_key,
+    make_record_key,
+    make_upload_key,
+)
 from panneuro_hub.devstack.seaweedfs import SeaweedFS
 from panneuro_hub.wire import Grant
 
@@ -39,7 +45,7 @@ def whole_wire(bench: Bench) -> None:
 
 def is_manifest(request: Request, dataset: str) -> bool:
     return request.method == "PUT" and request.target.startswith(
-        f"/lab/{PROJECT}/{manifest_key(dataset)}"
+        f"/lab/{PROJECT}/{make_manifest_key(dataset)}"
     )
 
 
@@ -68,7 +74,7 @@ def together(bench: Bench, *commands: tuple[object, ...]) -> list[tuple[int, str
 
 
 def manifest_of(bench: Bench, dataset: str) -> Manifest:
-    return Manifest.decode(bench.read(manifest_key(dataset)))
+    return Manifest.decode(bench.read(make_manifest_key(dataset)))
 
 
 def true_to_objects(bench: Bench, dataset: str) -> bool:
@@ -90,9 +96,11 @@ def test_two_uploads_at_once_lose_nothing(bench: Bench, tmp_path: Path) -> None:
     ended = together(bench, (one, f"{PROJECT}/together"), (other, f"{PROJECT}/together"))
     assert [code for code, _ in ended] == [0, 0], ended
     assert len(manifest_of(bench, "together").files) == 300
-    assert Record.decode(bench.read(record_key("together"))).files_count == 300
+    assert DatasetRecord.decode(bench.read(make_record_key("together"))).files_count == 300
     assert true_to_objects(bench, "together")
-    notes = bench.admin.list_objects_v2(Bucket="lab", Prefix=f"{PROJECT}/{upload_key('together')}")
+    notes = bench.admin.list_objects_v2(
+        Bucket="lab", Prefix=f"{PROJECT}/{make_upload_key('together')}"
+    )
     assert notes["KeyCount"] == 0
     assert bench.json("download", f"{PROJECT}/together", tmp_path / "target")["files"] == 300
 
@@ -104,7 +112,7 @@ def test_updates_at_once_lose_nothing(bench: Bench, tmp_path: Path) -> None:
     ended = together(bench, *((one, f"{PROJECT}/updated", "--update") for one in sources))
     assert [code for code, _ in ended] == [0] * 5, ended
     assert len(manifest_of(bench, "updated").files) == 101
-    assert Record.decode(bench.read(record_key("updated"))).files_count == 101
+    assert DatasetRecord.decode(bench.read(make_record_key("updated"))).files_count == 101
     assert true_to_objects(bench, "updated")
 
 
@@ -236,7 +244,7 @@ def test_an_update_that_is_cut_off_while_it_replaces_says_which_files(
     fetched = short.run("download", f"{PROJECT}/cut", tmp_path / "target")
     assert fetched.returncode == 1
     assert "is not complete: ada began" in fetched.stderr
-    short.admin.delete_object(Bucket="lab", Key=f"{PROJECT}/{upload_key('cut')}")
+    short.admin.delete_object(Bucket="lab", Key=f"{PROJECT}/{make_upload_key('cut')}")
     fetched = short.run("download", f"{PROJECT}/cut", tmp_path / "target")
     assert "cut is half replaced: ada began to replace files on" in fetched.stderr
     assert "00.bin" in fetched.stderr

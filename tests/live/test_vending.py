@@ -33,12 +33,12 @@ from sts_faults import (
 
 from panneuro_hub.collaboration.models import S3Store
 from panneuro_hub.devstack.seaweedfs import SeaweedFS
-from panneuro_hub.errors import AccessDenied, VendingError
-from panneuro_hub.names import slug
-from panneuro_hub.policy import S3_POLICY_LIMIT, session_policy
-from panneuro_hub.vending import Issued, Request, Vending
-from panneuro_hub.vending.retry import Backoff
-from panneuro_hub.vending.s3 import S3CredentialMaker
+from panneuro_hub.errors import AccessDeniedError, VendingError
+from panneuro_hub.names import make_slug
+from panneuro_hub.policy import S3_POLICY_LIMIT, build_session_policy
+from panneuro_hub.vending import CredentialRequest, VendedCredential, Vending
+from panneuro_hub.vending.s3_credentials import S3CredentialMaker
+from panneuro_hub.vending.sts_retry import StsRetryPolicy
 from panneuro_hub.wire import Credential, Grant
 
 GRANTS = (Grant("s3://lab/vending/", "write", because("member"), "vending"),)
@@ -53,8 +53,8 @@ class Patience:
     async def sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
 
-    def backoff(self) -> Backoff:
-        return Backoff(sleep=self.sleep, share=lambda: 0.5)
+    def backoff(self) -> StsRetryPolicy:
+        return StsRetryPolicy(sleep=self.sleep, share=lambda: 0.5)
 
 
 @pytest.fixture
@@ -76,12 +76,12 @@ async def vending(
         gc.collect()
 
 
-def request_for(seaweedfs: SeaweedFS, **changes: Any) -> Request:
-    request = Request("ann/", "Ann@uni.example", "vending", lab_store(seaweedfs), GRANTS)
+def request_for(seaweedfs: SeaweedFS, **changes: Any) -> CredentialRequest:
+    request = CredentialRequest("ann/", "Ann@uni.example", "vending", lab_store(seaweedfs), GRANTS)
     return replace(request, **changes)
 
 
-def request_to(sts: FaultySts | str, **changes: Any) -> Request:
+def request_to(sts: FaultySts | str, **changes: Any) -> CredentialRequest:
     url = sts if isinstance(sts, str) else sts.url
     store = S3Store(
         type="s3",
@@ -91,7 +91,7 @@ def request_to(sts: FaultySts | str, **changes: Any) -> Request:
         sts_endpoint_url=url,
         credential_lifetime=timedelta(minutes=20),
     )
-    return replace(Request("ann/", "ann", "vending", store, GRANTS), **changes)
+    return replace(CredentialRequest("ann/", "ann", "vending", store, GRANTS), **changes)
 
 
 def some_keys() -> AioSession:
@@ -136,7 +136,7 @@ async def test_the_stores_own_logs_name_person_and_project(seaweedfs: SeaweedFS)
             return str(sts.get_caller_identity()["Arn"])
 
     arn = await asyncio.to_thread(identity)
-    assert arn.endswith(f":assumed-role/panneuro-data/{slug('Ann@uni.example', 31)}@vending")
+    assert arn.endswith(f":assumed-role/panneuro-data/{make_slug('Ann@uni.example', 31)}@vending")
 
 
 async def test_many_sessions_and_many_workers_cost_one_call_a_session(
@@ -172,7 +172,7 @@ async def test_the_longest_lifetime_that_a_collaboration_can_ask_for(seaweedfs: 
 
 async def test_short_sessions_are_renewed_in_time(seaweedfs: SeaweedFS) -> None:
     vends = Vending({"s3": ShortSessions(seaweedfs, timedelta(seconds=20))})
-    first: Issued = await vends.credential(request_for(seaweedfs))
+    first: VendedCredential = await vends.credential(request_for(seaweedfs))
     await vends.close()
     now = datetime.now(UTC)
     assert now < first.credential.renew_after < first.credential.expires
@@ -317,7 +317,7 @@ async def test_sts_is_asked_for_exactly_this(patience: Patience) -> None:
     assert asked["Action"] == "AssumeRole"
     assert asked["RoleArn"] == "arn:aws:iam::000000000000:role/panneuro-data"
     assert asked["DurationSeconds"] == "1200"
-    assert asked["Policy"] == session_policy(GRANTS)
+    assert asked["Policy"] == build_session_policy(GRANTS)
     assert json.dumps(json.loads(asked["Policy"]), separators=(",", ":")) == asked["Policy"]
     assert 2 <= len(asked["RoleSessionName"]) <= 64
     assert asked["RoleSessionName"].endswith("@vending")
@@ -327,9 +327,9 @@ async def test_no_grants_and_no_policy_ask_nobody(patience: Patience) -> None:
     async with faulty_sts(success()) as sts:
         maker = S3CredentialMaker(some_keys(), patience.backoff())
         request = request_to(sts, grants=())
-        with pytest.raises(AccessDenied):
+        with pytest.raises(AccessDeniedError):
             maker.rights(request)
-        with pytest.raises(AccessDenied):
+        with pytest.raises(AccessDeniedError):
             await maker.make(request, "")
         await maker.close()
     assert sts.asked == []

@@ -19,7 +19,7 @@ from terminal import Terminal
 from wire_faults import Wire
 
 from panneuro_hub.devstack.seaweedfs import SeaweedFS
-from panneuro_hub.vending import Request
+from panneuro_hub.vending import CredentialRequest
 from panneuro_hub.wire import Denial, Grant, Reason, Ticket
 
 PROJECT = "upload-tests"
@@ -101,7 +101,7 @@ def made_bench(
     """
     ticket = Ticket.new(user, "").encode()
     (folder / "ticket").write_text(ticket)
-    request = Request(f"{user}/", user, PROJECT, lab_store(seaweedfs), grants)
+    request = CredentialRequest(f"{user}/", user, PROJECT, lab_store(seaweedfs), grants)
     with ExitStack() as stack:
         assert seaweedfs.ports is not None
         wire = stack.enter_context(Wire(seaweedfs.ports.s3))

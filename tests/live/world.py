@@ -14,9 +14,9 @@ from botocore.exceptions import ClientError
 from short_sessions import lab_store, vendor_session
 
 from panneuro_hub.devstack.seaweedfs import SeaweedFS
-from panneuro_hub.vending import Request, Vending
-from panneuro_hub.vending.s3 import S3CredentialMaker
-from panneuro_hub.wire import Credential, Grant, Mode
+from panneuro_hub.vending import CredentialRequest, Vending
+from panneuro_hub.vending.s3_credentials import S3CredentialMaker
+from panneuro_hub.wire import AccessMode, Credential, Grant
 
 SEEDS = (
     "top.txt",
@@ -28,7 +28,7 @@ SEEDS = (
     "teamAB/secret.txt",
     "teamB/secret.txt",
 )
-GRANTS: dict[str, tuple[tuple[str, Mode], ...]] = {
+GRANTS: dict[str, tuple[tuple[str, AccessMode], ...]] = {
     # A write prefix with a frozen one inside, and another project to read.
     "writer": (("teamA/", "write"), ("teamA/frozen/", "read"), ("shared/", "read")),
     "reader": (("teamA/", "read"),),
@@ -40,7 +40,7 @@ def secret(key: str) -> bytes:
     return f"SECRET of {key}".encode()
 
 
-def vend(seaweedfs: SeaweedFS, grants: Sequence[tuple[str, Mode]], person: str) -> Credential:
+def vend(seaweedfs: SeaweedFS, grants: Sequence[tuple[str, AccessMode]], person: str) -> Credential:
     """A credential as the service would get it."""
 
     async def ask() -> Credential:
@@ -51,7 +51,7 @@ def vend(seaweedfs: SeaweedFS, grants: Sequence[tuple[str, Mode]], person: str) 
                 for key, mode in grants
             )
             store = lab_store(seaweedfs)
-            request = Request(f"{person}/", person, "project", store, given)
+            request = CredentialRequest(f"{person}/", person, "project", store, given)
             return (await vending.credential(request)).credential
         finally:
             await vending.close()

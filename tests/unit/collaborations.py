@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from panneuro_hub.access import Person
 from panneuro_hub.collaboration import Collaboration
-from panneuro_hub.collaboration.rules import references, rules
+from panneuro_hub.collaboration.cross_checks import check_references, check_rules
 
 TEAMS = ("alpha", "beta", "gamma", "delta")
 PROJECTS = {"one": "team-a/", "two": "team-ab/", "three": "labs/a/", "four": "labs/ab/"}
@@ -104,5 +104,5 @@ def collaborations(draw: st.DrawFn) -> Collaboration:
 
 def problems(collaboration: Collaboration) -> list[Any]:
     """What loading would find, apart from lists that are empty."""
-    found = [*references(collaboration), *rules(collaboration)]
+    found = [*check_references(collaboration), *check_rules(collaboration)]
     return [message for _, message in found if "empty list" not in message]

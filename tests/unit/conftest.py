@@ -43,7 +43,7 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 @pytest.fixture(scope="session")
 def example(example_file: Path) -> Collaboration:
     """The example collaboration, loaded."""
-    return room.load(example_file)
+    return room.load_file(example_file)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 
 from shared_notebooks import code, encoded, ipynb, markdown, png, shown
 
-from panneuro_hub.service.safe_html import CLASSES
+from panneuro_hub.service.browse.safe_html import ALLOWED_CLASSES
 
 _SVG = '<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"><script>alert(1)</script></svg>'
 # Each of these is put where a notebook can have HTML.
@@ -321,7 +321,7 @@ class _Checker(HTMLParser):
         for name, value in given.items():
             if name not in _ATTRIBUTES:
                 self.wrong.append(f"{tag} {name}={value!r}")
-        if not CLASSES.issuperset((given.get("class") or "").split()):
+        if not ALLOWED_CLASSES.issuperset((given.get("class") or "").split()):
             self.wrong.append(f"{tag} of class {given['class']!r}")
         if "href" in given and not _WEB.fullmatch(given["href"] or ""):
             self.wrong.append(f"a link to {given['href']!r}")

@@ -8,19 +8,19 @@ from typing import Any
 from obstore.store import LocalStore
 from session_views import view_of
 
-from panneuro_hub.catalog.formats import kind_of
-from panneuro_hub.lab.neighbours import Neighbours
-from panneuro_hub.lab.objects import object_file
-from panneuro_hub.lab.readers import read_file
-from panneuro_hub.lab.spots import Spot
-from panneuro_hub.names import Location
+from panneuro_hub.catalog.formats import guess_kind
+from panneuro_hub.lab.dataset_links import DatasetLinks
+from panneuro_hub.lab.file_readers import read_file
+from panneuro_hub.lab.object_file import open_object_file
+from panneuro_hub.lab.paths import StoragePath
+from panneuro_hub.names import StorageLocation
 
 
 def open_file(folder: Path, name: str, **kwargs: Any) -> Any:
     """Open a file of the dataset in `folder`, whose parent stands for the project."""
-    root = Location.parse("s3://lab/nav/")
+    root = StorageLocation.parse("s3://lab/nav/")
     store: Any = LocalStore(folder.parent)
-    spot = Spot(view_of(), "nav", root, store, f"{folder.name}/{name}")
-    neighbours = Neighbours(spot.at(folder.name), None)
-    source = object_file(store, spot.place, spot.key, neighbours)
-    return read_file(source, kind_of(name), spot.place, **kwargs)
+    spot = StoragePath(view_of(), "nav", root, store, f"{folder.name}/{name}")
+    neighbours = DatasetLinks(spot.at(folder.name), None)
+    source = open_object_file(store, spot.place, spot.key, neighbours)
+    return read_file(source, guess_kind(name), spot.place, **kwargs)

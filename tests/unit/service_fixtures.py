@@ -10,7 +10,7 @@ from small_hub import SmallHub
 from small_service import SmallService, small_service
 from small_site import Site, small_site
 
-from panneuro_hub.service.metrics import StoreCalls
+from panneuro_hub.service.monitoring.prometheus_metrics import StoreCallMetrics
 
 
 @pytest.fixture
@@ -21,13 +21,13 @@ async def service(hub: SmallHub, tmp_path: Path, example_file: Path) -> AsyncIte
 
 
 @pytest.fixture
-def calls() -> StoreCalls:
+def calls() -> StoreCallMetrics:
     """What counts the service's calls of stores."""
-    return StoreCalls()
+    return StoreCallMetrics()
 
 
 @pytest.fixture
-async def site(service: SmallService, calls: StoreCalls) -> AsyncIterator[Site]:
+async def site(service: SmallService, calls: StoreCallMetrics) -> AsyncIterator[Site]:
     """Its web application."""
     async with small_site(service, calls) as (url, secret):
         yield Site(url, secret)

@@ -10,7 +10,7 @@ import zlib
 from datetime import UTC, datetime
 from typing import Any
 
-from panneuro_hub.catalog.published import Environment, Published
+from panneuro_hub.catalog.notebook_records import NotebookEnvironment, NotebookRecord
 
 CREATED = datetime(2026, 11, 2, 9, 15, tzinfo=UTC)
 
@@ -60,7 +60,7 @@ def encoded(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def published(notebook: bytes, **changes: Any) -> Published:
+def published(notebook: bytes, **changes: Any) -> NotebookRecord:
     """The record of a notebook."""
     described: dict[str, Any] = {
         "project": "nav",
@@ -71,9 +71,9 @@ def published(notebook: bytes, **changes: Any) -> Published:
         "size": len(notebook),
         "sha256": hashlib.sha256(notebook).hexdigest(),
         "title": "Tuning curves",
-        "environment": Environment(
+        "environment": NotebookEnvironment(
             image="neuro", language="python", language_version="3.12.4", packages=("numpy==2.1.0",)
         ),
         "datasets": ("nav/session-12",),
     }
-    return Published(**{**described, **changes})
+    return NotebookRecord(**{**described, **changes})

@@ -15,14 +15,14 @@ from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 
 from panneuro_hub.wire import Ticket
-from panneuro_hub.wire.api_token import api_token_digest
-from panneuro_hub.wire.member import (
+from panneuro_hub.wire.api_token import hash_api_token
+from panneuro_hub.wire.hub_member import (
     MEMBERS_PATH,
     UNKNOWN_MEMBER,
-    ListedMember,
-    Member,
+    HubMember,
+    MemberGroups,
     RunningSession,
-    list_to_json,
+    format_member_list,
 )
 
 TOKEN = "token-of-the-service"
@@ -40,17 +40,17 @@ GROUPS = {
 
 def user(
     ticket: Ticket, *teams: str, project: str = "nhp-navigation", api_token: str = "server-token"
-) -> Member:
+) -> HubMember:
     """A person with a running server, as the hub describes them."""
-    digest = api_token_digest(api_token)
+    digest = hash_api_token(api_token)
     session = RunningSession("s1", project, ticket.name, ticket.digest, "neuro", digest)
     return member(ticket.user, *(teams or ("navigation-lab",)), sessions=(session,))
 
 
-def member(name: str, *teams: str, sessions: tuple[RunningSession, ...] = ()) -> Member:
+def member(name: str, *teams: str, sessions: tuple[RunningSession, ...] = ()) -> HubMember:
     """A person of some teams."""
     groups = frozenset(GROUPS[team] for team in teams)
-    return Member(name, f"account-of-{name}", groups, datetime.now(UTC), sessions)
+    return HubMember(name, f"account-of-{name}", groups, datetime.now(UTC), sessions)
 
 
 @dataclass
@@ -123,7 +123,7 @@ class _Member(_Handler):
             self.finish({"error": UNKNOWN_MEMBER, "message": "no account"})
             return
         known = self.hub.users[name]
-        self.finish(json.dumps(known.to_json() if isinstance(known, Member) else known))
+        self.finish(json.dumps(known.to_json() if isinstance(known, HubMember) else known))
 
 
 class _Everybody(_Handler):
@@ -131,8 +131,8 @@ class _Everybody(_Handler):
         if self.token != TOKEN:
             raise web.HTTPError(403)
         await self.hub.hold("everybody")
-        listed = [ListedMember(one.name, one.groups) for one in self.hub.users.values()]
-        self.finish(list_to_json(listed))
+        listed = [MemberGroups(one.name, one.groups) for one in self.hub.users.values()]
+        self.finish(format_member_list(listed))
 
 
 class _Announcement(_Handler):

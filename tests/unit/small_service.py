@@ -12,13 +12,13 @@ from pathlib import Path
 from small_hub import TOKEN, SmallHub
 
 from panneuro_hub.current import Current
-from panneuro_hub.service.database import Database
-from panneuro_hub.service.issue import Issuer, Refusals
-from panneuro_hub.service.ledger import Ledger
-from panneuro_hub.service.membership import Members
-from panneuro_hub.service.register import Register
+from panneuro_hub.service.credentials.hub_users import HubUsers
+from panneuro_hub.service.credentials.issuer import CredentialIssuer, RefusalCache
+from panneuro_hub.service.credentials.ledger import Ledger
+from panneuro_hub.service.credentials.session_store import SessionStore
+from panneuro_hub.service.db.engine import Database
 from panneuro_hub.vending import Vending
-from panneuro_hub.vending.types import Request
+from panneuro_hub.vending.types import CredentialRequest
 from panneuro_hub.wire import Credential
 
 SECRET = "the-secret-access-key"
@@ -30,10 +30,10 @@ class Maker:
     made = 0
     fault: Exception | None = None
 
-    def rights(self, request: Request) -> str:
+    def rights(self, request: CredentialRequest) -> str:
         return json.dumps([(grant.mode, grant.prefix) for grant in request.grants])
 
-    async def make(self, request: Request, rights: str) -> Credential:
+    async def make(self, request: CredentialRequest, rights: str) -> Credential:
         if self.fault:
             raise self.fault
         self.made += 1
@@ -48,11 +48,11 @@ class Maker:
 class SmallService:
     """The issuer and what it stands on."""
 
-    issuer: Issuer
+    issuer: CredentialIssuer
     maker: Maker
     hub: SmallHub
     ledger: Ledger
-    register: Register
+    register: SessionStore
     database: Database
 
 
@@ -70,8 +70,10 @@ async def small_service(
     maker = Maker()
     vending = Vending(makers={"s3": maker})
     with closing(Database(f"sqlite:///{folder}/ledger.sqlite")) as database:
-        ledger, register = Ledger(database), Register(database)
-        members = Members(hub.url, TOKEN, keep=keep)
-        issuer = Issuer(Current(collaboration), members, register, vending, ledger, Refusals())
+        ledger, register = Ledger(database), SessionStore(database)
+        members = HubUsers(hub.url, TOKEN, keep=keep)
+        issuer = CredentialIssuer(
+            Current(collaboration), members, register, vending, ledger, RefusalCache()
+        )
         yield SmallService(issuer, maker, hub, ledger, register, database)
         await vending.close()

@@ -16,12 +16,12 @@ from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 
-from panneuro_hub.service.app import Hub, make_app
-from panneuro_hub.service.logins import Logins
-from panneuro_hub.service.metrics import StoreCalls
-from panneuro_hub.service.notebooks import Notebooks
-from panneuro_hub.service.register import Registered
-from panneuro_hub.wire.clusters import Running
+from panneuro_hub.service.app import HubConnection, make_app
+from panneuro_hub.service.browse.notebook_views import NotebookBrowser
+from panneuro_hub.service.credentials.session_store import SessionRecord
+from panneuro_hub.service.device_login.login_store import DeviceLoginStore
+from panneuro_hub.service.monitoring.prometheus_metrics import StoreCallMetrics
+from panneuro_hub.wire.cluster_reports import ClusterReport
 
 GATEWAY = "dask-gateway"
 SERVICES = "/base/services"
@@ -62,9 +62,9 @@ async def hub_of(people: Mapping[str, Sequence[str]]) -> AsyncIterator[SmallHub]
 @asynccontextmanager
 async def small_site(
     service: SmallService,
-    calls: StoreCalls | None = None,
-    notebooks: Notebooks | None = None,
-    logins: Logins | None = None,
+    calls: StoreCallMetrics | None = None,
+    notebooks: NotebookBrowser | None = None,
+    logins: DeviceLoginStore | None = None,
 ) -> AsyncIterator[tuple[str, bytes]]:
     """Serve; gives the address and the secret of the cookies."""
     HubOAuth.clear_instance()
@@ -76,7 +76,7 @@ async def small_site(
         oauth_client_id="service-panneuro",
         access_scopes=set(SCOPES),
     )
-    hub = Hub(service.hub.url, TOKEN, f"{PREFIX}/", "http://127.0.0.1:0")
+    hub = HubConnection(service.hub.url, TOKEN, f"{PREFIX}/", "http://127.0.0.1:0")
     app = make_app(service.issuer, hub, [GATEWAY], calls, logins, notebooks)
     server = HTTPServer(app)
     socket, port = bind_unused_port()
@@ -108,10 +108,10 @@ async def run(
     person: str = "ada",
     project: str = "nhp-navigation",
     workers: int = 2,
-) -> Registered:
+) -> SessionRecord:
     """A cluster that its gateway reports, beside those that run already."""
     register = service.register
-    session, _ = await register.begin(
+    session, _ = await register.begin_session(
         "cluster",
         person,
         project,
@@ -122,11 +122,13 @@ async def run(
         price_per_hour=0.07,
     )
     others = [
-        Running(one.id, one.name, one.workers, one.cores, one.memory)
-        for one in await register.running()
+        ClusterReport(one.id, one.name, one.workers, one.cores, one.memory)
+        for one in await register.list_running()
         if one.gateway == gateway and one.id != session.id
     ]
-    await register.report(gateway, [*others, Running(session.id, name, workers, 4.0, 1 << 34)])
+    await register.record_report(
+        gateway, [*others, ClusterReport(session.id, name, workers, 4.0, 1 << 34)]
+    )
     return session
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from traitlets.config import Config
 
-from panneuro_hub.hub.spawner import PanNeuroSpawner
+from panneuro_hub.hub.kube_spawner import PanNeuroSpawner
 
 
 def config_of(example_file: Path, monkeypatch: pytest.MonkeyPatch) -> Config:

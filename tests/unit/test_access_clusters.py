@@ -10,9 +10,9 @@ from collaborations import changed, collaborations, moments, people
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panneuro_hub.access import ClusterChoice, Person, cluster_choice, decide
+from panneuro_hub.access import ClusterChoice, Person, check_cluster_choice, decide_access
 from panneuro_hub.collaboration import Collaboration
-from panneuro_hub.errors import AccessDenied, InvalidChoice
+from panneuro_hub.errors import AccessDeniedError, InvalidChoiceError
 
 ADA = Person.of("ada", ["navigation-lab"])
 
@@ -25,8 +25,8 @@ def choose(
     person: Person = ADA,
     project: str = "nhp-navigation",
 ) -> ClusterChoice:
-    access = decide(collaboration, person, project, now)
-    return cluster_choice(collaboration, access, profile, image)
+    access = decide_access(collaboration, person, project, now)
+    return check_cluster_choice(collaboration, access, profile, image)
 
 
 def test_what_the_project_offers(example: Collaboration, now: datetime) -> None:
@@ -50,18 +50,18 @@ def test_what_the_project_offers(example: Collaboration, now: datetime) -> None:
 def test_what_it_does_not_offer(
     example: Collaboration, now: datetime, asked: dict[str, Any], code: str
 ) -> None:
-    with pytest.raises(AccessDenied) as denied:
+    with pytest.raises(AccessDeniedError) as denied:
         choose(example, now, **asked)
     assert code in denied.value.reason_codes
     assert len(str(denied.value)) < 400
 
 
 def test_an_image_is_chosen_where_there_are_images(example: Collaboration, now: datetime) -> None:
-    with pytest.raises(InvalidChoice, match="choose an image; nhp-navigation offers neuro"):
+    with pytest.raises(InvalidChoiceError, match="choose an image; nhp-navigation offers neuro"):
         choose(example, now, image=None)
     without = changed(example, lambda document: document.update(images={}))
     assert choose(without, now, image=None).image is None
-    with pytest.raises(InvalidChoice, match="lists no images"):
+    with pytest.raises(InvalidChoiceError, match="lists no images"):
         choose(without, now)
 
 
@@ -70,14 +70,14 @@ def test_a_project_without_images_or_worker_profiles(example: Collaboration, now
         document["projects"]["nhp-navigation"]["images"] = []
 
     for image in ("neuro", None):
-        with pytest.raises(AccessDenied, match="no image remains") as denied:
+        with pytest.raises(AccessDeniedError, match="no image remains") as denied:
             choose(changed(example, no_images), now, image=image)
         assert denied.value.reason_codes == ("none-offered",)
 
     def no_workers(document: dict[str, Any]) -> None:
         document["projects"]["nhp-navigation"]["dask"] = {"worker_profiles": []}
 
-    with pytest.raises(AccessDenied, match="no worker profile remains"):
+    with pytest.raises(AccessDeniedError, match="no worker profile remains"):
         choose(changed(example, no_workers), now)
 
 
@@ -105,10 +105,10 @@ def test_nothing_is_chosen_that_access_does_not_offer(
         document["dask"] = {"worker_profiles": {"standard": worker}}
 
     collaboration = changed(collaboration, with_workers)
-    access = decide(collaboration, person, project, moment)
+    access = decide_access(collaboration, person, project, moment)
     try:
-        choice = cluster_choice(collaboration, access, profile, image)
-    except (AccessDenied, InvalidChoice):
+        choice = check_cluster_choice(collaboration, access, profile, image)
+    except (AccessDeniedError, InvalidChoiceError):
         return
     assert access.level is not None
     assert choice.project == project

@@ -12,12 +12,12 @@ from panneuro_hub.access import (
     Access,
     Person,
     WorkerLimits,
-    decide,
-    decide_all,
-    widest_access,
+    decide_access,
+    decide_all_accesses,
+    decide_widest_access,
 )
 from panneuro_hub.collaboration import Collaboration
-from panneuro_hub.names import slug
+from panneuro_hub.names import make_slug
 from panneuro_hub.wire import Denial, Reason
 
 BUCKET = "s3://learning-circuits/"
@@ -27,7 +27,7 @@ EMBARGO = datetime(2027, 6, 1, tzinfo=UTC)
 @pytest.fixture
 def ask(example: Collaboration, now: datetime):
     def decide_for(project: str, *teams: str, name: str = "ann", at: datetime = now) -> Access:
-        return decide(example, Person.of(name, teams), project, at)
+        return decide_access(example, Person.of(name, teams), project, at)
 
     return decide_for
 
@@ -98,7 +98,7 @@ def test_all_teams_that_give_the_level_are_named(example: Collaboration, now: da
         document["projects"]["nhp-navigation"]["teams"]["theory-lab"] = "write"
 
     person = Person.of("ann", ["theory-lab", "data-science-core"])
-    access = decide(changed(example, raise_theory), person, "nhp-navigation", now)
+    access = decide_access(changed(example, raise_theory), person, "nhp-navigation", now)
     assert access.reasons == (has("data-science-core", "theory-lab", level="write"),)
 
 
@@ -166,7 +166,7 @@ def test_an_ended_required_membership(example: Collaboration, now: datetime) -> 
         document["teams"]["human-subjects-trained"]["expires"]["ann"] = "2026-11-22"
 
     person = Person.of("ann", ["human-lab", "human-subjects-trained"])
-    access = decide(changed(example, expire), person, "human-intracranial", now)
+    access = decide_access(changed(example, expire), person, "human-intracranial", now)
     assert access.level is None
     assert access.reasons == (
         Reason(
@@ -183,7 +183,7 @@ def test_every_required_team_is_needed(example: Collaboration, now: datetime) ->
         document["projects"]["human-intracranial"]["requires"].append("theory-lab")
 
     person = Person.of("ann", ["human-lab", "human-subjects-trained"])
-    access = decide(changed(example, require), person, "human-intracranial", now)
+    access = decide_access(changed(example, require), person, "human-intracranial", now)
     assert access.level is None
     assert access.reasons == (
         Reason("not-in-required-team", "human-intracranial", teams=("theory-lab",)),
@@ -220,7 +220,7 @@ def test_a_project_frozen_as_a_whole_is_read_only(example: Collaboration, now: d
     def freeze(document: dict) -> None:
         document["projects"]["nhp-navigation"]["frozen"] = ["nhp-navigation/"]
 
-    access = decide(
+    access = decide_access(
         changed(example, freeze), Person.of("ann", ["navigation-lab"]), "nhp-navigation", now
     )
     own = [grant.mode for grant in access.grants if grant.prefix == f"{BUCKET}nhp-navigation/"]
@@ -261,7 +261,7 @@ def test_reads_obeys_the_other_projects_rules(example: Collaboration, now: datet
 
     collaboration = changed(example, read_all)
     teams = ["navigation-lab", "data-science-core", "theory-lab"]
-    access = decide(collaboration, Person.of("ann", teams), "nhp-navigation", now)
+    access = decide_access(collaboration, Person.of("ann", teams), "nhp-navigation", now)
     assert modes(access) == {
         "nhp-navigation/": "write",
         "nhp-categorization/": "read",
@@ -275,10 +275,10 @@ def test_reads_obeys_the_other_projects_rules(example: Collaboration, now: datet
     assert Denial("read", "prefix", prefix, "human-intracranial", reasons) in access.denied
     only_theory = Person.of("ann", ["theory-lab"])
     assert "nhp-categorization/" not in modes(
-        decide(collaboration, only_theory, "nhp-navigation", now)
+        decide_access(collaboration, only_theory, "nhp-navigation", now)
     )
     assert "nhp-categorization/" in modes(
-        decide(collaboration, only_theory, "nhp-navigation", EMBARGO)
+        decide_access(collaboration, only_theory, "nhp-navigation", EMBARGO)
     )
 
 
@@ -287,7 +287,7 @@ def test_a_project_in_another_store_is_out_of_reach(example: Collaboration, now:
         document["stores"]["other"] = {**document["stores"]["main"], "bucket": "elsewhere"}
         document["projects"]["shared-stimuli"]["store"] = "other"
 
-    access = decide(
+    access = decide_access(
         changed(example, move), Person.of("ann", ["navigation-lab"]), "nhp-navigation", now
     )
     assert not [grant for grant in access.grants if "elsewhere" in grant.prefix]
@@ -301,16 +301,16 @@ def test_no_scratch_where_the_store_has_none(example: Collaboration, now: dateti
         document["stores"]["main"]["scratch"] = None
 
     person = Person.of("ann", ["navigation-lab"])
-    access = decide(changed(example, drop), person, "nhp-navigation", now)
+    access = decide_access(changed(example, drop), person, "nhp-navigation", now)
     assert set(modes(access)) == {"nhp-navigation/", "shared-stimuli/"}
 
 
 @pytest.mark.parametrize("name", ["../bob", "bob/", "*", "Bob", "${aws:username}", ""])
 def test_a_name_from_outside_stays_in_its_own_scratch(ask, name: str) -> None:
     access = ask("nhp-navigation", "navigation-lab", name=name)
-    prefix = f"{BUCKET}scratch/nhp-navigation/{slug(name)}/"
+    prefix = f"{BUCKET}scratch/nhp-navigation/{make_slug(name)}/"
     assert [grant.prefix for grant in access.grants if "scratch" in grant.prefix] == [prefix]
-    assert slug(name) not in ("bob", "..", "")
+    assert make_slug(name) not in ("bob", "..", "")
 
 
 # Profiles, images and limits
@@ -349,7 +349,7 @@ def test_an_ended_membership_takes_its_profile(example: Collaboration, now: date
         document["teams"]["theory-lab"]["expires"]["ann"] = "2026-01-01"
 
     person = Person.of("ann", ["navigation-lab", "theory-lab"])
-    access = decide(changed(example, expire), person, "nhp-navigation", now)
+    access = decide_access(changed(example, expire), person, "nhp-navigation", now)
     ended = Reason(
         "using-membership-ended",
         "nhp-navigation",
@@ -367,7 +367,7 @@ def test_the_default_comes_first_wherever_it_stands(example: Collaboration, now:
     collaboration = changed(example, swap)
 
     def names(team: str) -> list[str]:
-        access = decide(collaboration, Person.of("ann", [team]), "nhp-navigation", now)
+        access = decide_access(collaboration, Person.of("ann", [team]), "nhp-navigation", now)
         return [offer.name for offer in access.profiles]
 
     assert names("theory-lab") == ["gpu", "small", "large"]
@@ -378,7 +378,7 @@ def test_no_profile_left_is_said(example: Collaboration, now: datetime) -> None:
     def only_gpu(document: dict) -> None:
         document["projects"]["nhp-navigation"]["profiles"] = ["gpu"]
 
-    access = decide(
+    access = decide_access(
         changed(example, only_gpu), Person.of("ann", ["navigation-lab"]), "nhp-navigation", now
     )
     assert access.profiles == ()
@@ -397,7 +397,7 @@ def test_images(ask, example: Collaboration, now: datetime) -> None:
         document["images"]["other"] = {"title": "Other", "image": "other:1"}
         document["projects"]["nhp-navigation"]["images"] = ["other"]
 
-    access = decide(
+    access = decide_access(
         changed(example, add), Person.of("ann", ["navigation-lab"]), "nhp-navigation", now
     )
     assert [offer.name for offer in access.images] == ["other"]
@@ -409,7 +409,7 @@ def test_a_hub_without_images_misses_none(example: Collaboration, now: datetime)
     def drop(document: dict) -> None:
         document["images"] = {}
 
-    access = decide(
+    access = decide_access(
         changed(example, drop), Person.of("ann", ["navigation-lab"]), "nhp-navigation", now
     )
     assert access.images == ()
@@ -439,7 +439,7 @@ def test_a_project_overrides_field_by_field(example: Collaboration, now: datetim
         }
         document["dask"]["per_person"] = {"max_workers": 20, "max_cores": 80}
 
-    limits = decide(
+    limits = decide_access(
         changed(example, override), Person.of("ann", ["theory-lab"]), "nhp-navigation", now
     ).dask
     assert limits is not None
@@ -479,15 +479,15 @@ def test_a_project_that_there_is_not(ask) -> None:
 def test_a_naive_moment_is_refused(example: Collaboration) -> None:
     naive = datetime(2027, 1, 1)  # noqa: DTZ001
     with pytest.raises(ValueError, match="no time zone"):
-        decide(example, Person("ann"), "nhp-navigation", naive)
+        decide_access(example, Person("ann"), "nhp-navigation", naive)
     with pytest.raises(ValueError, match="no time zone"):
-        decide_all(example, Person("ann"), naive)
+        decide_all_accesses(example, Person("ann"), naive)
 
 
 def test_decide_all_is_decide_for_every_project(example: Collaboration, now: datetime) -> None:
     person = Person.of("ann", ["theory-lab"])
-    assert decide_all(example, person, now) == {
-        project: decide(example, person, project, now) for project in example.projects
+    assert decide_all_accesses(example, person, now) == {
+        project: decide_access(example, person, project, now) for project in example.projects
     }
 
 
@@ -495,13 +495,13 @@ def test_two_accesses_that_differ_only_in_time_are_equal(
     example: Collaboration, now: datetime
 ) -> None:
     person = Person.of("ann", ["theory-lab"])
-    later = decide(example, person, "nhp-navigation", now + timedelta(days=1))
-    assert decide(example, person, "nhp-navigation", now) == later
+    later = decide_access(example, person, "nhp-navigation", now + timedelta(days=1))
+    assert decide_access(example, person, "nhp-navigation", now) == later
 
 
 def test_the_widest_access_has_every_grant(example: Collaboration) -> None:
-    access = widest_access(example, "nhp-categorization")
+    access = decide_widest_access(example, "nhp-categorization")
     assert access.level == "manage"
-    assert len(slug(access.person.name)) == 63
+    assert len(make_slug(access.person.name)) == 63
     own = [grant.prefix for grant in access.grants if "scratch" in grant.prefix]
-    assert own == [f"{BUCKET}scratch/nhp-categorization/{slug(access.person.name)}/"]
+    assert own == [f"{BUCKET}scratch/nhp-categorization/{make_slug(access.person.name)}/"]

@@ -11,8 +11,15 @@ from collaborations import PROJECTS, TEAMS, changed, collaborations, moments
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from panneuro_hub.access import Access, Difference, Person, decide, differences, judge
-from panneuro_hub.collaboration import Collaboration, load
+from panneuro_hub.access import (
+    Access,
+    AccessDifference,
+    Person,
+    check_path,
+    compare_collaborations,
+    decide_access,
+)
+from panneuro_hub.collaboration import Collaboration, load_file
 
 BUCKET = "s3://learning-circuits/"
 Edit = Callable[[dict[str, Any]], object]
@@ -21,17 +28,17 @@ DIFFER = ("level", "grant", "profile", "image")
 
 
 @pytest.fixture
-def compare(example: Collaboration, now: datetime) -> Callable[[Edit], list[Difference]]:
-    return lambda edit: differences(example, changed(example, edit), now)
+def compare(example: Collaboration, now: datetime) -> Callable[[Edit], list[AccessDifference]]:
+    return lambda edit: compare_collaborations(example, changed(example, edit), now)
 
 
 def found(
-    differences: list[Difference], *who: str, project: str | None = None
+    compare_collaborations: list[AccessDifference], *who: str, project: str | None = None
 ) -> dict[tuple[str, str], tuple[str | None, str | None]]:
     """Before and after, by kind and thing."""
     return {
         (each.kind, each.what.removeprefix(BUCKET)): (each.before, each.after)
-        for each in differences
+        for each in compare_collaborations
         if each.who == who and (project is None or each.project == project)
     }
 
@@ -144,7 +151,7 @@ def test_a_level_that_changes_no_grant(compare) -> None:
         document["projects"]["nhp-navigation"]["teams"]["data-science-core"] = "manage"
 
     assert compare(promote) == [
-        Difference(
+        AccessDifference(
             ("data-science-core",), "nhp-navigation", "level", "nhp-navigation", "write", "manage"
         )
     ]
@@ -176,7 +183,7 @@ def test_an_embargo_that_is_over_has_no_day(example: Collaboration) -> None:
         document["projects"]["nhp-categorization"]["embargo"] = None
 
     later = datetime(2027, 6, 1, tzinfo=UTC)
-    result = differences(example, changed(example, drop), later)
+    result = compare_collaborations(example, changed(example, drop), later)
     assert {(each.since, each.until) for each in result} == {(None, None)}
     assert found(result, "theory-lab")["level", "nhp-categorization"] == ("read", None)
 
@@ -218,7 +225,7 @@ def test_a_team_that_is_renamed_keeps_what_it_has(
     """Wherever the file names it: in projects, requires, embargoes and profiles."""
     renamed = tmp_path / "renamed.yaml"
     renamed.write_text(example_file.read_text().replace(team, "another-name"))
-    (only,) = differences(example, load(renamed), now)
+    (only,) = compare_collaborations(example, load_file(renamed), now)
     assert (only.who, only.kind, only.before, only.after) == (
         ("another-name",),
         "membership",
@@ -337,7 +344,7 @@ def test_json(compare) -> None:
 
 def test_a_naive_moment_is_refused(example: Collaboration) -> None:
     with pytest.raises(ValueError, match="no time zone"):
-        differences(example, example, datetime(2027, 1, 1))  # noqa: DTZ001
+        compare_collaborations(example, example, datetime(2027, 1, 1))  # noqa: DTZ001
 
 
 # For any two collaborations
@@ -371,7 +378,7 @@ def pairs(draw: st.DrawFn) -> tuple[Collaboration, Collaboration]:
 @settings(max_examples=25)
 @given(collaborations(), moments)
 def test_nothing_differs_from_itself(collaboration: Collaboration, now: datetime) -> None:
-    assert differences(collaboration, collaboration, now) == []
+    assert compare_collaborations(collaboration, collaboration, now) == []
 
 
 @settings(max_examples=50)
@@ -379,8 +386,8 @@ def test_nothing_differs_from_itself(collaboration: Collaboration, now: datetime
 def test_the_other_way_round_gains_are_losses(
     pair: tuple[Collaboration, Collaboration], now: datetime
 ) -> None:
-    there = differences(*pair, now)
-    back = differences(*reversed(pair), now)
+    there = compare_collaborations(*pair, now)
+    back = compare_collaborations(*reversed(pair), now)
     assert len(set(there)) == len(there)
     assert {replace(each, before=each.after, after=each.before) for each in there} == set(back)
 
@@ -390,12 +397,12 @@ def test_the_other_way_round_gains_are_losses(
 def test_what_is_said_to_differ_does(
     pair: tuple[Collaboration, Collaboration], now: datetime
 ) -> None:
-    for each in differences(*pair, now):
+    for each in compare_collaborations(*pair, now):
         if each.kind not in DIFFER or not each.project:
             continue
         moment = now if each.since is None else datetime.combine(each.since, now.min.time(), UTC)
         old, new = (
-            decide(collaboration, Person.of("each-person", each.who), each.project, moment)
+            decide_access(collaboration, Person.of("each-person", each.who), each.project, moment)
             for collaboration in pair
         )
         assert value(pair[0], old, each) == each.before != each.after
@@ -418,14 +425,14 @@ def test_whoever_notices_a_difference_finds_it_reported(
     moment = now + later
     reported = [
         each
-        for each in differences(*pair, now)
+        for each in compare_collaborations(*pair, now)
         if teams.issuperset(each.who)
         and (each.since is None or each.since <= moment.date())
         and (each.until is None or each.until > moment.date())
     ]
     for project in PROJECTS:
         old, new = (
-            decide(collaboration, Person("each-person", teams), project, moment)
+            decide_access(collaboration, Person("each-person", teams), project, moment)
             for collaboration in pair
         )
         said = {
@@ -446,11 +453,11 @@ def test_whoever_notices_a_difference_finds_it_reported(
 
 
 def mode(collaboration: Collaboration, access: Access, prefix: str) -> str | None:
-    verdict = judge(collaboration, access, prefix)
+    verdict = check_path(collaboration, access, prefix)
     return ("write" if verdict.write else "read") if verdict.read else None
 
 
-def value(collaboration: Collaboration, access: Access, each: Difference) -> str | None:
+def value(collaboration: Collaboration, access: Access, each: AccessDifference) -> str | None:
     """What an access has of what differs, asked in another way."""
     if each.kind == "level":
         return access.level

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from collaborations import changed
 
-from panneuro_hub.access import Person, active_teams, is_hub_admin, teams_from_groups
+from panneuro_hub.access import Person, find_active_teams, is_hub_admin, map_groups_to_teams
 from panneuro_hub.collaboration import Collaboration
 
 STUDENT = "rotating.student@uni.example"
@@ -13,19 +13,19 @@ END = datetime(2027, 1, 31, tzinfo=UTC)
 
 
 def test_groups_are_compared_whole(example: Collaboration) -> None:
-    assert teams_from_groups(example, ["/u19/labs/navigation", "u19-circuits:theory"]) == {
+    assert map_groups_to_teams(example, ["/u19/labs/navigation", "u19-circuits:theory"]) == {
         "navigation-lab",
         "theory-lab",
     }
     near = ["navigation", "/u19/labs", "/U19/labs/navigation", "/u19/labs/navigation/", "*", ""]
-    assert teams_from_groups(example, near) == frozenset()
+    assert map_groups_to_teams(example, near) == frozenset()
 
 
 def test_one_group_may_make_several_teams(example: Collaboration) -> None:
     def share(document: dict) -> None:
         document["teams"]["human-lab"]["groups"].append("u19-circuits:theory")
 
-    teams = teams_from_groups(changed(example, share), ["u19-circuits:theory"])
+    teams = map_groups_to_teams(changed(example, share), ["u19-circuits:theory"])
     assert teams == {"human-lab", "theory-lab"}
 
 
@@ -34,15 +34,15 @@ def test_a_membership_ends_at_midnight_utc_whatever_the_case(
     example: Collaboration, name: str
 ) -> None:
     person = Person.of(name, ["navigation-lab"])
-    assert active_teams(example, person, END - timedelta(microseconds=1)) == {"navigation-lab"}
-    assert active_teams(example, person, END) == frozenset()
+    assert find_active_teams(example, person, END - timedelta(microseconds=1)) == {"navigation-lab"}
+    assert find_active_teams(example, person, END) == frozenset()
 
 
 def test_the_end_is_utc_in_every_zone(example: Collaboration) -> None:
     person = Person.of(STUDENT, ["navigation-lab"])
     zone = timezone(timedelta(hours=-8))
-    assert active_teams(example, person, datetime(2027, 1, 30, 15, 59, tzinfo=zone))
-    assert not active_teams(example, person, datetime(2027, 1, 30, 16, tzinfo=zone))
+    assert find_active_teams(example, person, datetime(2027, 1, 30, 15, 59, tzinfo=zone))
+    assert not find_active_teams(example, person, datetime(2027, 1, 30, 16, tzinfo=zone))
 
 
 def test_the_earliest_of_two_spellings_counts(example: Collaboration) -> None:
@@ -50,17 +50,19 @@ def test_the_earliest_of_two_spellings_counts(example: Collaboration) -> None:
         document["teams"]["navigation-lab"]["expires"][STUDENT.upper()] = "2026-01-01"
 
     person = Person.of(STUDENT, ["navigation-lab"])
-    assert not active_teams(changed(example, add), person, datetime(2026, 6, 1, tzinfo=UTC))
+    assert not find_active_teams(changed(example, add), person, datetime(2026, 6, 1, tzinfo=UTC))
 
 
 def test_others_and_other_teams_do_not_end(example: Collaboration) -> None:
-    assert active_teams(example, Person.of("ann", ["navigation-lab"]), END) == {"navigation-lab"}
-    assert active_teams(example, Person.of(STUDENT, ["theory-lab"]), END) == {"theory-lab"}
+    assert find_active_teams(example, Person.of("ann", ["navigation-lab"]), END) == {
+        "navigation-lab"
+    }
+    assert find_active_teams(example, Person.of(STUDENT, ["theory-lab"]), END) == {"theory-lab"}
 
 
 def test_unknown_teams_are_passed_over(example: Collaboration, now: datetime) -> None:
     person = Person.of("ann", ["*", "no-such-team", "theory-lab"])
-    assert active_teams(example, person, now) == {"theory-lab"}
+    assert find_active_teams(example, person, now) == {"theory-lab"}
 
 
 def test_hub_admins_are_active_members_of_a_team_with_hub_admin(
@@ -77,4 +79,4 @@ def test_hub_admins_are_active_members_of_a_team_with_hub_admin(
 
 def test_a_naive_moment_is_refused(example: Collaboration) -> None:
     with pytest.raises(ValueError, match="no time zone"):
-        active_teams(example, Person("ann"), datetime(2027, 1, 1))  # noqa: DTZ001
+        find_active_teams(example, Person("ann"), datetime(2027, 1, 1))  # noqa: DTZ001

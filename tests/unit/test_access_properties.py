@@ -20,16 +20,16 @@ from hypothesis import strategies as st
 from panneuro_hub.access import (
     Access,
     Person,
-    active_teams,
-    decide,
-    decide_all,
-    judge,
-    session_view,
+    build_session_view,
+    check_path,
+    decide_access,
+    decide_all_accesses,
+    find_active_teams,
 )
 from panneuro_hub.collaboration import Collaboration
-from panneuro_hub.names import slug
-from panneuro_hub.policy import session_policy
-from panneuro_hub.policy.size import longest_grants
+from panneuro_hub.names import make_slug
+from panneuro_hub.policy import build_session_policy
+from panneuro_hub.policy.policy_size import find_longest_grants
 from panneuro_hub.wire import SessionView
 from panneuro_hub.wording import describe_denial, describe_reasons, view_document
 
@@ -48,7 +48,7 @@ def places(collaboration: Collaboration) -> list[str]:
 
 def reach(collaboration: Collaboration, access: Access) -> dict[str, int]:
     """0, 1 or 2 by URI: nothing, read, read and write."""
-    verdicts = {uri: judge(collaboration, access, uri) for uri in places(collaboration)}
+    verdicts = {uri: check_path(collaboration, access, uri) for uri in places(collaboration)}
     assert all(verdict.read or not verdict.write for verdict in verdicts.values())
     return {uri: verdict.read + verdict.write for uri, verdict in verdicts.items()}
 
@@ -68,7 +68,7 @@ def test_the_collaborations_of_these_tests_are_ones_that_load(collaboration: Col
 def test_decide_answers_with_reasons_whatever_is_asked(
     collaboration: Collaboration, person: Person, project: str, now: datetime
 ) -> None:
-    access = decide(collaboration, person, project, now)
+    access = decide_access(collaboration, person, project, now)
     assert describe_reasons(access.reasons)
     for thing in (*access.grants, *access.denied, *access.profiles, *access.images):
         assert describe_reasons(thing.reasons)
@@ -81,8 +81,10 @@ def test_decide_answers_with_reasons_whatever_is_asked(
         assert describe_reasons(access.dask.reasons)
     assert all(map(describe_denial, access.denied))
     for uri in places(collaboration):
-        assert describe_reasons(judge(collaboration, access, uri).reasons)
-    view = session_view(collaboration, access, decide_all(collaboration, person, now))
+        assert describe_reasons(check_path(collaboration, access, uri).reasons)
+    view = build_session_view(
+        collaboration, access, decide_all_accesses(collaboration, person, now)
+    )
     assert SessionView.from_json(view.to_json()) == view
     assert SessionView.from_json(view_document(view)) == view
 
@@ -92,10 +94,10 @@ def test_grants_stay_inside_the_project_its_reads_and_the_own_scratch(
     collaboration: Collaboration, person: Person, name: str, now: datetime
 ) -> None:
     project = collaboration.projects[name]
-    own = [f"s3://lab/{project.prefix}", f"s3://lab/scratch/{name}/{slug(person.name)}/"]
+    own = [f"s3://lab/{project.prefix}", f"s3://lab/scratch/{name}/{make_slug(person.name)}/"]
     others = [f"s3://lab/{collaboration.projects[other].prefix}" for other in project.reads]
     frozen = tuple(f"s3://lab/{prefix}" for prefix in project.frozen)
-    for grant in decide(collaboration, person, name, now).grants:
+    for grant in decide_access(collaboration, person, name, now).grants:
         if grant.mode == "write":
             assert grant.prefix in own
             assert not grant.prefix.startswith(frozen)
@@ -107,19 +109,19 @@ def test_grants_stay_inside_the_project_its_reads_and_the_own_scratch(
 def test_nobody_writes_in_frozen_places_or_in_other_projects(
     collaboration: Collaboration, person: Person, name: str, now: datetime
 ) -> None:
-    access = decide(collaboration, person, name, now)
+    access = decide_access(collaboration, person, name, now)
     for other, project in collaboration.projects.items():
         closed = [*project.frozen] if other == name else [project.prefix]
         for prefix in closed:
-            assert not judge(collaboration, access, f"s3://lab/{prefix}x").write
+            assert not check_path(collaboration, access, f"s3://lab/{prefix}x").write
 
 
 @given(collaborations(), people, moments)
 def test_who_is_in_no_active_team_has_nothing(
     collaboration: Collaboration, person: Person, now: datetime
 ) -> None:
-    if not active_teams(collaboration, person, now):
-        accesses = decide_all(collaboration, person, now).values()
+    if not find_active_teams(collaboration, person, now):
+        accesses = decide_all_accesses(collaboration, person, now).values()
         assert [access for access in accesses if access.level or access.grants] == []
 
 
@@ -127,8 +129,8 @@ def test_who_is_in_no_active_team_has_nothing(
 def test_more_teams_never_take_anything_away(
     collaboration: Collaboration, project: str, person: Person, more: frozenset[str], now: datetime
 ) -> None:
-    fewer = decide(collaboration, person, project, now)
-    wider = decide(collaboration, Person(person.name, person.teams | more), project, now)
+    fewer = decide_access(collaboration, person, project, now)
+    wider = decide_access(collaboration, Person(person.name, person.teams | more), project, now)
     assert RANK[fewer.level] <= RANK[wider.level]
     before, after = reach(collaboration, fewer), reach(collaboration, wider)
     assert [uri for uri in before if before[uri] > after[uri]] == []
@@ -140,8 +142,11 @@ def test_more_teams_never_take_anything_away(
 def test_a_project_is_read_through_another_only_by_who_may_read_it(
     collaboration: Collaboration, project: str, person: Person, now: datetime
 ) -> None:
-    levels = {name: access.level for name, access in decide_all(collaboration, person, now).items()}
-    access = decide(collaboration, person, project, now)
+    levels = {
+        name: access.level
+        for name, access in decide_all_accesses(collaboration, person, now).items()
+    }
+    access = decide_access(collaboration, person, project, now)
     reads = {
         grant.project
         for grant in access.grants
@@ -156,8 +161,8 @@ def test_a_project_is_read_through_another_only_by_who_may_read_it(
 def test_nobodys_policy_is_longer_than_the_one_that_is_reviewed(
     collaboration: Collaboration, project: str, now: datetime
 ) -> None:
-    longest = len(session_policy(longest_grants(collaboration, project)))
+    longest = len(build_session_policy(find_longest_grants(collaboration, project)))
     for size in range(1, len(TEAMS) + 1):
         for teams in combinations(TEAMS, size):
-            access = decide(collaboration, Person.of("Ann " * 20, teams), project, now)
-            assert len(session_policy(access.grants)) <= longest
+            access = decide_access(collaboration, Person.of("Ann " * 20, teams), project, now)
+            assert len(build_session_policy(access.grants)) <= longest

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panneuro_hub.access import Person, decide, judge, recipients, whom_to_ask
+from panneuro_hub.access import (
+    Person,
+    check_path,
+    decide_access,
+    find_recipients,
+    list_responsible_teams,
+)
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.wire import Reason
 
@@ -22,7 +28,7 @@ PEOPLE = (
 
 
 def test_it_names_who_is_inside_and_what_is_shut(example: Collaboration, now: datetime) -> None:
-    found = recipients(
+    found = find_recipients(
         example,
         PEOPLE,
         "nhp-navigation",
@@ -46,9 +52,9 @@ def test_it_names_who_is_inside_and_what_is_shut(example: Collaboration, now: da
 
 def test_who_has_left_is_not_inside(example: Collaboration, now: datetime) -> None:
     student = Person.of("rotating.student@uni.example", ["navigation-lab"])
-    assert recipients(example, [student], "nhp-navigation", [], now).people
+    assert find_recipients(example, [student], "nhp-navigation", [], now).people
     later = now.replace(year=2027, month=2)
-    assert recipients(example, [student], "nhp-navigation", [], later).people == ()
+    assert find_recipients(example, [student], "nhp-navigation", [], later).people == ()
 
 
 TEAMS = [
@@ -74,12 +80,12 @@ def test_it_says_what_a_session_could_do(
     uses: list[str],
 ) -> None:
     people = [Person.of(f"p{number}", each) for number, each in enumerate(teams)]
-    found = recipients(example, people, project, uses, NOW)
+    found = find_recipients(example, people, project, uses, NOW)
     for person in people:
-        access = decide(example, person, project, NOW)
+        access = decide_access(example, person, project, NOW)
         assert (person.name in found.people) is (access.level is not None)
         for used in set(uses):
-            can = judge(example, access, f"s3://learning-circuits/{used}/").read
+            can = check_path(example, access, f"s3://learning-circuits/{used}/").read
             told = [shut for shut in found.shut if shut.project == used]
             named = sum(person.name in shut.people for shut in told)
             assert named == (0 if can or access.level is None else 1)
@@ -93,7 +99,7 @@ def test_it_says_what_a_session_could_do(
     ],
 )
 def test_managers_are_asked(example: Collaboration, project: str, asked: tuple[str, ...]) -> None:
-    assert whom_to_ask(example, project) == asked
+    assert list_responsible_teams(example, project) == asked
 
 
 def test_without_managers_it_is_who_writes(example: Collaboration) -> None:
@@ -101,7 +107,7 @@ def test_without_managers_it_is_who_writes(example: Collaboration) -> None:
         project = example.projects["nhp-navigation"].model_copy(update={"teams": teams})
         return example.model_copy(update={"projects": {"nhp-navigation": project}})
 
-    assert whom_to_ask(with_teams(**{"theory-lab": "write", "*": "write"}), "nhp-navigation") == (
-        "Theory laboratory",
-    )
-    assert whom_to_ask(with_teams(**{"theory-lab": "read"}), "nhp-navigation") == ()
+    assert list_responsible_teams(
+        with_teams(**{"theory-lab": "write", "*": "write"}), "nhp-navigation"
+    ) == ("Theory laboratory",)
+    assert list_responsible_teams(with_teams(**{"theory-lab": "read"}), "nhp-navigation") == ()

@@ -5,7 +5,14 @@ from datetime import UTC, datetime
 import pytest
 from collaborations import changed
 
-from panneuro_hub.access import Person, TeamPrefix, decide, decide_all, session_view, team_prefixes
+from panneuro_hub.access import (
+    Person,
+    TeamPrefix,
+    build_session_view,
+    decide_access,
+    decide_all_accesses,
+    list_team_prefixes,
+)
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.wire import Denial, Reason
 
@@ -13,8 +20,8 @@ BUCKET = "s3://learning-circuits/"
 
 
 def test_the_session_as_its_researcher_sees_it(example: Collaboration, now: datetime) -> None:
-    access = decide(example, Person.of("ann", ["navigation-lab"]), "nhp-navigation", now)
-    view = session_view(example, access)
+    access = decide_access(example, Person.of("ann", ["navigation-lab"]), "nhp-navigation", now)
+    view = build_session_view(example, access)
     assert (view.user, view.project, view.title) == (
         "ann",
         "nhp-navigation",
@@ -32,31 +39,31 @@ def test_the_session_as_its_researcher_sees_it(example: Collaboration, now: date
 
 
 def test_a_session_whose_access_has_ended(example: Collaboration, now: datetime) -> None:
-    access = decide(example, Person.of("ann", []), "nhp-navigation", now)
-    view = session_view(example, access)
+    access = decide_access(example, Person.of("ann", []), "nhp-navigation", now)
+    view = build_session_view(example, access)
     assert (view.level, view.scratch, view.prefixes, view.grants) == (None, None, {}, ())
     assert view.denied
 
 
 def test_a_session_whose_project_is_gone(example: Collaboration, now: datetime) -> None:
-    view = session_view(example, decide(example, Person.of("ann", []), "gone", now))
+    view = build_session_view(example, decide_access(example, Person.of("ann", []), "gone", now))
     assert (view.title, view.prefix, view.region, view.prefixes) == ("gone", "", "", {})
 
 
 def test_a_store_with_an_endpoint(example: Collaboration, now: datetime) -> None:
-    def own_store(document: dict) -> None:
+    def open_own_store(document: dict) -> None:
         document["stores"]["main"]["endpoint_url"] = "http://127.0.0.1:9000"
 
-    collaboration = changed(example, own_store)
-    access = decide(collaboration, Person.of("ann", ["theory-lab"]), "nhp-navigation", now)
-    assert session_view(collaboration, access).endpoint_url == "http://127.0.0.1:9000"
+    collaboration = changed(example, open_own_store)
+    access = decide_access(collaboration, Person.of("ann", ["theory-lab"]), "nhp-navigation", now)
+    assert build_session_view(collaboration, access).endpoint_url == "http://127.0.0.1:9000"
 
 
 def test_what_a_team_reaches(example: Collaboration, now: datetime) -> None:
     shared = TeamPrefix(f"{BUCKET}shared-stimuli/", "read", "shared-stimuli")
     navigation = TeamPrefix(f"{BUCKET}nhp-navigation/", "read", "nhp-navigation")
-    assert team_prefixes(example, "theory-lab", now) == [navigation, shared]
-    assert team_prefixes(example, "human-lab", now) == [
+    assert list_team_prefixes(example, "theory-lab", now) == [navigation, shared]
+    assert list_team_prefixes(example, "human-lab", now) == [
         TeamPrefix(
             f"{BUCKET}human-intracranial/",
             "manage",
@@ -65,25 +72,25 @@ def test_what_a_team_reaches(example: Collaboration, now: datetime) -> None:
         ),
         shared,
     ]
-    later = team_prefixes(example, "theory-lab", datetime(2027, 6, 1, tzinfo=UTC))
+    later = list_team_prefixes(example, "theory-lab", datetime(2027, 6, 1, tzinfo=UTC))
     assert [place.project for place in later] == [
         "nhp-navigation",
         "nhp-categorization",
         "shared-stimuli",
     ]
-    assert team_prefixes(example, "no-such-team", now) == []
+    assert list_team_prefixes(example, "no-such-team", now) == []
     with pytest.raises(ValueError, match="no time zone"):
-        team_prefixes(example, "theory-lab", datetime(2027, 6, 1))  # noqa: DTZ001
+        list_team_prefixes(example, "theory-lab", datetime(2027, 6, 1))  # noqa: DTZ001
 
 
 def test_the_other_projects_and_why_they_are_not_here(
     example: Collaboration, now: datetime
 ) -> None:
     person = Person.of("mina", ["data-science-core"])
-    others = decide_all(example, person, now)
+    others = decide_all_accesses(example, person, now)
     denied = {
         denial.project: denial
-        for denial in session_view(example, others["nhp-navigation"], others).denied
+        for denial in build_session_view(example, others["nhp-navigation"], others).denied
         if denial.action == "read"
     }
     assert denied["nhp-categorization"] == Denial(

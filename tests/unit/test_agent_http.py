@@ -19,8 +19,8 @@ from fake_service import FakeService, said
 from session_views import view_of
 from testing.stand_in_server import StandInResponse
 
-from panneuro_hub.lab.agent import Agent, Settings
-from panneuro_hub.lab.upstream import SettingsError
+from panneuro_hub.agent.credential_agent import AgentSettings, CredentialAgent
+from panneuro_hub.agent.service_client import AgentSettingsError
 from panneuro_hub.wire import Ticket
 
 VIEW = view_of()
@@ -42,8 +42,8 @@ def service(ticket_file: Path) -> Iterator[FakeService]:
 
 
 @contextmanager
-def running(service: FakeService, ticket_file: Path, **settings: Any) -> Iterator[Agent]:
-    agent = Agent(Settings(service.url, ticket_file, **settings), chance=lambda: 0.0)
+def running(service: FakeService, ticket_file: Path, **settings: Any) -> Iterator[CredentialAgent]:
+    agent = CredentialAgent(AgentSettings(service.url, ticket_file, **settings), chance=lambda: 0.0)
     agent.start()
     try:
         yield agent
@@ -52,15 +52,15 @@ def running(service: FakeService, ticket_file: Path, **settings: Any) -> Iterato
         agent.stop()
 
 
-def port_of(agent: Agent) -> int:
+def port_of(agent: CredentialAgent) -> int:
     return urlsplit(agent.environment()["AWS_CONTAINER_CREDENTIALS_FULL_URI"]).port or 0
 
 
-def token_of(agent: Agent) -> str:
+def token_of(agent: CredentialAgent) -> str:
     return Path(agent.environment()["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"]).read_text()
 
 
-def get(agent: Agent, path: str = "/credentials", **headers: str) -> tuple[int, Any]:
+def get(agent: CredentialAgent, path: str = "/credentials", **headers: str) -> tuple[int, Any]:
     headers = {"Authorization": token_of(agent)} | headers
     connection = http.client.HTTPConnection("127.0.0.1", port_of(agent), timeout=30)
     try:
@@ -71,7 +71,7 @@ def get(agent: Agent, path: str = "/credentials", **headers: str) -> tuple[int, 
         connection.close()
 
 
-def send(agent: Agent, raw: bytes) -> bytes:
+def send(agent: CredentialAgent, raw: bytes) -> bytes:
     """What comes back for `raw`, until the agent closes the connection."""
     with socket.create_connection(("127.0.0.1", port_of(agent)), timeout=30) as client:
         client.sendall(raw)
@@ -85,13 +85,13 @@ def send(agent: Agent, raw: bytes) -> bytes:
 
 
 @pytest.fixture
-def agent(service: FakeService, ticket_file: Path) -> Iterator[Agent]:
+def agent(service: FakeService, ticket_file: Path) -> Iterator[CredentialAgent]:
     with running(service, ticket_file) as agent:
         yield agent
 
 
 @pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CredentialAgent]:
     """An agent with keys, for all tests that leave it as it is."""
     ticket_file = tmp_path_factory.mktemp("door") / "ticket"
     ticket_file.write_text(Ticket.new("ada", "").encode())
@@ -102,13 +102,15 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
         yield agent
 
 
-def test_gives_keys_in_the_form_of_the_protocol(agent: Agent, service: FakeService) -> None:
+def test_gives_keys_in_the_form_of_the_protocol(
+    agent: CredentialAgent, service: FakeService
+) -> None:
     status, keys = get(agent)
     assert (status, keys) == (200, service.issued[0].to_json())
     assert {"AccessKeyId", "SecretAccessKey", "Token", "Expiration"} <= keys.keys()
 
 
-def test_answers_thousands_from_memory(agent: Agent, service: FakeService) -> None:
+def test_answers_thousands_from_memory(agent: CredentialAgent, service: FakeService) -> None:
     token = token_of(agent)
     connection = http.client.HTTPConnection("127.0.0.1", port_of(agent), timeout=30)
     for _ in range(2000):
@@ -226,13 +228,13 @@ def test_garbage_from_the_service_takes_nothing_away(
 
 @pytest.mark.parametrize("token", ["", "wrong", "Bearer x", "x" * 4000, "\xff\xfe"], ids=repr)
 @pytest.mark.parametrize("path", ["/credentials", "/session"])
-def test_without_the_token_there_is_nothing(door: Agent, path: str, token: str) -> None:
+def test_without_the_token_there_is_nothing(door: CredentialAgent, path: str, token: str) -> None:
     status, answer = get(door, path, Authorization=token)
     assert status == 401
     assert answer.keys() == {"code", "message"}
 
 
-def test_a_token_with_more_around_it_is_wrong(door: Agent) -> None:
+def test_a_token_with_more_around_it_is_wrong(door: CredentialAgent) -> None:
     token = token_of(door)
     assert get(door, Authorization=f"Bearer {token}")[0] == 401
     assert get(door, Authorization=token[:-1])[0] == 401
@@ -254,23 +256,23 @@ def test_a_token_with_more_around_it_is_wrong(door: Agent) -> None:
         "",
     ],
 )
-def test_a_name_that_only_points_here_is_refused(door: Agent, host: str) -> None:
+def test_a_name_that_only_points_here_is_refused(door: CredentialAgent, host: str) -> None:
     status, answer = get(door, Host=host.replace("PORT", str(port_of(door))))
     assert (status, answer["code"]) == (403, "WrongHost")
     assert get(door, "/health", Host=host.replace("PORT", str(port_of(door))))[0] == 403
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.0.0.1:PORT", "LOCALHOST:PORT"])
-def test_its_own_names_are_accepted(door: Agent, host: str) -> None:
+def test_its_own_names_are_accepted(door: CredentialAgent, host: str) -> None:
     assert get(door, Host=host.replace("PORT", str(port_of(door))))[0] == 200
 
 
-def test_scripts_of_web_pages_are_refused(door: Agent) -> None:
+def test_scripts_of_web_pages_are_refused(door: CredentialAgent) -> None:
     origin = f"http://127.0.0.1:{port_of(door)}"
     assert get(door, Origin=origin)[0] == 403
 
 
-def test_a_second_host_is_refused(door: Agent) -> None:
+def test_a_second_host_is_refused(door: CredentialAgent) -> None:
     raw = (
         f"GET /health HTTP/1.1\r\nHost: 127.0.0.1:{port_of(door)}\r\nHost: evil.example\r\n"
         "Connection: close\r\n\r\n"
@@ -279,12 +281,12 @@ def test_a_second_host_is_refused(door: Agent) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/credentials/", "/credentials?x=1"])
-def test_there_is_nothing_else(door: Agent, path: str) -> None:
+def test_there_is_nothing_else(door: CredentialAgent, path: str) -> None:
     assert get(door, path)[0] == 404
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "HEAD", "TRACE"])
-def test_there_is_nothing_to_do_but_get(door: Agent, method: str) -> None:
+def test_there_is_nothing_to_do_but_get(door: CredentialAgent, method: str) -> None:
     raw = (
         f"{method} /credentials HTTP/1.1\r\nHost: 127.0.0.1:{port_of(door)}\r\n"
         f"Authorization: {token_of(door)}\r\n\r\n"
@@ -304,7 +306,7 @@ def test_there_is_nothing_to_do_but_get(door: Agent, method: str) -> None:
     ],
     ids=["long header", "many headers", "long path", "no HTTP"],
 )
-def test_a_huge_head_is_not_read_to_its_end(door: Agent, head: bytes) -> None:
+def test_a_huge_head_is_not_read_to_its_end(door: CredentialAgent, head: bytes) -> None:
     answer = send(door, head)
     assert b"SecretAccessKey" not in answer
     assert b" 200 OK" not in answer
@@ -312,7 +314,7 @@ def test_a_huge_head_is_not_read_to_its_end(door: Agent, head: bytes) -> None:
 
 
 @pytest.mark.parametrize("extra", ["Content-Length: 40", "Transfer-Encoding: chunked"])
-def test_a_body_cannot_pose_as_the_next_request(door: Agent, extra: str) -> None:
+def test_a_body_cannot_pose_as_the_next_request(door: CredentialAgent, extra: str) -> None:
     hidden = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
     raw = f"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n{extra}\r\n\r\n{hidden}"
     answer = send(door, raw.encode())
@@ -320,7 +322,7 @@ def test_a_body_cannot_pose_as_the_next_request(door: Agent, extra: str) -> None
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
-def test_answers_are_not_to_be_kept_by_others(door: Agent) -> None:
+def test_answers_are_not_to_be_kept_by_others(door: CredentialAgent) -> None:
     raw = (
         f"GET /credentials HTTP/1.1\r\nHost: localhost\r\nAuthorization: {token_of(door)}\r\n"
         "Connection: close\r\n\r\n"
@@ -328,7 +330,7 @@ def test_answers_are_not_to_be_kept_by_others(door: Agent) -> None:
     assert b"\r\nCache-Control: no-store\r\n" in send(door, raw.encode())
 
 
-def test_health_tells_times_and_no_secret(agent: Agent, service: FakeService) -> None:
+def test_health_tells_times_and_no_secret(agent: CredentialAgent, service: FakeService) -> None:
     get(agent)
     status, health = get(agent, "/health", Authorization="")
     assert status == 200
@@ -338,7 +340,9 @@ def test_health_tells_times_and_no_secret(agent: Agent, service: FakeService) ->
     assert "secret" not in json.dumps(health)
 
 
-def test_the_session_is_kept_and_outlives_an_outage(agent: Agent, service: FakeService) -> None:
+def test_the_session_is_kept_and_outlives_an_outage(
+    agent: CredentialAgent, service: FakeService
+) -> None:
     assert get(agent, "/session") == (200, json.loads(json.dumps(VIEW.to_json())))
     service.fault = said(503, "down")
     for _ in range(20):
@@ -383,7 +387,7 @@ def test_tokens_rotate_without_a_gap_under_load(service: FakeService, ticket_fil
         assert get(agent, Authorization=first)[0] == 401
 
 
-def test_listens_on_loopback_only(door: Agent) -> None:
+def test_listens_on_loopback_only(door: CredentialAgent) -> None:
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.2", port_of(door)), timeout=5)
 
@@ -391,8 +395,8 @@ def test_listens_on_loopback_only(door: Agent) -> None:
 def test_a_taken_port_is_said_plainly(service: FakeService, ticket_file: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        agent = Agent(Settings(service.url, ticket_file, port=port))
-        with pytest.raises(SettingsError, match=rf"PANNEURO_AGENT_PORT.*{port}.*in use"):
+        agent = CredentialAgent(AgentSettings(service.url, ticket_file, port=port))
+        with pytest.raises(AgentSettingsError, match=rf"PANNEURO_AGENT_PORT.*{port}.*in use"):
             agent.start()
 
 
@@ -400,13 +404,15 @@ def test_a_folder_that_cannot_be_written_is_said_plainly(
     service: FakeService, ticket_file: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
-    agent = Agent(Settings(service.url, ticket_file, token_file=tmp_path / "file" / "token"))
-    with pytest.raises(SettingsError, match="PANNEURO_TOKEN_FILE"):
+    agent = CredentialAgent(
+        AgentSettings(service.url, ticket_file, token_file=tmp_path / "file" / "token")
+    )
+    with pytest.raises(AgentSettingsError, match="PANNEURO_TOKEN_FILE"):
         agent.start()
 
 
 def test_stops_whole(service: FakeService, ticket_file: Path) -> None:
-    agent = Agent(Settings(service.url, ticket_file))
+    agent = CredentialAgent(AgentSettings(service.url, ticket_file))
     agent.start()
     port, token = port_of(agent), token_of(agent)
     token_file = Path(agent.environment()["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"])
@@ -426,7 +432,7 @@ def test_stops_whole(service: FakeService, ticket_file: Path) -> None:
     agent.stop()
 
 
-def test_more_connections_than_it_takes_are_closed_and_it_goes_on(agent: Agent) -> None:
+def test_more_connections_than_it_takes_are_closed_and_it_goes_on(agent: CredentialAgent) -> None:
     assert get(agent)[0] == 200
     crowd = [
         socket.create_connection(("127.0.0.1", port_of(agent)), timeout=30) for _ in range(256)

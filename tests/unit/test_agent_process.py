@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 from fake_service import FakeService, said
 
-from panneuro_hub.lab import agent as agent_module
-from panneuro_hub.lab.agent import Agent, Settings
-from panneuro_hub.lab.own import use_agent
-from panneuro_hub.lab.upstream import SettingsError
+from panneuro_hub.agent import credential_agent as agent_module
+from panneuro_hub.agent.credential_agent import AgentSettings, CredentialAgent
+from panneuro_hub.agent.in_process import use_agent
+from panneuro_hub.agent.service_client import AgentSettingsError
 from panneuro_hub.wire import Ticket
-from panneuro_hub.wire.keys import FOREIGN_KEYS
+from panneuro_hub.wire.foreign_keys import FOREIGN_KEY_VARIABLES
 
 ROOT = Path(agent_module.__file__).parents[2]
 
@@ -48,7 +48,7 @@ def environment(service: FakeService, tmp_path: Path) -> dict[str, str]:
 def sidecar(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], int]]:
     process = subprocess.Popen(
         # -S: nothing is there but Python itself and this package, as in the sidecar's image.
-        [sys.executable, "-S", "-m", "panneuro_hub.lab.agent"],
+        [sys.executable, "-S", "-m", "panneuro_hub.agent.credential_agent"],
         env=environment,
         stderr=subprocess.PIPE,
         text=True,
@@ -66,7 +66,7 @@ def sidecar(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str]
 
 def test_needs_nothing_but_python() -> None:
     script = (
-        "import sys, panneuro_hub.lab, panneuro_hub.lab.agent\n"
+        "import sys, panneuro_hub.lab, panneuro_hub.agent.credential_agent\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}"
         " - set(sys.stdlib_module_names)))"
     )
@@ -84,14 +84,14 @@ def test_needs_nothing_but_python() -> None:
 
 def test_the_agent_knows_only_the_leaves() -> None:
     script = (
-        "import sys, panneuro_hub.lab.agent\n"
+        "import sys, panneuro_hub.agent.credential_agent\n"
         "print(*sorted({'.'.join(name.split('.')[:2]) for name in sys.modules"
         " if name.startswith('panneuro_hub.')}))"
     )
     ran = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
     )
-    leaves = {"errors", "lab", "names", "wire"}
+    leaves = {"agent", "errors", "names", "wire"}
     assert {name.partition(".")[2] for name in ran.stdout.split()} <= leaves
 
 
@@ -122,7 +122,7 @@ def test_the_probe_says_whether_there_are_keys(
 ) -> None:
     def probe(port: int) -> int:
         return subprocess.run(
-            [sys.executable, "-S", "-m", "panneuro_hub.lab.agent", "--health"],
+            [sys.executable, "-S", "-m", "panneuro_hub.agent.credential_agent", "--health"],
             env=environment | {"PANNEURO_AGENT_PORT": str(port)},
             capture_output=True,
         ).returncode
@@ -143,7 +143,7 @@ def test_the_probe_says_whether_there_are_keys(
     assert probe(0) == 1
 
 
-@pytest.mark.parametrize("module", ["agent", "singleuser"])
+@pytest.mark.parametrize("module", ["credential_agent", "singleuser_server"])
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -162,7 +162,7 @@ def test_a_bad_setting_is_named(
 ) -> None:
     changed = {**environment, name: value}
     ran = subprocess.run(
-        [sys.executable, "-m", f"panneuro_hub.lab.{module}"],
+        [sys.executable, "-m", f"panneuro_hub.agent.{module}"],
         env={key: text for key, text in changed.items() if text is not None},
         capture_output=True,
         text=True,
@@ -175,8 +175,11 @@ def test_a_bad_setting_is_named(
 def test_no_other_keys_come_before_the_agent(
     environment: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    agent = Agent(Settings.from_environment(environment))
-    inherited = dict.fromkeys(FOREIGN_KEYS, "gurke") | {"JUPYTERHUB_API_TOKEN": "kept", "HOME": "/"}
+    agent = CredentialAgent(AgentSettings.from_environment(environment))
+    inherited = dict.fromkeys(FOREIGN_KEY_VARIABLES, "gurke") | {
+        "JUPYTERHUB_API_TOKEN": "kept",
+        "HOME": "/",
+    }
     agent.start()
     try:
         use_agent(agent, inherited)
@@ -200,7 +203,7 @@ def test_a_server_starts_with_the_agents_variables(
         "os._exit(7)\n"
     )
     ran = subprocess.run(
-        [sys.executable, "-m", "panneuro_hub.lab.singleuser", f"--config={config}"],
+        [sys.executable, "-m", "panneuro_hub.agent.singleuser_server", f"--config={config}"],
         env=environment | {"HOME": str(tmp_path), "JUPYTERHUB_API_TOKEN": "x"},
         capture_output=True,
         text=True,
@@ -212,15 +215,15 @@ def test_a_server_starts_with_the_agents_variables(
 
 
 def test_settings_come_from_the_environment(environment: dict[str, str]) -> None:
-    settings = Settings.from_environment(environment | {"PANNEURO_AGENT_PORT": "8123"})
+    settings = AgentSettings.from_environment(environment | {"PANNEURO_AGENT_PORT": "8123"})
     assert settings.port == 8123
     assert settings.service_url == environment["PANNEURO_SERVICE_URL"]
     assert str(settings.ticket_file) == environment["PANNEURO_TICKET_FILE"]
     assert str(settings.token_file) == environment["PANNEURO_TOKEN_FILE"]
     assert settings.token_mode == 0o600
     shared = environment | {"PANNEURO_TOKEN_MODE": "0644"}
-    assert Settings.from_environment(shared).token_mode == 0o644
+    assert AgentSettings.from_environment(shared).token_mode == 0o644
     del environment["PANNEURO_TOKEN_FILE"]
-    assert Settings.from_environment(environment).token_file is None
-    with pytest.raises(SettingsError, match="PANNEURO_SERVICE_URL is not set"):
-        Settings.from_environment({})
+    assert AgentSettings.from_environment(environment).token_file is None
+    with pytest.raises(AgentSettingsError, match="PANNEURO_SERVICE_URL is not set"):
+        AgentSettings.from_environment({})

@@ -15,11 +15,16 @@ from collaborations import changed, collaborations
 from hypothesis import given
 from policy_evaluator import Request, allows
 
-from panneuro_hub.access import widest_access
+from panneuro_hub.access import decide_widest_access
 from panneuro_hub.cli import main
-from panneuro_hub.collaboration import Collaboration, load
-from panneuro_hub.policy import session_policy
-from panneuro_hub.policy.aws_role import ServiceIdentity, permissions, roles, shell
+from panneuro_hub.collaboration import Collaboration, load_file
+from panneuro_hub.policy import build_session_policy
+from panneuro_hub.policy.aws_roles import (
+    ServiceIdentity,
+    build_data_permissions,
+    build_roles,
+    format_shell_commands,
+)
 
 GOLDEN = Path(__file__).parent.parent / "data" / "golden"
 SERVICE = "arn:aws:iam::123456789012:role/PanNeuroService"
@@ -31,7 +36,7 @@ BUCKET = "arn:aws:s3:::learning-circuits"
 
 @pytest.fixture
 def collaboration(example_file: Path) -> Collaboration:
-    return load(example_file)
+    return load_file(example_file)
 
 
 def store(**values: Any) -> Callable[[dict[str, Any]], object]:
@@ -40,7 +45,10 @@ def store(**values: Any) -> Callable[[dict[str, Any]], object]:
 
 
 def test_the_whole_of_it(collaboration: Collaboration) -> None:
-    assert f"{shell(roles(collaboration, PODS))}\n" == (GOLDEN / "aws-role.sh").read_text()
+    assert (
+        f"{format_shell_commands(build_roles(collaboration, PODS))}\n"
+        == (GOLDEN / "aws-role.sh").read_text()
+    )
 
 
 def requests(policy: str) -> Iterator[Request]:
@@ -61,16 +69,18 @@ def requests(policy: str) -> Iterator[Request]:
 
 @given(collaborations())
 def test_the_role_allows_whatever_a_session_policy_can_say(collaboration: Collaboration) -> None:
-    role = json.dumps(permissions(store.bucket for store in collaboration.stores.values()))
+    role = json.dumps(
+        build_data_permissions(store.bucket for store in collaboration.stores.values())
+    )
     for project in collaboration.projects:
-        session = session_policy(widest_access(collaboration, project).grants)
+        session = build_session_policy(decide_widest_access(collaboration, project).grants)
         for request in requests(session):
             assert allows(session, request)
             assert allows(role, request), request
 
 
 def test_the_example_asks_for_something(collaboration: Collaboration) -> None:
-    session = session_policy(widest_access(collaboration, "nhp-navigation").grants)
+    session = build_session_policy(decide_widest_access(collaboration, "nhp-navigation").grants)
     assert {"s3:GetObject", "s3:PutObject", "s3:ListBucket"} <= {
         request.action for request in requests(session)
     }
@@ -95,12 +105,12 @@ def test_the_example_asks_for_something(collaboration: Collaboration) -> None:
     ],
 )
 def test_nothing_else_is_allowed(collaboration: Collaboration, action: str, resource: str) -> None:
-    (_, data) = roles(collaboration, PODS)
+    (_, data) = build_roles(collaboration, PODS)
     assert not allows(json.dumps(data.permissions), Request(action, resource, ""))
 
 
 def test_only_the_service_may_assume_the_data_role(collaboration: Collaboration) -> None:
-    (data,) = roles(collaboration, ServiceIdentity(USER))
+    (data,) = build_roles(collaboration, ServiceIdentity(USER))
     (statement,) = data.trust["Statement"]
     assert statement == {
         "Effect": "Allow",
@@ -113,7 +123,7 @@ def test_stores_that_share_a_role_share_its_policy(collaboration: Collaboration)
     def second(document: dict[str, Any]) -> None:
         document["stores"]["cold"] = {**document["stores"]["main"], "bucket": "archive"}
 
-    (data,) = roles(changed(collaboration, second), ServiceIdentity(USER))
+    (data,) = build_roles(changed(collaboration, second), ServiceIdentity(USER))
     objects, listings, versions = data.permissions["Statement"]
     assert versions["Resource"] == objects["Resource"]
     assert objects["Resource"] == ["arn:aws:s3:::archive/*", f"{BUCKET}/*"]
@@ -124,15 +134,15 @@ def test_stores_that_share_a_role_share_its_policy(collaboration: Collaboration)
 
 def test_a_role_allows_sessions_as_long_as_the_store_asks_for(collaboration: Collaboration) -> None:
     long = changed(collaboration, store(credential_lifetime="12h"))
-    (data,) = roles(long, ServiceIdentity(USER))
+    (data,) = build_roles(long, ServiceIdentity(USER))
     assert data.to_json()["max_session_duration"] == 12 * 3600
     with pytest.raises(ValueError, match="more than an hour"):
-        roles(long, PODS)
+        build_roles(long, PODS)
 
 
 def test_a_role_may_have_a_path_and_a_name_with_a_dot(collaboration: Collaboration) -> None:
     arn = "arn:aws:iam::123456789012:role/lab/u19/PanNeuro.Data"
-    (data,) = roles(changed(collaboration, store(role_arn=arn)), ServiceIdentity(USER))
+    (data,) = build_roles(changed(collaboration, store(role_arn=arn)), ServiceIdentity(USER))
     assert (data.path, data.name) == ("/lab/u19/", "PanNeuro.Data")
 
 
@@ -177,7 +187,7 @@ def test_pods_cannot_become_a_user() -> None:
 
 
 def test_no_other_policy_of_the_role_lets_it_erase_versions(collaboration: Collaboration) -> None:
-    (data,) = roles(collaboration, ServiceIdentity(USER))
+    (data,) = build_roles(collaboration, ServiceIdentity(USER))
     everything = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
     both = {**data.permissions, "Statement": [*data.permissions["Statement"], everything]}
     for action, allowed in (("s3:PutObject", True), ("s3:DeleteObjectVersion", False)):
@@ -188,7 +198,7 @@ def test_no_other_policy_of_the_role_lets_it_erase_versions(collaboration: Colla
 def test_a_store_without_a_role_in_aws_is_told(collaboration: Collaboration, arn: str) -> None:
     wrong = changed(collaboration, store(role_arn=arn))
     with pytest.raises(ValueError, match=r"of store main, is no role"):
-        roles(wrong, ServiceIdentity(USER))
+        build_roles(wrong, ServiceIdentity(USER))
 
 
 # -- the command ----------------------------------------------------------------------------

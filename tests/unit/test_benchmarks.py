@@ -20,7 +20,7 @@ from benchmarks.kube import Usage
 from benchmarks.machine import cpu_seconds
 from benchmarks.stand_ins import member_document, ticket
 from panneuro_hub.wire import Ticket
-from panneuro_hub.wire.member import Member
+from panneuro_hub.wire.hub_member import HubMember
 
 seconds = st.floats(min_value=0.01, max_value=100)
 pairs = st.lists(st.tuples(seconds, seconds), min_size=1, max_size=30)
@@ -123,7 +123,7 @@ def test_who_asks_for_what() -> None:
 
 
 def test_the_stand_in_knows_its_people_as_a_hub_does() -> None:
-    (session,) = Member.from_json(member_document("somebody")).sessions
+    (session,) = HubMember.from_json(member_document("somebody")).sessions
     assert Ticket.decode(ticket("somebody").encode()).matches(session.ticket)
 
 

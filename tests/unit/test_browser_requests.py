@@ -6,10 +6,10 @@ import pytest
 
 from panneuro_hub.wire.browser_requests import (
     is_checked_script,
+    is_cross_origin_return,
     is_from_server,
     is_page_view,
-    is_vouched_form,
-    is_vouched_return,
+    is_same_origin_form,
 )
 
 
@@ -37,8 +37,8 @@ def said(mode: str, kind: str, site: str = "same-origin") -> dict[str, str]:
 )
 def test_requests(headers: dict[str, str], is_page: bool, is_form: bool, is_return: bool) -> None:
     assert is_page_view(headers) is is_page
-    assert is_vouched_form(headers) is is_form
-    assert is_vouched_return(headers) is is_return
+    assert is_same_origin_form(headers) is is_form
+    assert is_cross_origin_return(headers) is is_return
 
 
 def test_frames_are_pages_where_they_are_wanted() -> None:

@@ -18,22 +18,22 @@ from hypothesis import strategies as st
 from pynwb.ecephys import ElectricalSeries
 
 from panneuro_hub.catalog.formats import (
-    Recognised,
-    Thing,
-    kind_of,
-    reader_of,
-    recognise,
-    things,
+    DatasetFormat,
+    OpenableItem,
+    guess_kind,
+    list_items,
+    make_folder_reader,
+    recognize_format,
 )
 
 DESCRIBED = json.dumps({"Name": "x", "BIDSVersion": "1.10.0"}).encode()
 
 
-def seen(files: dict[str, bytes]) -> Recognised:
+def seen(files: dict[str, bytes]) -> DatasetFormat:
     def read(path: str, start: int, length: int) -> bytes:
         return files[path][start : start + length]
 
-    return recognise({path: len(content) for path, content in files.items()}, read)
+    return recognize_format({path: len(content) for path, content in files.items()}, read)
 
 
 def below(folder: Path) -> dict[str, int]:
@@ -91,7 +91,7 @@ def nwb(subject: str | None = "m1") -> bytes:
     ],
 )
 def test_a_name_says_what_a_file_is(path: str, kind: str) -> None:
-    assert kind_of(path) == kind
+    assert guess_kind(path) == kind
 
 
 def test_a_zarr_hierarchy_is_one_thing() -> None:
@@ -100,13 +100,13 @@ def test_a_zarr_hierarchy_is_one_thing() -> None:
         *("a/m.zarrx/x.csv", "old/.zgroup", "old/x/.zarray", "old/x/0.0", "b.nwb"),
         ".panneuro/manifest.json",
     ]
-    assert things(paths) == (
-        Thing("a/m.zarr", "zarr"),
-        Thing("a/m.zarrx/x.csv", "table"),
-        Thing("b.nwb", "nwb"),
-        Thing("old", "zarr"),
+    assert list_items(paths) == (
+        OpenableItem("a/m.zarr", "zarr"),
+        OpenableItem("a/m.zarrx/x.csv", "table"),
+        OpenableItem("b.nwb", "nwb"),
+        OpenableItem("old", "zarr"),
     )
-    assert things(["zarr.json", "x/c/0"]) == (Thing("", "zarr"),)
+    assert list_items(["zarr.json", "x/c/0"]) == (OpenableItem("", "zarr"),)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_zarr_hierarchy_is_one_thing() -> None:
     ],
 )
 def test_parts_of_a_table_in_parquet_are_one_thing(paths: list[str], found: list[str]) -> None:
-    assert sorted(thing.path for thing in things(paths)) == found
+    assert sorted(thing.path for thing in list_items(paths)) == found
 
 
 @given(
@@ -137,7 +137,7 @@ def test_parts_of_a_table_in_parquet_are_one_thing(paths: list[str], found: list
     )
 )
 def test_every_file_belongs_to_one_thing(paths: list[str]) -> None:
-    found = things(paths)
+    found = list_items(paths)
     assert len({thing.path for thing in found}) == len(found)
     for path in paths:
         owners = [
@@ -161,7 +161,7 @@ def test_bids_says_its_subjects_and_modalities() -> None:
         "derivatives/sub-09/pet/x": b"",
         "sub-03": b"a file",
     }
-    assert seen(files) == Recognised("bids", ("sub-01", "sub-02"), ("anat", "func", "ieeg"))
+    assert seen(files) == DatasetFormat("bids", ("sub-01", "sub-02"), ("anat", "func", "ieeg"))
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"Name": "x"}', b"\xff"])
@@ -170,7 +170,7 @@ def test_what_does_not_say_that_it_is_bids_is_not(content: bytes) -> None:
 
 
 def test_nwb_says_its_subject_and_what_was_recorded() -> None:
-    assert seen({"day-1.nwb": nwb(), "README.md": b"Read me."}) == Recognised(
+    assert seen({"day-1.nwb": nwb(), "README.md": b"Read me."}) == DatasetFormat(
         "nwb", ("m1",), ("behavior", "ecephys")
     )
 
@@ -221,18 +221,21 @@ def test_zarr_and_nwb_on_zarr_are_told_apart(tmp_path: Path, zarr_format: int) -
     hierarchy(tmp_path / "plain", zarr_format)
     hierarchy(tmp_path / "nwb", zarr_format, nwb_version="2.8.0")
     zarr.consolidate_metadata(tmp_path / "nwb")
-    assert recognise(below(tmp_path / "plain"), reader_of(tmp_path / "plain")).format == "zarr"
-    found = recognise(below(tmp_path / "nwb"), reader_of(tmp_path / "nwb"))
-    assert found == Recognised("nwb", (), ("ecephys",))
-    assert recognise(below(tmp_path), reader_of(tmp_path)).format == "nwb"
+    assert (
+        recognize_format(below(tmp_path / "plain"), make_folder_reader(tmp_path / "plain")).format
+        == "zarr"
+    )
+    found = recognize_format(below(tmp_path / "nwb"), make_folder_reader(tmp_path / "nwb"))
+    assert found == DatasetFormat("nwb", (), ("ecephys",))
+    assert recognize_format(below(tmp_path), make_folder_reader(tmp_path)).format == "nwb"
 
 
 def test_zarr_beside_other_data_is_files(tmp_path: Path) -> None:
     hierarchy(tmp_path / "a.zarr", 3)
     (tmp_path / "README.md").write_text("Read me.")
-    assert recognise(below(tmp_path), reader_of(tmp_path)).format == "zarr"
+    assert recognize_format(below(tmp_path), make_folder_reader(tmp_path)).format == "zarr"
     (tmp_path / "b.csv").write_text("x\n")
-    assert recognise(below(tmp_path), reader_of(tmp_path)).format == "files"
+    assert recognize_format(below(tmp_path), make_folder_reader(tmp_path)).format == "files"
 
 
 @given(

@@ -15,35 +15,39 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from panneuro_hub.catalog import (
-    File,
-    Malformed,
+    DatasetRecord,
+    FileRow,
+    MalformedRecordError,
     Manifest,
-    Record,
-    Upload,
-    dataset_problem,
-    digest,
-    manifest_key,
-    path_problem,
-    record_key,
-    upload_key,
+    UploadNote,
+    digest_files,
+    find_dataset_problem,
+    find_path_problem,
+    make_manifest_key,
+    make_record_key,
+    make_upload_key,
 )
-from panneuro_hub.catalog.keys import LONGEST_DATASET, dataset_of, enclosing
-from panneuro_hub.catalog.manifest import FORMATS, Replacement
-from panneuro_hub.catalog.reading import TURNING, is_shown, text_problem
-from panneuro_hub.catalog.records import size_problem
-from panneuro_hub.names import Location
+from panneuro_hub.catalog.dataset_keys import (
+    LONGEST_DATASET,
+    list_enclosing_names,
+    parse_dataset_key,
+)
+from panneuro_hub.catalog.dataset_records import find_size_problem
+from panneuro_hub.catalog.json_fields import DIRECTION_CONTROLS, find_text_problem, is_visible
+from panneuro_hub.catalog.manifest import FORMATS, FileReplacement
+from panneuro_hub.names import StorageLocation
 
 SEGMENTS = st.text("abzAZ019._=+@,-", min_size=1, max_size=30).filter(lambda s: s[0] != ".")
 DATASETS = st.lists(SEGMENTS, min_size=1, max_size=4).map("/".join)
-ANY_TEXT = st.text(st.characters().filter(is_shown), max_size=60)
+ANY_TEXT = st.text(st.characters().filter(is_visible), max_size=60)
 ANY_LINES = st.text(
-    st.one_of(st.characters().filter(is_shown), st.sampled_from("\n\t")), max_size=60
+    st.one_of(st.characters().filter(is_visible), st.sampled_from("\n\t")), max_size=60
 )
 SHA = st.binary(min_size=32, max_size=32).map(bytes.hex)
 PATHS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40).filter(
-    lambda path: path_problem(path) is None
+    lambda path: find_path_problem(path) is None
 )
-A_FILE = st.builds(File, PATHS, st.integers(0, 2**60), SHA)
+A_FILE = st.builds(FileRow, PATHS, st.integers(0, 2**60), SHA)
 FILES = st.lists(
     A_FILE,
     max_size=6,
@@ -70,17 +74,17 @@ MANIFESTS = st.builds(
     subjects=st.lists(ANY_TEXT, max_size=3).map(tuple),
     modalities=st.lists(ANY_TEXT, max_size=3).map(tuple),
     files=FILES,
-    changing=st.lists(st.builds(Replacement, A_FILE, ANY_TEXT, TIMES), max_size=3, unique=True).map(
-        tuple
-    ),
+    changing=st.lists(
+        st.builds(FileReplacement, A_FILE, ANY_TEXT, TIMES), max_size=3, unique=True
+    ).map(tuple),
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=8,
 )
-A = File("a.csv", 3, hashlib.sha256(b"a\n1").hexdigest())
-B = File("b/c.bin", 0, hashlib.sha256(b"").hexdigest())
+A = FileRow("a.csv", 3, hashlib.sha256(b"a\n1").hexdigest())
+B = FileRow("b/c.bin", 0, hashlib.sha256(b"").hexdigest())
 MANIFEST = Manifest(
     dataset="2026/session-12",
     project="nav",
@@ -97,8 +101,8 @@ MANIFEST = Manifest(
 @given(MANIFESTS)
 def test_a_manifest_survives_the_journey(manifest: Manifest) -> None:
     assert Manifest.decode(manifest.encode()) == manifest
-    record = Record.of(manifest)
-    assert Record.decode(record.encode()) == record
+    record = DatasetRecord.of(manifest)
+    assert DatasetRecord.decode(record.encode()) == record
     assert (record.size, record.files_count) == (manifest.size, len(manifest.files))
 
 
@@ -106,8 +110,8 @@ def test_a_manifest_survives_the_journey(manifest: Manifest) -> None:
 def test_an_upload_survives_the_journey(
     dataset: str, by: str, began: datetime, count: int, size: int
 ) -> None:
-    upload = Upload(dataset=dataset, by=by, began=began, files_count=count, size=size)
-    assert Upload.decode(upload.encode()) == upload
+    upload = UploadNote(dataset=dataset, by=by, began=began, files_count=count, size=size)
+    assert UploadNote.decode(upload.encode()) == upload
 
 
 def test_what_is_written_is_what_was_agreed() -> None:
@@ -129,13 +133,13 @@ def test_what_is_written_is_what_was_agreed() -> None:
         "created_by": "ada",
         "bytes": 3,
         "files_count": 2,
-        "sha256": digest([A, B]),
+        "sha256": digest_files([A, B]),
         "files": [
             {"path": "a.csv", "size": 3, "sha256": A.sha256},
             {"path": "b/c.bin", "size": 0, "sha256": B.sha256},
         ],
     }
-    record = json.loads(Record.of(MANIFEST).encode())
+    record = json.loads(DatasetRecord.of(MANIFEST).encode())
     del document["files"]
     assert record == document | {"manifest_sha256": hashlib.sha256(MANIFEST.encode()).hexdigest()}
 
@@ -144,8 +148,8 @@ def test_keys_of_newer_versions_are_ignored() -> None:
     document = json.loads(MANIFEST.encode()) | {"new": {"x": [1]}}
     document["files"][0]["mtime"] = 12
     assert Manifest.from_json(document) == MANIFEST
-    upload = Upload(dataset="d", by="ada", began=MANIFEST.created, files_count=1, size=2)
-    assert Upload.decode(json.dumps(json.loads(upload.encode()) | {"new": 1})) == upload
+    upload = UploadNote(dataset="d", by="ada", began=MANIFEST.created, files_count=1, size=2)
+    assert UploadNote.decode(json.dumps(json.loads(upload.encode()) | {"new": 1})) == upload
 
 
 def test_the_digest_is_one_that_anybody_can_make(tmp_path: Path) -> None:
@@ -160,7 +164,7 @@ def test_the_digest_is_one_that_anybody_can_make(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    assert said.stdout.split()[0] == digest([A, B])
+    assert said.stdout.split()[0] == digest_files([A, B])
 
 
 @pytest.mark.parametrize(
@@ -203,42 +207,42 @@ def test_the_digest_is_one_that_anybody_can_make(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_malformed_is_refused_with_words(change: dict[str, Any], reason: str) -> None:
-    with pytest.raises(Malformed, match=reason):
+    with pytest.raises(MalformedRecordError, match=reason):
         Manifest.from_json(json.loads(MANIFEST.encode()) | change)
 
 
 @given(st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_anything_else_is_malformed(data: bytes) -> None:
-    for kind in (Manifest, Record, Upload):
-        with pytest.raises(Malformed):
+    for kind in (Manifest, DatasetRecord, UploadNote):
+        with pytest.raises(MalformedRecordError):
             kind.decode(data)
 
 
 @given(st.sampled_from(sorted(json.loads(MANIFEST.encode()))), JSON)
 def test_one_wrong_field_never_crashes(name: str, value: Any) -> None:
-    for kind, whole in ((Manifest, MANIFEST), (Record, Record.of(MANIFEST))):
+    for kind, whole in ((Manifest, MANIFEST), (DatasetRecord, DatasetRecord.of(MANIFEST))):
         document = json.loads(whole.encode()) | {name: value}
         try:
             read = kind.from_json(document)
-        except Malformed:
+        except MalformedRecordError:
             continue
         assert kind.decode(read.encode()) == read
 
 
 def test_a_deep_document_is_malformed() -> None:
-    with pytest.raises(Malformed, match="the manifest is not JSON"):
+    with pytest.raises(MalformedRecordError, match="the manifest is not JSON"):
         Manifest.decode(b"[" * 100_000)
 
 
 def test_an_object_cannot_be_made_wrong_either() -> None:
-    with pytest.raises(Malformed, match="time zone"):
-        Upload(dataset="d", by="ada", began=datetime(2026, 1, 1), files_count=1, size=1)  # noqa: DTZ001
-    with pytest.raises(Malformed, match="more bytes than can be counted"):
+    with pytest.raises(MalformedRecordError, match="time zone"):
+        UploadNote(dataset="d", by="ada", began=datetime(2026, 1, 1), files_count=1, size=1)  # noqa: DTZ001
+    with pytest.raises(MalformedRecordError, match="more bytes than can be counted"):
         replace(MANIFEST, files=(replace(A, size=2**63 - 1), replace(A, path="b")))
-    with pytest.raises(Malformed, match="control character"):
-        File("a\nb", 1, A.sha256)
-    with pytest.raises(Malformed, match="not valid UTF-8"):
-        File("a\udcff", 1, A.sha256)
+    with pytest.raises(MalformedRecordError, match="control character"):
+        FileRow("a\nb", 1, A.sha256)
+    with pytest.raises(MalformedRecordError, match="not valid UTF-8"):
+        FileRow("a\udcff", 1, A.sha256)
 
 
 def test_a_request_to_wait_ends_on_its_day() -> None:
@@ -265,7 +269,7 @@ def test_a_request_to_wait_ends_on_its_day() -> None:
     ],
 )
 def test_a_bad_name_is_refused_with_words(name: str, reason: str) -> None:
-    problem = dataset_problem(name)
+    problem = find_dataset_problem(name)
     assert problem is not None
     with pytest.raises(AssertionError, match=reason):
         raise AssertionError(problem)
@@ -273,47 +277,47 @@ def test_a_bad_name_is_refused_with_words(name: str, reason: str) -> None:
 
 @given(DATASETS, DATASETS)
 def test_keys_lead_to_one_dataset_each(one: str, other: str) -> None:
-    for make in (record_key, upload_key):
-        assert dataset_of(make(one)) == one
+    for make in (make_record_key, make_upload_key):
+        assert parse_dataset_key(make(one)) == one
         assert "/" not in make(one).removeprefix(".panneuro/").partition("/")[2]
         assert (make(one) == make(other)) == (one == other)
-    assert manifest_key(one).startswith(f"{one}/")
+    assert make_manifest_key(one).startswith(f"{one}/")
 
 
 @given(st.text())
 def test_other_keys_lead_to_no_dataset(text: str) -> None:
     for key in (text, f".panneuro/catalog/{text}", f".panneuro/catalog/{text}.json"):
-        dataset = dataset_of(key)
+        dataset = parse_dataset_key(key)
         if dataset is not None:
-            assert dataset_problem(dataset) is None
-            assert record_key(dataset) == key
+            assert find_dataset_problem(dataset) is None
+            assert make_record_key(dataset) == key
 
 
 @given(st.text())
 def test_whatever_is_a_path_can_be_a_key(text: str) -> None:
-    if path_problem(text) is None:
-        place = Location.parse(f"s3://lab/nav/session/{text}")
+    if find_path_problem(text) is None:
+        place = StorageLocation.parse(f"s3://lab/nav/session/{text}")
         assert place.key == f"nav/session/{text}"
-    if dataset_problem(text) is None:
-        Location.parse(f"s3://lab/nav/{text}")
+    if find_dataset_problem(text) is None:
+        StorageLocation.parse(f"s3://lab/nav/{text}")
 
 
 def test_a_path_can_lie_in_datasets_of_these_names() -> None:
-    assert list(enclosing("a/b/c")) == ["a/b/c", "a/b", "a"]
-    assert list(enclosing("2026/s 1/x")) == ["2026"]
-    assert list(enclosing("1/2/3/4/5/6")) == ["1/2/3/4", "1/2/3", "1/2", "1"]
-    assert list(enclosing("")) == []
+    assert list(list_enclosing_names("a/b/c")) == ["a/b/c", "a/b", "a"]
+    assert list(list_enclosing_names("2026/s 1/x")) == ["2026"]
+    assert list(list_enclosing_names("1/2/3/4/5/6")) == ["1/2/3/4", "1/2/3", "1/2", "1"]
+    assert list(list_enclosing_names("")) == []
 
 
-@pytest.mark.parametrize("character", [*TURNING, "\x00", "\x1b", "\n", "\ud800"])
+@pytest.mark.parametrize("character", [*DIRECTION_CONTROLS, "\x00", "\x1b", "\n", "\ud800"])
 def test_a_text_has_no_character_that_changes_what_is_around_it(character: str) -> None:
-    problem = text_problem(f"a{character}b", 100)
+    problem = find_text_problem(f"a{character}b", 100)
     assert problem == f"has the character {character!r} in it, which cannot be shown"
 
 
 def test_texts_of_every_script_are_texts() -> None:
     for text in ("Größe µm", "نشاط الخلايا", "תאי רשת\u200f", "神経活動", "🧠"):
-        assert text_problem(text, 100) is None
+        assert find_text_problem(text, 100) is None
 
 
 SMALL = Manifest(
@@ -322,20 +326,22 @@ SMALL = Manifest(
     format="bids",
     created=datetime(2026, 11, 2, tzinfo=UTC),
     created_by="ada",
-    files=(File("a", 1, "0" * 64),),
+    files=(FileRow("a", 1, "0" * 64),),
 )
 
 
 def test_as_many_subjects_as_large_studies_have() -> None:
     subjects = tuple(f"sub-{number:07d}" for number in range(100_000))
     manifest = replace(SMALL, subjects=subjects)
-    assert size_problem(manifest) is None
-    assert Record.decode(Record.of(manifest).encode()).subjects == subjects
+    assert find_size_problem(manifest) is None
+    assert DatasetRecord.decode(DatasetRecord.of(manifest).encode()).subjects == subjects
 
 
 def test_what_could_not_be_read_again_is_known_before() -> None:
     manifest = len(SMALL.encode())
-    record = len(Record.of(SMALL).encode())
-    assert size_problem(SMALL, manifest, record) is None
-    assert "a manifest can have" in (size_problem(SMALL, manifest - 1, record) or "")
-    assert "a record of the catalog can have" in (size_problem(SMALL, manifest, record - 1) or "")
+    record = len(DatasetRecord.of(SMALL).encode())
+    assert find_size_problem(SMALL, manifest, record) is None
+    assert "a manifest can have" in (find_size_problem(SMALL, manifest - 1, record) or "")
+    assert "a record of the catalog can have" in (
+        find_size_problem(SMALL, manifest, record - 1) or ""
+    )

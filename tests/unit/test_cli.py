@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from panneuro_hub.access import Person, decide
+from panneuro_hub.access import Person, decide_access
 from panneuro_hub.cli import COMMANDS, main
 from panneuro_hub.collaboration import Collaboration
-from panneuro_hub.policy import session_policy
+from panneuro_hub.policy import build_session_policy
 
 BUCKET = "s3://learning-circuits/"
 AT = ("--at", "2026-11-22")
@@ -374,9 +374,9 @@ def test_diff_as_json(run: Run, other: Path) -> None:
 def test_policy_is_exactly_what_is_sent(run: Run, example: Collaboration) -> None:
     now = datetime(2026, 11, 22, tzinfo=UTC)
     result = run("policy", "--user", "ann", "--teams", "theory-lab", *NAVIGATION)
-    access = decide(example, Person.of("ann", ["theory-lab"]), "nhp-navigation", now)
+    access = decide_access(example, Person.of("ann", ["theory-lab"]), "nhp-navigation", now)
     assert result.exit_code == 0
-    assert result.stdout == session_policy(access.grants)
+    assert result.stdout == build_session_policy(access.grants)
     assert result.stderr == ""
 
 

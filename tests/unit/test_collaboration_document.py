@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panneuro_hub.collaboration.document import parse
-from panneuro_hub.collaboration.scalars import resolve
-from panneuro_hub.collaboration.words import KeyPath, dotted, shown
+from panneuro_hub.collaboration.message_words import KeyPath, format_key_path, quote_value
+from panneuro_hub.collaboration.yaml_document import parse_yaml
+from panneuro_hub.collaboration.yaml_scalars import resolve_scalar
 
 _TEXTS = st.text(
     st.characters(exclude_categories=["Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"]), max_size=20
@@ -66,7 +66,7 @@ def written(value: Any, path: KeyPath, indent: int, lines: dict[KeyPath, int]) -
 def test_data_and_lines_come_back(data: dict[str, Any]) -> None:
     lines: dict[KeyPath, int] = {}
     text = "\n".join(written(data, (), 0, lines))
-    document = parse(text, "x.yaml")
+    document = parse_yaml(text, "x.yaml")
     assert document.data == data
     assert document.findings == ()
     assert {path: document.line(path) for path in lines} == lines
@@ -74,7 +74,7 @@ def test_data_and_lines_come_back(data: dict[str, Any]) -> None:
 
 
 def test_missing_keys_are_on_the_line_of_their_parent() -> None:
-    document = parse("# x\n\na:\n  b:\n    - c\n    - {d: 1,\n       e: 2}\n", "x.yaml")
+    document = parse_yaml("# x\n\na:\n  b:\n    - c\n    - {d: 1,\n       e: 2}\n", "x.yaml")
     assert document.line(()) == 1
     assert document.line(("z",)) == 1
     assert document.line(("a",)) == 3
@@ -86,7 +86,7 @@ def test_missing_keys_are_on_the_line_of_their_parent() -> None:
 
 
 def test_numbers_and_days_keep_how_they_were_written() -> None:
-    document = parse("a: 1.10\nb: 007\nc: [2027-01-31, x, True]\n", "x.yaml")
+    document = parse_yaml("a: 1.10\nb: 007\nc: [2027-01-31, x, True]\n", "x.yaml")
     assert dict(document.sources) == {
         ("a",): "1.10",
         ("b",): "007",
@@ -96,7 +96,7 @@ def test_numbers_and_days_keep_how_they_were_written() -> None:
 
 
 def test_each_key_that_is_there_twice_is_told_and_the_first_counts() -> None:
-    document = parse("a: 1\nb: {c: 1, c: 2}\na:\n  x: 3\na: 4\n", "x.yaml")
+    document = parse_yaml("a: 1\nb: {c: 1, c: 2}\na:\n  x: 3\na: 4\n", "x.yaml")
     assert document.data == {"a": 1, "b": {"c": 1}}
     assert [(path, message.split(",")[1]) for path, message in document.findings] == [
         (("b", "c"), " on line 2 too; keep one"),
@@ -135,7 +135,7 @@ def test_each_key_that_is_there_twice_is_told_and_the_first_counts() -> None:
     ],
 )
 def test_plain_scalars(text: str, value: object) -> None:
-    resolved = resolve(text)
+    resolved = resolve_scalar(text)
     assert (type(resolved), resolved) == (type(value), value)
 
 
@@ -143,27 +143,27 @@ def test_plain_scalars(text: str, value: object) -> None:
 def test_every_other_scalar_is_resolved(text: str) -> None:
     if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
         return
-    assert isinstance(resolve(text), str | int | float | bool | None)
+    assert isinstance(resolve_scalar(text), str | int | float | bool | None)
 
 
 @given(st.from_regex(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", fullmatch=True, alphabet="0123456789-"))
 def test_every_day_is_one_of_the_calendar_or_refused(text: str) -> None:
     year, month, day = (int(part) for part in text.split("-"))
     if year and 1 <= month <= 12 and 1 <= day <= calendar.monthrange(year, month)[1]:
-        assert resolve(text) == date(year, month, day)
+        assert resolve_scalar(text) == date(year, month, day)
     else:
         with pytest.raises(ValueError, match=f"{text} is no day of the calendar"):
-            resolve(text)
+            resolve_scalar(text)
 
 
 def test_key_paths_as_text() -> None:
     path = ("teams", "a-b", "expires", "x.y@z", 3)
-    assert dotted(path) == "teams.a-b.expires.'x.y@z'[3]"
-    assert dotted(()) == ""
-    assert dotted(("\x1b[31m",)) == "'\\x1b[31m'"
+    assert format_key_path(path) == "teams.a-b.expires.'x.y@z'[3]"
+    assert format_key_path(()) == ""
+    assert format_key_path(("\x1b[31m",)) == "'\\x1b[31m'"
 
 
 @given(st.text())
 def test_shown_texts_are_short_and_can_be_printed(text: str) -> None:
-    assert shown(text).isprintable()
-    assert len(shown("x" * 100 + text)) == 83
+    assert quote_value(text).isprintable()
+    assert len(quote_value("x" * 100 + text)) == 83

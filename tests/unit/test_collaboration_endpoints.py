@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panneuro_hub.collaboration.endpoints import endpoint_problem, same_service
+from panneuro_hub.collaboration.store_endpoints import find_endpoint_problem, normalize_endpoint
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from panneuro_hub.collaboration.endpoints import endpoint_problem, same_service
     ],
 )
 def test_addresses(url: str) -> None:
-    assert endpoint_problem(url) is None
+    assert find_endpoint_problem(url) is None
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_addresses(url: str) -> None:
     ],
 )
 def test_no_addresses(url: str, says: str) -> None:
-    problem = endpoint_problem(url)
+    problem = find_endpoint_problem(url)
     assert problem is not None
     assert says in problem
     assert "hunter2" not in problem
@@ -62,7 +62,7 @@ def test_no_addresses(url: str, says: str) -> None:
     ],
 )
 def test_the_same_service(one: str | None, other: str | None) -> None:
-    assert same_service(one) == same_service(other)
+    assert normalize_endpoint(one) == normalize_endpoint(other)
 
 
 @pytest.mark.parametrize(
@@ -76,12 +76,12 @@ def test_the_same_service(one: str | None, other: str | None) -> None:
     ],
 )
 def test_other_services(one: str | None, other: str | None) -> None:
-    assert same_service(one) != same_service(other)
+    assert normalize_endpoint(one) != normalize_endpoint(other)
 
 
 @given(st.text() | st.text(st.sampled_from("htps:/.@?#[]:09a{} %\n")).map("https://".__add__))
 def test_every_text_is_an_address_or_refused(url: str) -> None:
-    same_service(url)
-    if endpoint_problem(url) is None:
+    normalize_endpoint(url)
+    if find_endpoint_problem(url) is None:
         assert url.lower().startswith(("http://", "https://"))
         assert not set(url) & set("@?#{}\\\"' \n%")

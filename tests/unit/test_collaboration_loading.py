@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from panneuro_hub.collaboration import Check, Collaboration, load
+from panneuro_hub.collaboration import Collaboration, CollaborationCheck, load_file
 from panneuro_hub.errors import CollaborationError
 
 
@@ -17,10 +17,10 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "collaboration.yaml"
 
 
-def refusal(file: Path, *checks: Check) -> list[str]:
+def refusal(file: Path, *checks: CollaborationCheck) -> list[str]:
     """What is said about `file`, without its name."""
     with pytest.raises(CollaborationError) as caught:
-        load(file, checks)
+        load_file(file, checks)
     lines = str(caught.value).splitlines()
     assert all(line.startswith(f"{file}:") for line in lines)
     assert len(lines) == len(caught.value.problems)
@@ -28,7 +28,7 @@ def refusal(file: Path, *checks: Check) -> list[str]:
 
 
 def test_example(example_file: Path) -> None:
-    collaboration = load(example_file)
+    collaboration = load_file(example_file)
     project = collaboration.projects["nhp-navigation"]
     assert project.teams == {
         "navigation-lab": "manage",
@@ -53,14 +53,14 @@ def test_keys_of_digits_are_names(example_file: Path, file: Path) -> None:
     text = example_file.read_text(encoding="utf-8")
     file.write_text(text.replace("shared-stimuli", "2026"), encoding="utf-8")
     with pytest.raises(CollaborationError) as caught:
-        load(file)
+        load_file(file)
     # Only where the name is a value, and so could be a number, are quotes needed.
     assert [problem.key for problem in caught.value.problems] == [
         "projects.nhp-navigation.reads[0]"
     ]
     text = text.replace("reads: [shared-stimuli]", "reads: ['2026']")
     file.write_text(text.replace("shared-stimuli", "2026"), encoding="utf-8")
-    assert "2026" in load(file).projects
+    assert "2026" in load_file(file).projects
 
 
 def test_several_problems_in_the_order_of_the_file(example_file: Path, file: Path) -> None:
@@ -137,7 +137,7 @@ def test_checks_see_only_what_the_rules_pass(example_file: Path, file: Path) -> 
     text = example_file.read_text(encoding="utf-8")
     file.write_text(text.replace("store: main", "store: mian"), encoding="utf-8")
     assert len(refusal(file, check)) == text.count("store: main")
-    assert load(example_file, [check]).name == "learning-circuits"
+    assert load_file(example_file, [check]).name == "learning-circuits"
 
 
 # Files that are none
@@ -153,7 +153,7 @@ def test_folder(tmp_path: Path) -> None:
 
 def test_no_file_name() -> None:
     with pytest.raises(CollaborationError, match="this is not a file name"):
-        load("a\0b")
+        load_file("a\0b")
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_no_utf8(file: Path) -> None:
 
 def test_byte_order_mark(example_file: Path, file: Path) -> None:
     file.write_bytes(b"\xef\xbb\xbf" + example_file.read_bytes())
-    assert load(file).name == "learning-circuits"
+    assert load_file(file).name == "learning-circuits"
 
 
 def test_too_large(file: Path) -> None:
@@ -202,7 +202,7 @@ def test_too_large(file: Path) -> None:
 
 def test_endless_device() -> None:
     with pytest.raises(CollaborationError, match="larger than 1 MiB"):
-        load("/dev/zero")
+        load_file("/dev/zero")
 
 
 # Files that want to harm

@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from panneuro_hub.collaboration.document import parse, read
-from panneuro_hub.collaboration.words import KeyPath
-from panneuro_hub.current import load
+from panneuro_hub.collaboration.message_words import KeyPath
+from panneuro_hub.collaboration.yaml_document import parse_yaml, read_yaml
+from panneuro_hub.current import load_collaboration
 from panneuro_hub.errors import CollaborationError
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "collaboration.yaml"
 CONTENT = EXAMPLE.read_bytes()
-DOCUMENT = parse(CONTENT.decode(), "collaboration.yaml")
+DOCUMENT = parse_yaml(CONTENT.decode(), "collaboration.yaml")
 PATHS = sorted(DOCUMENT.lines, key=str)
 
 # What a library would say, and a person should not have to read.
@@ -89,7 +89,7 @@ def _parent(data: Any, path: KeyPath) -> Any:
 def outcome(file: Path) -> CollaborationError | None:
     """How loading ends; every error but this one is the test's."""
     try:
-        load(file)
+        load_collaboration(file)
     except CollaborationError as error:
         return error
     return None
@@ -144,5 +144,5 @@ def test_the_example_survives_being_written_again(tmp_path: Path) -> None:
     file = tmp_path / "again.yaml"
     with file.open("wb") as stream:
         YAML(typ="safe", pure=True).dump(DOCUMENT.data, stream)
-    assert read(file).data == DOCUMENT.data
-    assert load(file) == load(EXAMPLE)
+    assert read_yaml(file).data == DOCUMENT.data
+    assert load_collaboration(file) == load_collaboration(EXAMPLE)

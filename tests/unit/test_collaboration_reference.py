@@ -14,7 +14,7 @@ from docs._ext.generated_reference import (
     default_of,
     meaning_and_example,
 )
-from panneuro_hub.collaboration.document import parse
+from panneuro_hub.collaboration.yaml_document import parse_yaml
 
 SECTIONS = dict(collaboration_sections())
 
@@ -22,7 +22,7 @@ SECTIONS = dict(collaboration_sections())
 def read(field: FieldInfo, text: str) -> Any:
     """Return the value of one key, as a file would give it."""
     return TypeAdapter(field.rebuild_annotation()).validate_python(
-        parse(f"value: {text}", "example").data["value"]
+        parse_yaml(f"value: {text}", "example").data["value"]
     )
 
 

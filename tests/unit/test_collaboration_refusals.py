@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from panneuro_hub.collaboration import Collaboration, load
-from panneuro_hub.errors import CollaborationError, Problem
+from panneuro_hub.collaboration import Collaboration, load_file
+from panneuro_hub.errors import CollaborationError, FileProblem
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "collaboration.yaml"
 TEXT = EXAMPLE.read_text(encoding="utf-8")
@@ -57,11 +57,11 @@ def edited(*edits: tuple[str, str]) -> str:
     return text
 
 
-def problems(folder: Path, text: str) -> tuple[Problem, ...]:
+def problems(folder: Path, text: str) -> tuple[FileProblem, ...]:
     file = folder / "collaboration.yaml"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(CollaborationError) as caught:
-        load(file)
+        load_file(file)
     return caught.value.problems
 
 
@@ -758,7 +758,7 @@ CASES = {
 def test_says_what_is_wrong_where(case: Case, tmp_path: Path) -> None:
     edited_line = TEXT[: TEXT.index(case.old)].count("\n") + 1
     file = str(tmp_path / "collaboration.yaml")
-    expected = Problem(file, edited_line + case.down, case.key, case.says)
+    expected = FileProblem(file, edited_line + case.down, case.key, case.says)
     assert problems(tmp_path, edited((case.old, case.new))) == (expected,)
 
 
@@ -833,7 +833,7 @@ def test_equal_prefixes_of_two_stores_of_one_bucket(tmp_path: Path) -> None:
 def test_refuses_no_more_than_that(edit: tuple[str, str], tmp_path: Path) -> None:
     file = tmp_path / "collaboration.yaml"
     file.write_text(edited(edit), encoding="utf-8")
-    assert isinstance(load(file), Collaboration)
+    assert isinstance(load_file(file), Collaboration)
 
 
 def test_no_secret_is_repeated(tmp_path: Path) -> None:

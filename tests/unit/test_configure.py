@@ -10,9 +10,9 @@ from jupyterhub.app import JupyterHub
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
+from panneuro_hub import secret_env
 from panneuro_hub.configure import configure
 from panneuro_hub.errors import PanNeuroError
-from panneuro_hub.service import private
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -84,17 +84,19 @@ def test_the_platform_s_keys_go_to_the_service_alone(example_file: Path) -> None
     assert "platform-secret" not in repr(c)
     assert "database-secret" not in repr(c)
     environment = dict(service["environment"])
-    private.take(environment)
+    secret_env.load_secret_environment(environment)
     assert environment["AWS_SECRET_ACCESS_KEY"] == "platform-secret"
     assert environment["PANNEURO_LEDGER_URL"] == "postgresql://a:database-secret@b/c"
-    file = Path(environment[private.VARIABLE])
+    file = Path(environment[secret_env.SECRET_FILE_VARIABLE])
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
 def test_a_service_whose_private_file_is_gone_says_so(tmp_path: Path) -> None:
-    private.take({})
+    secret_env.load_secret_environment({})
     with pytest.raises(PanNeuroError, match="start the hub again"):
-        private.take({private.VARIABLE: str(tmp_path / "gone")})
+        secret_env.load_secret_environment(
+            {secret_env.SECRET_FILE_VARIABLE: str(tmp_path / "gone")}
+        )
 
 
 def test_a_service_of_its_own_is_not_started(

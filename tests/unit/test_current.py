@@ -16,8 +16,14 @@ from testing.clocks import FakeClock
 
 from panneuro_hub import current
 from panneuro_hub.collaboration import Collaboration
-from panneuro_hub.current import Current, Version, follow, health, read
-from panneuro_hub.errors import CollaborationError, ServiceUnavailable
+from panneuro_hub.current import (
+    CollaborationVersion,
+    Current,
+    build_health_report,
+    follow_collaboration,
+    read_collaboration,
+)
+from panneuro_hub.errors import CollaborationError, ServiceUnavailableError
 
 LOGGER = "panneuro_hub.current"
 
@@ -46,9 +52,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
     def counted(path: Path) -> tuple[str, Collaboration]:
         seen.append(path)
-        return read(path)
+        return read_collaboration(path)
 
-    monkeypatch.setattr(current, "read", counted)
+    monkeypatch.setattr(current, "read_collaboration", counted)
     return seen
 
 
@@ -249,14 +255,14 @@ def test_what_changes_while_it_is_read_is_not_used(
     rest = text.splitlines(keepends=True)[-1]
 
     def meanwhile(path: Path) -> tuple[str, Collaboration]:
-        half = read(path)
+        half = read_collaboration(path)
         with file.open("a", encoding="utf-8") as stream:
             stream.write(rest)
         monkeypatch.undo()
         return half
 
     file.write_text(text.removesuffix(rest), encoding="utf-8")
-    monkeypatch.setattr(current, "read", meanwhile)
+    monkeypatch.setattr(current, "read_collaboration", meanwhile)
     clock.advance(1)
     assert follower.collaboration is before
     clock.advance(1)
@@ -274,9 +280,9 @@ def test_nobody_waits_for_a_reading(
     def slow(path: Path) -> tuple[str, Collaboration]:
         begun.set()
         assert go_on.wait(30)
-        return read(path)
+        return read_collaboration(path)
 
-    monkeypatch.setattr(current, "read", slow)
+    monkeypatch.setattr(current, "read_collaboration", slow)
     file.write_text(titled(text, "Mazes"), encoding="utf-8")
     clock.advance(1)
     seen: list[str] = []
@@ -357,7 +363,7 @@ def test_a_version_says_since_when_it_is_in_force(
 def test_a_start_with_a_broken_file_takes_the_stored_version(
     file: Path, text: str, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stored = Version(titled(text, "Mazes"), clock.now() - timedelta(days=3))
+    stored = CollaborationVersion(titled(text, "Mazes"), clock.now() - timedelta(days=3))
     file.write_text(text.replace("store: main", "store: mian"), encoding="utf-8")
     follower = Current(file, clock=clock.steady, stored=stored, now=clock.now)
     assert title_of(follower.collaboration) == "Mazes"
@@ -374,20 +380,20 @@ def test_a_start_with_a_broken_file_takes_the_stored_version(
     clock.advance(1)
     assert title_of(follower.collaboration) == "Navigation in virtual reality"
     assert follower.problem is None
-    assert follower.unsaved == Version(text, clock.now())
+    assert follower.unsaved == CollaborationVersion(text, clock.now())
 
 
 def test_a_valid_file_wins_over_what_is_stored(file: Path, text: str, clock: FakeClock) -> None:
-    stored = Version(titled(text, "Mazes"), clock.now() - timedelta(days=3))
+    stored = CollaborationVersion(titled(text, "Mazes"), clock.now() - timedelta(days=3))
     follower = Current(file, stored=stored, now=clock.now)
     assert title_of(follower.collaboration) == "Navigation in virtual reality"
-    assert follower.unsaved == Version(text, clock.now())
+    assert follower.unsaved == CollaborationVersion(text, clock.now())
 
 
 def test_the_stored_version_keeps_its_age_over_a_restart(
     file: Path, text: str, clock: FakeClock
 ) -> None:
-    stored = Version(text, clock.now() - timedelta(days=3))
+    stored = CollaborationVersion(text, clock.now() - timedelta(days=3))
     follower = Current(file, stored=stored, now=clock.now)
     assert follower.look().version == stored
     assert follower.unsaved is None
@@ -415,7 +421,7 @@ def test_without_a_stored_version_a_broken_file_is_refused_with_every_problem(
 def test_what_is_stored_is_checked_as_a_file_is(file: Path, tampered: str) -> None:
     file.write_text("name: [\n", encoding="utf-8")
     with pytest.raises(CollaborationError) as refused:
-        Current(file, stored=Version(tampered, datetime.now(UTC)))
+        Current(file, stored=CollaborationVersion(tampered, datetime.now(UTC)))
     first, *others = refused.value.problems
     assert first.file == str(file)
     assert others
@@ -427,7 +433,7 @@ def test_a_stored_version_with_a_problem_of_policies_is_refused(file: Path, text
     stored = text.replace("human-intracranial/release-2026/", frozen)
     file.write_text("name: [\n", encoding="utf-8")
     with pytest.raises(CollaborationError, match="2048"):
-        Current(file, stored=Version(stored, datetime.now(UTC)))
+        Current(file, stored=CollaborationVersion(stored, datetime.now(UTC)))
 
 
 def test_health_says_what_is_in_force_and_no_name(file: Path, text: str, clock: FakeClock) -> None:
@@ -441,11 +447,11 @@ def test_health_says_what_is_in_force_and_no_name(file: Path, text: str, clock: 
         "problems": 0,
         "broken_since": None,
     }
-    assert health(follower.look()) == good
+    assert build_health_report(follower.look()) == good
     clock.wall_time += timedelta(minutes=5)
     clock.advance(1)
     file.write_text(text.replace("store: main", "store: mian"), encoding="utf-8")
-    broken = health(follower.look())
+    broken = build_health_report(follower.look())
     assert broken == {
         **good,
         "status": "the collaboration file is broken",
@@ -473,18 +479,18 @@ def write(file: Path, text: str) -> None:
 async def test_the_file_is_looked_at_though_nobody_asks(
     file: Path, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(current, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(current, "CHECK_INTERVAL_SECONDS", 0.01)
     follower = Current(file)
-    saved: list[Version] = []
+    saved: list[CollaborationVersion] = []
     changed = asyncio.Event()
 
-    async def save(version: Version) -> None:
+    async def save(version: CollaborationVersion) -> None:
         saved.append(version)
         changed.set()
 
     errors = Errors()
     logging.getLogger(LOGGER).addHandler(errors)
-    task = asyncio.create_task(follow(follower, save))
+    task = asyncio.create_task(follow_collaboration(follower, save))
     try:
         await asyncio.wait_for(changed.wait(), 30)
         changed.clear()
@@ -503,20 +509,20 @@ async def test_the_file_is_looked_at_though_nobody_asks(
 async def test_a_version_that_could_not_be_kept_is_tried_again_and_told_once(
     file: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(current, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(current, "CHECK_INTERVAL_SECONDS", 0.01)
     follower = Current(file)
-    tries: list[Version] = []
+    tries: list[CollaborationVersion] = []
     done = asyncio.Event()
 
-    async def save(version: Version) -> None:
+    async def save(version: CollaborationVersion) -> None:
         tries.append(version)
         if len(tries) == 3:
             raise RuntimeError("unforeseen")
         if len(tries) < 5:
-            raise ServiceUnavailable("the database is away")
+            raise ServiceUnavailableError("the database is away")
         done.set()
 
-    task = asyncio.create_task(follow(follower, save))
+    task = asyncio.create_task(follow_collaboration(follower, save))
     try:
         await asyncio.wait_for(done.wait(), 30)
         assert not task.done()

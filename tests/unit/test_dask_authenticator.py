@@ -15,12 +15,12 @@ from dask_gateway_server.models import Cluster, ClusterStatus
 from dask_gateway_server.routes import default_routes
 
 from panneuro_hub.dask.authenticator import HubAuthenticator, may_start_servers
-from panneuro_hub.dask.clusters import Granted
-from panneuro_hub.dask.routes import answer_plainly
+from panneuro_hub.dask.backend_mixin import GrantedSize
+from panneuro_hub.dask.cluster_config import CHOICE_KEY
+from panneuro_hub.dask.gateway_routes import answer_errors_plainly
 from panneuro_hub.dask.session_user import SessionUser
-from panneuro_hub.dask.shape import CHOICE
-from panneuro_hub.errors import AccessDenied, ServiceUnavailable
-from panneuro_hub.wire.clusters import Requester
+from panneuro_hub.errors import AccessDeniedError, ServiceUnavailableError
+from panneuro_hub.wire.cluster_reports import GatewayUser
 
 # dask-gateway keeps its parts under plain names.
 pytestmark = pytest.mark.filterwarnings("ignore::aiohttp.web_exceptions.NotAppKeyWarning")
@@ -28,7 +28,7 @@ GATEWAY = "access:services!service=dask-gateway"
 
 
 def cluster(name: str, project: str | None, person: str = "ada") -> Cluster:
-    config = {CHOICE: {"project": project}} if project else {}
+    config = {CHOICE_KEY: {"project": project}} if project else {}
     return Cluster(name, person, "t", {}, config, ClusterStatus.RUNNING, tls_key=b"SECRET")
 
 
@@ -36,7 +36,7 @@ def cluster(name: str, project: str | None, person: str = "ada") -> Cluster:
 class Backend:
     """Three clusters of Ada's, one of Tomas's, and what the service says of a token."""
 
-    answer: Requester | Exception = field(default_factory=lambda: Requester("ada", ()))
+    answer: GatewayUser | Exception = field(default_factory=lambda: GatewayUser("ada", ()))
     asked: list[tuple[str, str, bool]] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
@@ -46,7 +46,9 @@ class Backend:
         made += [cluster("his", "a", "tomas")]
         self.clusters = {each.name: each for each in made}
 
-    async def find_requester(self, user: str, token: str, *, may_start_servers: bool) -> Requester:
+    async def find_requester(
+        self, user: str, token: str, *, may_start_servers: bool
+    ) -> GatewayUser:
         self.asked.append((user, token, may_start_servers))
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -62,13 +64,13 @@ class Backend:
         assert code == "stopped"
         self.stopped.append(name)
 
-    async def scale(self, asked: Cluster, _count: int) -> Granted:
+    async def scale(self, asked: Cluster, _count: int) -> GrantedSize:
         self.told.append(asked.name)
-        return Granted(1)
+        return GrantedSize(1)
 
-    async def adapt(self, asked: Cluster, _adapt: object) -> Granted:
+    async def adapt(self, asked: Cluster, _adapt: object) -> GrantedSize:
         self.told.append(asked.name)
-        return Granted(1)
+        return GrantedSize(1)
 
 
 @dataclass
@@ -111,7 +113,7 @@ async def desk(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
             jupyterhub_api_url=str(hub_server.make_url("/hub/api")),
             jupyterhub_service_name="dask-gateway",
         )
-        app = web.Application(middlewares=[answer_plainly])
+        app = web.Application(middlewares=[answer_errors_plainly])
         await authenticator.setup(app)
         app.add_routes(default_routes)
         app["log"] = logging.getLogger("test")
@@ -136,7 +138,7 @@ ROUTES = [
 async def test_no_route_leads_a_session_to_a_cluster_of_another_project(
     desk: Desk, method: str, path: str, body: Any
 ) -> None:
-    desk.backend.answer = Requester("ada", (), "a")
+    desk.backend.answer = GatewayUser("ada", (), "a")
     status, text = await desk.ask(method, path, body)
     assert status == 422
     assert "cluster 'two' is of b, and this session works in a; start a server in b" in text
@@ -148,7 +150,7 @@ async def test_no_route_leads_a_session_to_a_cluster_of_another_project(
     assert (desk.backend.stopped, desk.backend.told) == ([], [])
     # Its own it may use, and a token of the person's own may use all of theirs.
     assert (await desk.ask(method, path.replace("two", "one"), body))[0] in (200, 204)
-    desk.backend.answer = Requester("ada", ())
+    desk.backend.answer = GatewayUser("ada", ())
     assert (await desk.ask(method, path, body))[0] in (200, 204)
 
 
@@ -159,7 +161,7 @@ async def test_a_session_sees_the_clusters_of_its_project_only(desk: Desk) -> No
         ("c", []),
         (None, ["old", "one", "two"]),
     ):
-        desk.backend.answer = Requester("ada", (), project)
+        desk.backend.answer = GatewayUser("ada", (), project)
         for path in ("", "?status=running"):
             status, text = await desk.ask("GET", path)
             assert status == 200
@@ -183,7 +185,7 @@ async def test_what_the_service_is_asked(desk: Desk) -> None:
 
 async def test_the_hub_does_not_say_who_is_in_which_team(desk: Desk) -> None:
     """Its groups can be edited; teams are what the service says."""
-    user = SessionUser(Requester("ada", ("lab",), "a", "neuro"))
+    user = SessionUser(GatewayUser("ada", ("lab",), "a", "neuro"))
     assert (user.groups, user.project, user.image, user.admin) == ({"lab"}, "a", "neuro", False)
 
 
@@ -219,12 +221,12 @@ async def test_a_hub_that_knows_no_such_token_or_says_nothing(
 
 
 async def test_a_service_that_refuses_or_says_nothing(desk: Desk) -> None:
-    desk.backend.answer = AccessDenied("this token belongs to no running session")
+    desk.backend.answer = AccessDeniedError("this token belongs to no running session")
     assert await desk.ask("GET", "one") == (
         422,
         '{"error": "this token belongs to no running session"}',
     )
-    desk.backend.answer = ServiceUnavailable("later")
+    desk.backend.answer = ServiceUnavailableError("later")
     assert await desk.ask("GET", "one") == (409, '{"error": "later"}')
 
 

@@ -25,7 +25,7 @@ from panneuro_hub.demo.running_demo import (
 )
 from panneuro_hub.devstack.errors import DevstackError
 from panneuro_hub.devstack.kernel_client import CellOutput, read_code_cells
-from panneuro_hub.service.ledger import Entry
+from panneuro_hub.service.credentials.ledger import LedgerEntry
 
 GOOD = "929 spikes: 6.30 ms before a spike the sound is +5.88 dB from its mean; chance gives -0.35"
 GOOD += " to +0.32 dB\n"
@@ -160,8 +160,8 @@ def issue(
     prefix: str = "s3://b/nhp-navigation/",
     person: str = "ada",
     session: str = "server",
-) -> Entry:
-    return Entry(
+) -> LedgerEntry:
+    return LedgerEntry(
         "issue",
         person,
         "nhp-navigation",
@@ -196,7 +196,7 @@ def test_ledger_has_all_keys_and_why() -> None:
         ),
     ],
 )
-def test_ledger_that_lacks_keys_or_has_too_much(entries: list[Entry], message: str) -> None:
+def test_ledger_that_lacks_keys_or_has_too_much(entries: list[LedgerEntry], message: str) -> None:
     with pytest.raises(DemoError, match=message):
         check_ledger(entries)
 

@@ -136,7 +136,7 @@ def test_the_examples_settings_are_ones_that_there_are(run: Run) -> None:
     from jupyterhub.app import JupyterHub
     from oauthenticator.oauth2 import OAuthenticator
 
-    from panneuro_hub.hub.spawner import PanNeuroSpawner
+    from panneuro_hub.hub.kube_spawner import PanNeuroSpawner
 
     (example,) = read(DEPLOY / "kustomize" / "example" / "hub.yaml")
     classes: Mapping[str, Any] = {

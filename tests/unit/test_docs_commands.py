@@ -18,7 +18,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from docs._ext.generated_reference import trait_classes
-from panneuro_hub.collaboration import Collaboration, load
+from panneuro_hub.collaboration import Collaboration, load_file
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "collaboration.yaml"
@@ -174,7 +174,7 @@ def test_parts_of_a_collaboration_file_are_valid(tmp_path: Path) -> None:
         file = tmp_path / f"{number}.yaml"
         with file.open("w", encoding="utf-8") as stream:
             yaml.dump(document, stream)
-        assert load(file), block
+        assert load_file(file), block
         tried += 1
     assert tried > 5
 

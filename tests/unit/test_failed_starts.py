@@ -20,10 +20,10 @@ from kubespawner import KubeSpawner
 from spawners import config_of, new_spawner
 from traitlets.config import Config
 
-from panneuro_hub.attach import pods
-from panneuro_hub.hub.accounts import account_problem
-from panneuro_hub.hub.spawner import PanNeuroSpawner
-from panneuro_hub.wire.state import Session
+from panneuro_hub.hub.account_names import find_account_name_problem
+from panneuro_hub.hub.kube_spawner import PanNeuroSpawner
+from panneuro_hub.pod import agent_sidecar
+from panneuro_hub.wire.session import Session
 
 FULL = "0/1 nodes are available: 1 Insufficient cpu."
 
@@ -351,7 +351,7 @@ async def test_nobody_elses_pod_is_stopped(spawner: PanNeuroSpawner, stopped: li
     assert stopped == []
 
 
-names = st.text(min_size=1, max_size=80).filter(lambda name: not account_problem(name))
+names = st.text(min_size=1, max_size=80).filter(lambda name: not find_account_name_problem(name))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -384,7 +384,7 @@ def all_names(spawner: PanNeuroSpawner, person: str) -> set[tuple[str, str]]:
     return {
         ("pod", spawner._expand_user_properties(spawner.pod_name_template)),
         ("home", spawner._expand_user_properties(spawner.pvc_name_template)),
-        ("owner", pods.labels(session, person)["panneuro.org/owner"]),
+        ("owner", agent_sidecar.build_session_labels(session, person)["panneuro.org/owner"]),
         ("session", session.id),
         ("username", spawner._build_common_labels({})["hub.jupyter.org/username"]),
     }

@@ -13,8 +13,8 @@ import pytest
 import xarray
 from local_data import open_file
 
-from panneuro_hub.lab.memory import available_memory
-from panneuro_hub.lab.read_errors import BrokenLinkError, OmittedDataWarning, Unreadable
+from panneuro_hub.lab.memory_check import read_available_memory
+from panneuro_hub.lab.read_errors import BrokenLinkError, OmittedDataWarning, UnreadableFileError
 
 
 @pytest.fixture
@@ -100,7 +100,9 @@ def test_paths_that_multiply_are_refused(data: Path) -> None:
             group = file.create_group(f"level{level}")
             group["a"], group["b"] = below, below
             below = group
-    with pytest.raises(Unreadable, match=r"'nav/ds/many\.h5' has more than 1,000 further paths"):
+    with pytest.raises(
+        UnreadableFileError, match=r"'nav/ds/many\.h5' has more than 1,000 further paths"
+    ):
         open_file(data, "many.h5")
 
 
@@ -111,7 +113,9 @@ def test_deep_nesting_is_refused(data: Path, name: str) -> None:
         node: h5py.Group = file
         for _ in range(3000):
             node = node.create_group("d")
-    with pytest.raises(Unreadable, match=f"'nav/ds/{name}' has groups that are nested more than"):
+    with pytest.raises(
+        UnreadableFileError, match=f"'nav/ds/{name}' has groups that are nested more than"
+    ):
         open_file(data, name)
 
 
@@ -130,12 +134,12 @@ def test_huge_arrays_open_and_a_read_that_does_not_fit_is_refused(data: Path) ->
 
 def test_memory_is_what_the_machine_and_the_container_leave(tmp_path: Path) -> None:
     (tmp_path / "meminfo").write_text("MemTotal: 100 kB\nMemAvailable:   40 kB\n")
-    assert available_memory(tmp_path / "meminfo", tmp_path) == 40 * 1024
+    assert read_available_memory(tmp_path / "meminfo", tmp_path) == 40 * 1024
     (tmp_path / "memory.max").write_text("30000\n")
     (tmp_path / "memory.current").write_text("10000\n")
-    assert available_memory(tmp_path / "meminfo", tmp_path) == 20_000
+    assert read_available_memory(tmp_path / "meminfo", tmp_path) == 20_000
     (tmp_path / "memory.max").write_text("max\n")
-    assert available_memory(tmp_path / "none", tmp_path) is None
+    assert read_available_memory(tmp_path / "none", tmp_path) is None
 
 
 @pytest.mark.parametrize("size", [0, 1, 7, 8, 40, 500, 2000])
@@ -145,7 +149,7 @@ def test_a_file_that_is_cut_off_is_unreadable_by_its_name(data: Path, name: str,
         file["x"] = np.arange(1000)
     whole = (data / name).read_bytes()
     (data / name).write_bytes(whole[:size])
-    with pytest.raises(Unreadable, match=f"'nav/ds/{name}' ") as told:
+    with pytest.raises(UnreadableFileError, match=f"'nav/ds/{name}' ") as told:
         open_file(data, name)
     assert "\n" not in str(told.value)
 
@@ -159,7 +163,7 @@ def test_a_damaged_chunk_is_named_when_it_is_read(data: Path) -> None:
         raw.write(b"\xff" * chunk.size)
     found = open_file(data, "damaged.h5")
     np.testing.assert_array_equal(found["x"][:100], np.arange(100))
-    with pytest.raises(Unreadable, match=r"'nav/ds/damaged\.h5': /x cannot be read: "):
+    with pytest.raises(UnreadableFileError, match=r"'nav/ds/damaged\.h5': /x cannot be read: "):
         found["x"].load()
 
 

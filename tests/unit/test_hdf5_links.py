@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from local_data import open_file
 
-from panneuro_hub.lab.neighbours import linked_path
-from panneuro_hub.lab.read_errors import BrokenLinkError, OmittedDataWarning, Unreadable
+from panneuro_hub.lab.dataset_links import resolve_link
+from panneuro_hub.lab.read_errors import BrokenLinkError, OmittedDataWarning, UnreadableFileError
 
 SEVEN = np.full((5, 2), 7, "i2")
 SECRET = b"root:x:0:0: what only this machine knows"
@@ -281,10 +281,10 @@ def test_a_name_means_a_file_of_the_dataset_or_none(
     origin: str, name: str, found: str | None
 ) -> None:
     if found is not None:
-        assert linked_path(origin, name) == found
+        assert resolve_link(origin, name) == found
     else:
         with pytest.raises(BrokenLinkError):
-            linked_path(origin, name)
+            resolve_link(origin, name)
 
 
 def test_what_was_opened_can_be_sent_to_another_process(data: Path) -> None:
@@ -388,5 +388,7 @@ def test_a_damaged_neighbour_is_named(data: Path) -> None:
     (data / "noise.h5").write_bytes(b"no HDF5 at all")
     with h5py.File(data / "linked.h5", "w") as file:
         file["x"] = h5py.ExternalLink("noise.h5", "/x")
-    with pytest.raises(Unreadable, match=r"linked\.h5': /x needs 'noise\.h5', which cannot be"):
+    with pytest.raises(
+        UnreadableFileError, match=r"linked\.h5': /x needs 'noise\.h5', which cannot be"
+    ):
         open_file(data, "linked.h5", engine="h5py")["x"]

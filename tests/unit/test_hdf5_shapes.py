@@ -12,7 +12,7 @@ import pytest
 import xarray
 from local_data import open_file
 
-from panneuro_hub.lab.read_errors import NoReader, Unreadable
+from panneuro_hub.lab.read_errors import UnknownFormatError, UnreadableFileError
 
 TRACE = np.arange(12).reshape(4, 3)
 
@@ -86,7 +86,9 @@ def test_a_filter_that_nobody_has_is_named(data: Path) -> None:
         h5py.h5d.create(file.id, b"x", h5py.h5t.NATIVE_INT16, space, plist)
     found = open_file(data, "packed.h5")
     np.testing.assert_array_equal(found["good"], TRACE)
-    with pytest.raises(Unreadable, match=r"packed\.h5': /x cannot be read: .* filter 32767"):
+    with pytest.raises(
+        UnreadableFileError, match=r"packed\.h5': /x cannot be read: .* filter 32767"
+    ):
         found["x"].load()
 
 
@@ -96,7 +98,7 @@ def test_tables_of_pandas_are_refused_with_the_call_that_reads_them(data: Path) 
         file.create_group("df").attrs["pandas_type"] = "frame_table"
         file["df/table"] = np.zeros(3, dtype=[("index", "i8"), ("values", "f8")])
         file["df/table"].attrs["CLASS"] = "TABLE"
-    with pytest.raises(NoReader, match=r"pandas\.read_hdf\('copy\.h5', '/df'\)"):
+    with pytest.raises(UnknownFormatError, match=r"pandas\.read_hdf\('copy\.h5', '/df'\)"):
         open_file(data, "frame.h5")
     table = open_file(data, "frame.h5", engine="h5py")["df/table"]
     assert table.fields("values")[1:].shape == (2,)
@@ -107,16 +109,18 @@ def test_nwb_of_the_first_version_and_hdf5_that_is_no_nwb_say_so(data: Path) -> 
         file["nwb_version"], file["identifier"] = "NWB-1.0.6", "old"
     with h5py.File(data / "none.nwb", "w") as file:
         file["x"] = TRACE
-    with pytest.raises(Unreadable, match=r"'nav/ds/nwb1\.nwb' is of NWB 1"):
+    with pytest.raises(UnreadableFileError, match=r"'nav/ds/nwb1\.nwb' is of NWB 1"):
         open_file(data, "nwb1.nwb")
-    with pytest.raises(Unreadable, match=r"'nav/ds/none\.nwb' is not NWB"):
+    with pytest.raises(UnreadableFileError, match=r"'nav/ds/none\.nwb' is not NWB"):
         open_file(data, "none.nwb")
     np.testing.assert_array_equal(open_file(data, "none.nwb", engine="h5py")["x"][:], TRACE)
 
 
 def test_an_empty_netcdf_file_is_unreadable(data: Path) -> None:
     (data / "empty.nc").write_bytes(b"")
-    with pytest.raises(Unreadable, match=r"'nav/ds/empty\.nc' cannot be .* NetCDF: it is empty"):
+    with pytest.raises(
+        UnreadableFileError, match=r"'nav/ds/empty\.nc' cannot be .* NetCDF: it is empty"
+    ):
         open_file(data, "empty.nc")
 
 

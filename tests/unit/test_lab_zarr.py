@@ -17,12 +17,12 @@ import zarr
 from obstore.store import MemoryStore
 from zarr.storage import ObjectStore
 
-from panneuro_hub.lab.here import NothingThere
-from panneuro_hub.lab.read_errors import NoReader, Unreadable
-from panneuro_hub.lab.refusals import Place
+from panneuro_hub.lab.current_session import PathNotFoundError
+from panneuro_hub.lab.read_errors import UnknownFormatError, UnreadableFileError
+from panneuro_hub.lab.store_errors import PathLabel
 from panneuro_hub.lab.zarr_groups import read_zarr, read_zarr_group
 
-PLACE = Place("nav/recording", "s3://lab/nav/recording", "nav")
+PLACE = PathLabel("nav/recording", "s3://lab/nav/recording", "nav")
 NUMBERS = np.arange(600, dtype="i2").reshape(100, 6)
 
 
@@ -145,10 +145,12 @@ def test_arrays_without_names_of_dimensions_are_a_group(hierarchy: Hierarchy) ->
         *("channel_ids", "named", "properties", "properties/gain")
     }
     with pytest.raises(
-        NoReader, match=r"'nav/recording' opens as a zarr\.Group, .* takes no chunks"
+        UnknownFormatError, match=r"'nav/recording' opens as a zarr\.Group, .* takes no chunks"
     ):
         hierarchy.open(chunks={})
-    with pytest.raises(Unreadable, match=r"'nav/recording' has arrays without names.*lab\.open"):
+    with pytest.raises(
+        UnreadableFileError, match=r"'nav/recording' has arrays without names.*lab\.open"
+    ):
         hierarchy.dataset()
 
 
@@ -185,14 +187,16 @@ def test_groups_beside_arrays_are_there(hierarchy: Hierarchy, zarr_format: int) 
     assert list(found["day-1/probe/y"].values) == [0, 1, 2, 3]
     assert isinstance(hierarchy.open(group="day-1/probe"), xarray.Dataset)
     assert isinstance(hierarchy.open(group="x"), zarr.Array)
-    with pytest.raises(NothingThere, match="no group 'day-9' in the Zarr hierarchy 'nav/recor"):
+    with pytest.raises(
+        PathNotFoundError, match="no group 'day-9' in the Zarr hierarchy 'nav/recor"
+    ):
         hierarchy.open(group="day-9")
 
 
 def test_one_array_is_an_array(hierarchy: Hierarchy) -> None:
     zarr.create_array(hierarchy.store, data=NUMBERS)
     assert hierarchy.open().dtype == "i2"
-    with pytest.raises(Unreadable, match="is one Zarr array"):
+    with pytest.raises(UnreadableFileError, match="is one Zarr array"):
         hierarchy.dataset()
 
 
@@ -229,5 +233,5 @@ def test_damaged_metadata_is_named_in_one_line(
     hierarchy.objects.put(key, content)
     if not key.endswith("zarr.json"):
         hierarchy.objects.delete("zarr.json")
-    with pytest.raises(Unreadable, match=r"^'nav/recording' [^\n]*$"):
+    with pytest.raises(UnreadableFileError, match=r"^'nav/recording' [^\n]*$"):
         hierarchy.open()

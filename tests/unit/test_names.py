@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from panneuro_hub.names import Location, is_bucket, is_name, prefix_problem, slug
+from panneuro_hub.names import StorageLocation, find_prefix_problem, is_bucket, is_name, make_slug
 
 # Kubernetes: syntax of label values.
 LABEL_VALUE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
@@ -56,51 +56,54 @@ def test_no_buckets(text: str) -> None:
 @given(logins, logins)
 def test_different_texts_have_different_slugs(one: str, other: str) -> None:
     assume(one != other)
-    assert slug(one) != slug(other)
-    assert slug(one, 24) != slug(other, 24)
+    assert make_slug(one) != make_slug(other)
+    assert make_slug(one, 24) != make_slug(other, 24)
 
 
 @given(logins)
 def test_no_text_has_the_slug_of_its_slug(text: str) -> None:
     """Who names themself as another's slug does not get there."""
-    made = slug(text)
+    made = make_slug(text)
     if made != text:
-        assert slug(made) != made
+        assert make_slug(made) != made
 
 
 @given(logins)
 def test_what_looks_alike_has_different_slugs(text: str) -> None:
     alike = {text, text.lower(), text.upper(), text + " ", unicodedata.normalize("NFKC", text)}
-    assert len({slug(each) for each in alike}) == len(alike)
+    assert len({make_slug(each) for each in alike}) == len(alike)
 
 
 @given(logins, st.integers(24, 63))
 def test_slugs_are_labels_and_segments(text: str, limit: int) -> None:
-    made = slug(text, limit)
+    made = make_slug(text, limit)
     assert LABEL_VALUE.fullmatch(made)
     assert is_name(made)
     assert len(made) <= limit
-    assert prefix_problem(f"{made}/") is None
+    assert find_prefix_problem(f"{made}/") is None
 
 
 def test_slugs() -> None:
     """Folders of people are named so: a change here moves them."""
-    assert slug("rotating-student") == "rotating-student"
-    assert slug("Rotating.Student@uni.example") == "rotating-student-uni-example--01358251268672ec"
-    assert slug("a--b") == "a-b--90827a2e56361a8f"
-    assert slug("") == "x--e3b0c44298fc1c14"
-    assert slug("..") == "x--5ec1f7e700f37c3d"
-    assert slug("x" * 64) == "x" * 45 + "--" + "7ce100971f64e700"
+    assert make_slug("rotating-student") == "rotating-student"
+    assert (
+        make_slug("Rotating.Student@uni.example")
+        == "rotating-student-uni-example--01358251268672ec"
+    )
+    assert make_slug("a--b") == "a-b--90827a2e56361a8f"
+    assert make_slug("") == "x--e3b0c44298fc1c14"
+    assert make_slug("..") == "x--5ec1f7e700f37c3d"
+    assert make_slug("x" * 64) == "x" * 45 + "--" + "7ce100971f64e700"
 
 
 def test_slug_of_half_a_character() -> None:
-    assert slug("\ud800") != slug("\ud801")
+    assert make_slug("\ud800") != make_slug("\ud801")
 
 
 def test_slug_needs_room_for_the_hash() -> None:
-    assert len(slug("Ö" * 99, 24)) <= 24
+    assert len(make_slug("Ö" * 99, 24)) <= 24
     with pytest.raises(ValueError, match="24 or more"):
-        slug("a", 23)
+        make_slug("a", 23)
 
 
 # Prefixes
@@ -108,7 +111,7 @@ def test_slug_needs_room_for_the_hash() -> None:
 
 @pytest.mark.parametrize("text", ["a/", "labs/a/raw/", "A_b.c=1+x@y,z-0/", ".a/", "a../", "..a/"])
 def test_prefixes(text: str) -> None:
-    assert prefix_problem(text) is None
+    assert find_prefix_problem(text) is None
 
 
 @pytest.mark.parametrize(
@@ -135,14 +138,14 @@ def test_prefixes(text: str) -> None:
     ],
 )
 def test_no_prefixes(text: str, says: str) -> None:
-    problem = prefix_problem(text)
+    problem = find_prefix_problem(text)
     assert problem is not None
     assert problem.startswith(says)
 
 
 @given(near_prefixes | st.text())
 def test_prefixes_that_pass_are_plain(text: str) -> None:
-    if prefix_problem(text) is None:
+    if find_prefix_problem(text) is None:
         assert text.endswith("/")
         assert not text.startswith("/")
         assert not {"", ".", ".."} & set(text[:-1].split("/"))
@@ -155,12 +158,12 @@ def test_prefixes_that_pass_are_plain(text: str) -> None:
 @given(prefixes)
 def test_plain_prefixes_pass(text: str) -> None:
     assume(len(text) <= 512)
-    assert prefix_problem(text) is None
+    assert find_prefix_problem(text) is None
 
 
 @given(near_prefixes | st.text())
 def test_what_is_said_of_a_prefix_can_be_printed(text: str) -> None:
-    assert (prefix_problem(text) or "").isprintable()
+    assert (find_prefix_problem(text) or "").isprintable()
 
 
 # Locations
@@ -171,14 +174,14 @@ keys = st.lists(segments, min_size=1, max_size=4).map("/".join)
 
 @given(buckets, keys, st.sampled_from(["", "/"]))
 def test_a_location_is_its_uri(bucket: str, key: str, end: str) -> None:
-    place = Location(bucket, key + end)
-    assert Location.parse(place.uri) == place
+    place = StorageLocation(bucket, key + end)
+    assert StorageLocation.parse(place.uri) == place
 
 
 @given(st.text() | near_prefixes.map(lambda text: f"s3://lab/{text}"))
 def test_every_uri_is_a_location_or_refused(uri: str) -> None:
     try:
-        place = Location.parse(uri)
+        place = StorageLocation.parse(uri)
     except ValueError:
         return
     assert place.uri == uri
@@ -197,37 +200,37 @@ def test_every_uri_is_a_location_or_refused(uri: str) -> None:
 )
 def test_no_locations(uri: str) -> None:
     with pytest.raises(ValueError, match=re.escape(repr(uri))):
-        Location.parse(uri)
+        StorageLocation.parse(uri)
 
 
 @given(prefixes, keys)
 def test_a_prefix_contains_what_is_below_it_and_itself(prefix: str, key: str) -> None:
-    outer = Location("lab", prefix)
-    assert outer.contains(Location("lab", prefix + key))
+    outer = StorageLocation("lab", prefix)
+    assert outer.contains(StorageLocation("lab", prefix + key))
     assert outer.contains(outer)
-    assert not outer.contains(Location("other", prefix + key))
-    assert not outer.contains(Location("lab", prefix + key, scheme="gs"))
-    assert not outer.contains(Location("lab", prefix.removesuffix("/")))
-    assert not outer.contains(Location("lab", prefix.removesuffix("/") + key))
+    assert not outer.contains(StorageLocation("other", prefix + key))
+    assert not outer.contains(StorageLocation("lab", prefix + key, scheme="gs"))
+    assert not outer.contains(StorageLocation("lab", prefix.removesuffix("/")))
+    assert not outer.contains(StorageLocation("lab", prefix.removesuffix("/") + key))
 
 
 @given(prefixes, prefixes, keys)
 def test_containing_is_an_order(one: str, other: str, key: str) -> None:
-    a, b = Location("lab", one), Location("lab", other)
+    a, b = StorageLocation("lab", one), StorageLocation("lab", other)
     if a.contains(b) and b.contains(a):
         assert a == b
-    if a.contains(b) and b.contains(Location("lab", other + key)):
-        assert a.contains(Location("lab", other + key))
+    if a.contains(b) and b.contains(StorageLocation("lab", other + key)):
+        assert a.contains(StorageLocation("lab", other + key))
 
 
 def test_a_name_that_begins_alike_is_not_contained() -> None:
-    team = Location.parse("s3://lab/teamA/")
-    assert team.contains(Location.parse("s3://lab/teamA/x"))
-    assert not team.contains(Location.parse("s3://lab/teamAB/x"))
-    assert not team.contains(Location.parse("s3://lab/teamA"))
-    assert not team.contains(Location.parse("s3://lab/teama/x"))
+    team = StorageLocation.parse("s3://lab/teamA/")
+    assert team.contains(StorageLocation.parse("s3://lab/teamA/x"))
+    assert not team.contains(StorageLocation.parse("s3://lab/teamAB/x"))
+    assert not team.contains(StorageLocation.parse("s3://lab/teamA"))
+    assert not team.contains(StorageLocation.parse("s3://lab/teama/x"))
 
 
 def test_an_object_contains_nothing() -> None:
-    assert not Location.parse("s3://lab/a").contains(Location.parse("s3://lab/a"))
-    assert not Location.parse("s3://lab/a").contains(Location.parse("s3://lab/a/b"))
+    assert not StorageLocation.parse("s3://lab/a").contains(StorageLocation.parse("s3://lab/a"))
+    assert not StorageLocation.parse("s3://lab/a").contains(StorageLocation.parse("s3://lab/a/b"))

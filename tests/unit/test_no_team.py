@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from panneuro_hub.access import Person, active_teams
+from panneuro_hub.access import Person, find_active_teams
 from panneuro_hub.collaboration import Collaboration
-from panneuro_hub.hub.no_team import explain_no_team, tell_admin, tell_person
-from panneuro_hub.names import fold
+from panneuro_hub.hub.no_team_diagnosis import diagnose_no_team, format_for_admin, format_for_person
+from panneuro_hub.names import fold_text
 from panneuro_hub.phrases import visible
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
@@ -47,8 +47,8 @@ def test_what_nobody_would_see_is_shown(text: str, shown: str) -> None:
     ],
 )
 def test_names_that_look_the_same_are_compared_as_one(one: str, other: str) -> None:
-    assert fold(one) == fold(other)
-    assert fold("ada") != fold("adam")
+    assert fold_text(one) == fold_text(other)
+    assert fold_text("ada") != fold_text("adam")
 
 
 def test_a_membership_ends_in_whatever_form_the_name_is_written(example: Collaboration) -> None:
@@ -56,31 +56,33 @@ def test_a_membership_ends_in_whatever_form_the_name_is_written(example: Collabo
     ended = team.model_copy(update={"expires": {"Jos\u00e9 ": date(2026, 1, 31)}})
     changed = example.model_copy(update={"teams": {**example.teams, "navigation-lab": ended}})
     for name in ("jose\u0301", "jos\u00e9", "JOS\u00c9"):
-        assert not active_teams(changed, Person.of(name, ["navigation-lab"]), NOW)
-    assert active_teams(changed, Person.of("josef", ["navigation-lab"]), NOW)
+        assert not find_active_teams(changed, Person.of(name, ["navigation-lab"]), NOW)
+    assert find_active_teams(changed, Person.of("josef", ["navigation-lab"]), NOW)
 
 
 def test_both_read_what_was_sent(example: Collaboration) -> None:
     sent = ["U19-circuits:navigation", "visitors"]
-    found = explain_no_team(example, "zoe", sent, NOW)
+    found = diagnose_no_team(example, "zoe", sent, NOW)
     assert [(one.sent, one.written, one.team) for one in found.near] == [
         ("U19-circuits:navigation", "u19-circuits:navigation", "navigation-lab")
     ]
-    person, admin = tell_person(found), tell_admin(found)
+    person, admin = format_for_person(found), format_for_admin(found)
     assert 'in the groups "U19-circuits:navigation", "visitors"; none' in person
     assert 'sent the groups "U19-circuits:navigation", "visitors"; "U19-' in admin
-    assert "you are in no group." in tell_person(explain_no_team(example, "zoe", [], NOW))
-    assert "sent no groups" in tell_admin(explain_no_team(example, "zoe", [], NOW))
+    assert "you are in no group." in format_for_person(diagnose_no_team(example, "zoe", [], NOW))
+    assert "sent no groups" in format_for_admin(diagnose_no_team(example, "zoe", [], NOW))
 
 
 def test_a_membership_that_the_file_has_ended_is_named(example: Collaboration) -> None:
     name = "rotating.student@uni.example"
     later = datetime(2027, 2, 1, tzinfo=UTC)
-    found = explain_no_team(example, name, ["u19-circuits:navigation"], later)
-    assert "your membership of navigation-lab ended on 2027-01-31" in tell_person(found)
-    assert "the membership of navigation-lab ended on 2027-01-31 (expires)" in tell_admin(found)
+    found = diagnose_no_team(example, name, ["u19-circuits:navigation"], later)
+    assert "your membership of navigation-lab ended on 2027-01-31" in format_for_person(found)
+    assert "the membership of navigation-lab ended on 2027-01-31 (expires)" in format_for_admin(
+        found
+    )
 
 
 def test_many_groups_are_counted(example: Collaboration) -> None:
-    found = explain_no_team(example, "zoe", [f"g{number:03}" for number in range(50)], NOW)
-    assert '"g019" and 30 more' in tell_person(found)
+    found = diagnose_no_team(example, "zoe", [f"g{number:03}" for number in range(50)], NOW)
+    assert '"g019" and 30 more' in format_for_person(found)

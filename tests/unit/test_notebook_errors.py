@@ -8,12 +8,10 @@ import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-IMPORT = "import panneuro_hub.lab as lab\nfrom panneuro_hub.errors import AccessDenied"
-HOSTILE = 'raise AccessDenied("no:\\n  \\x1b[31mred, \\u202e and")'
-WRAPPED = (
-    "try:\n    raise AccessDenied('no')\nexcept AccessDenied as no:\n    raise OSError('x') from no"
-)
-LATER = "async def later():\n    raise AccessDenied('later')\n\n\nawait later()"
+IMPORT = "import panneuro_hub.lab as lab\nfrom panneuro_hub.errors import AccessDeniedError"
+HOSTILE = 'raise AccessDeniedError("no:\\n  \\x1b[31mred, \\u202e and")'
+WRAPPED = "try:\n    raise AccessDeniedError('no')\nexcept AccessDeniedError as no:\n    raise OSError('x') from no"
+LATER = "async def later():\n    raise AccessDeniedError('later')\n\n\nawait later()"
 CELLS = {
     "import": IMPORT,
     "outside": "lab.open('nav/day-1')",
@@ -23,7 +21,7 @@ CELLS = {
     "file": "raise lab.NothingThere('not there')",
     "hostile": HOSTILE,
     "later": LATER,
-    "timed": "%%time\nraise AccessDenied('timed')",
+    "timed": "%%time\nraise AccessDeniedError('timed')",
     "wrapped": WRAPPED,
     "other": "def divide():\n    return 1 / 0\n\n\ndivide()",
 }
@@ -51,13 +49,13 @@ def lines(cell: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("cell", "line"),
     [
-        ("outside", "NotInSession: this process is not in a session of the hub"),
+        ("outside", "NotInSessionError: this process is not in a session of the hub"),
         ("argument", "InvalidArgumentError: a cluster of 0 to -1 workers cannot be"),
-        ("reader", "NoReader: no reader"),
-        ("file", "NothingThere: not there"),
-        ("hostile", "AccessDenied: no:  [31mred,   and"),
-        ("later", "AccessDenied: later"),
-        ("timed", "AccessDenied: timed"),
+        ("reader", "UnknownFormatError: no reader"),
+        ("file", "PathNotFoundError: not there"),
+        ("hostile", "AccessDeniedError: no:  [31mred,   and"),
+        ("later", "AccessDeniedError: later"),
+        ("timed", "AccessDeniedError: timed"),
     ],
 )
 def test_an_error_of_ours_takes_one_line(shown: dict[str, list[str]], cell: str, line: str) -> None:

@@ -14,25 +14,25 @@ from hypothesis import strategies as st
 from obstore.store import MemoryStore
 from shared_notebooks import CREATED, code, ipynb, png, published
 
-from panneuro_hub.catalog import notebooks
-from panneuro_hub.catalog import published as published_module
+from panneuro_hub.catalog import notebook_records as published_module
+from panneuro_hub.catalog import notebook_store
+from panneuro_hub.catalog.dataset_records import list_catalog as dataset_listing
+from panneuro_hub.catalog.dataset_records import publish_dataset as publish_dataset
+from panneuro_hub.catalog.dataset_records import rebuild_catalog
+from panneuro_hub.catalog.json_fields import MalformedRecordError, is_visible
 from panneuro_hub.catalog.manifest import Manifest
-from panneuro_hub.catalog.notebooks import Crowded, NotPublished
-from panneuro_hub.catalog.published import (
+from panneuro_hub.catalog.notebook_records import (
     LARGEST_NOTEBOOK,
     LARGEST_RECORD,
     LAST_NUMBER,
-    Environment,
-    Published,
-    key_of,
-    notebook_problem,
-    place_of,
+    NotebookEnvironment,
+    NotebookRecord,
+    find_notebook_problem,
+    make_notebook_key,
+    parse_notebook_key,
     split_label,
 )
-from panneuro_hub.catalog.reading import Malformed, is_shown
-from panneuro_hub.catalog.records import listing as dataset_listing
-from panneuro_hub.catalog.records import publish as publish_dataset
-from panneuro_hub.catalog.records import rebuild
+from panneuro_hub.catalog.notebook_store import NotebookNotFoundError, NotebookVersionError
 
 NOTEBOOK = ipynb(code("1 + 1"))
 OTHER = ipynb(code("2 + 2"))
@@ -40,11 +40,11 @@ RECORD = published(NOTEBOOK)
 
 SEGMENTS = st.text("abzAZ019._=+,-", min_size=1, max_size=30).filter(lambda s: s[0] != ".")
 NAMES = st.lists(SEGMENTS, min_size=1, max_size=4).map("/".join)
-LINES = st.text(st.characters().filter(is_shown), max_size=60)
-TEXTS = st.text(st.one_of(st.characters().filter(is_shown), st.sampled_from("\n\t")), max_size=60)
+LINES = st.text(st.characters().filter(is_visible), max_size=60)
+TEXTS = st.text(st.one_of(st.characters().filter(is_visible), st.sampled_from("\n\t")), max_size=60)
 SHA = st.binary(min_size=32, max_size=32).map(bytes.hex)
 RECORDS = st.builds(
-    Published,
+    NotebookRecord,
     project=st.just("nav"),
     name=NAMES,
     number=st.integers(1, LAST_NUMBER),
@@ -58,7 +58,7 @@ RECORDS = st.builds(
     description=TEXTS,
     note=TEXTS,
     environment=st.builds(
-        Environment,
+        NotebookEnvironment,
         image=LINES,
         language=LINES,
         language_version=LINES,
@@ -80,8 +80,8 @@ def store() -> MemoryStore:
 
 
 @given(RECORDS)
-def test_a_record_survives_the_journey(record: Published) -> None:
-    assert Published.decode(record.encode()) == record
+def test_a_record_survives_the_journey(record: NotebookRecord) -> None:
+    assert NotebookRecord.decode(record.encode()) == record
 
 
 def test_what_is_written_is_what_was_agreed() -> None:
@@ -111,7 +111,7 @@ def test_what_is_written_is_what_was_agreed() -> None:
 def test_keys_of_newer_versions_are_ignored() -> None:
     document = json.loads(RECORD.encode()) | {"new": {"x": [1]}}
     document["environment"]["new"] = 1
-    assert Published.from_json(document) == RECORD
+    assert NotebookRecord.from_json(document) == RECORD
 
 
 @pytest.mark.parametrize(
@@ -144,39 +144,39 @@ def test_keys_of_newer_versions_are_ignored() -> None:
     ],
 )
 def test_what_is_malformed_is_refused_in_words(change: dict[str, Any], why: str) -> None:
-    with pytest.raises(Malformed, match=why):
-        Published.from_json({**json.loads(RECORD.encode()), **change})
+    with pytest.raises(MalformedRecordError, match=why):
+        NotebookRecord.from_json({**json.loads(RECORD.encode()), **change})
 
 
 @given(JSON, st.sampled_from(sorted(json.loads(RECORD.encode()))))
 def test_no_field_breaks_the_reader(value: Any, field: str) -> None:
     document = {**json.loads(RECORD.encode()), field: value}
     try:
-        made = Published.decode(json.dumps(document))
-    except Malformed:
+        made = NotebookRecord.decode(json.dumps(document))
+    except MalformedRecordError:
         return
-    assert Published.decode(made.encode()) == made
+    assert NotebookRecord.decode(made.encode()) == made
 
 
 @given(st.binary(max_size=60))
 def test_no_bytes_break_the_reader(data: bytes) -> None:
-    with pytest.raises(Malformed):
-        Published.decode(data)
+    with pytest.raises(MalformedRecordError):
+        NotebookRecord.decode(data)
 
 
 @given(NAMES, st.integers(1, LAST_NUMBER))
 def test_a_key_leads_back_to_its_version(name: str, number: int) -> None:
     for ending in ("ipynb", "json", "png"):
-        key = key_of(name, number, ending)
-        assert place_of(key) == (name, number, ending)
+        key = make_notebook_key(name, number, ending)
+        assert parse_notebook_key(key) == (name, number, ending)
         assert key.count("/") == 3
 
 
 @given(st.text(max_size=40))
 def test_other_keys_are_no_version_s(text: str) -> None:
-    assert place_of(text) is None
-    place = place_of(f".panneuro/notebooks/{text}")
-    assert place is None or key_of(*place) == f".panneuro/notebooks/{text}"
+    assert parse_notebook_key(text) is None
+    place = parse_notebook_key(f".panneuro/notebooks/{text}")
+    assert place is None or make_notebook_key(*place) == f".panneuro/notebooks/{text}"
 
 
 @pytest.mark.parametrize(
@@ -196,19 +196,22 @@ def test_other_keys_are_no_version_s(text: str) -> None:
     ],
 )
 def test_a_key_that_is_written_otherwise_is_none(key: str) -> None:
-    assert place_of(key) is None
+    assert parse_notebook_key(key) is None
 
 
 def test_a_version_is_named_with_its_number() -> None:
     assert split_label("nav/a@12") == ("nav/a", 12)
     assert split_label("nav/a") == ("nav/a", None)
     assert split_label("nav/a@b") == ("nav/a@b", None)
-    assert notebook_problem("a@b") == "'a@b' has an '@' in it, which begins the number of a version"
-    assert notebook_problem("") == "a notebook needs a name, such as 'session-12'"
+    assert (
+        find_notebook_problem("a@b")
+        == "'a@b' has an '@' in it, which begins the number of a version"
+    )
+    assert find_notebook_problem("") == "a notebook needs a name, such as 'session-12'"
 
 
-def put(store: MemoryStore, notebook: bytes = NOTEBOOK, **changes: Any) -> Published:
-    return notebooks.publish(store, notebook, published(notebook, **changes))
+def put(store: MemoryStore, notebook: bytes = NOTEBOOK, **changes: Any) -> NotebookRecord:
+    return notebook_store.publish_version(store, notebook, published(notebook, **changes))
 
 
 def test_versions_come_one_after_the_other_and_stay(store: MemoryStore) -> None:
@@ -216,49 +219,51 @@ def test_versions_come_one_after_the_other_and_stay(store: MemoryStore) -> None:
     third = put(store, created=CREATED + timedelta(days=1))
     assert [one.number for one in (first, second, third)] == [1, 2, 3]
     put(store, name="2026/other")
-    listed = notebooks.listing(store, "nav")
+    listed = notebook_store.list_notebooks(store, "nav")
     assert listed.troubles == ()
     assert [one.name for one in listed.notebooks] == ["2026/other", "tuning"]
     assert listed.notebooks[1].versions == (first, second, third)
     assert listed.notebooks[1].latest == third
-    assert notebooks.history(store, "nav", "tuning").notebooks == (listed.notebooks[1],)
-    assert notebooks.read(store, first) == NOTEBOOK
-    assert notebooks.read(store, second) == OTHER
-    assert notebooks.find(store, "nav", "tuning") == third
-    assert notebooks.find(store, "nav", "tuning", 2) == second
+    assert notebook_store.read_history(store, "nav", "tuning").notebooks == (listed.notebooks[1],)
+    assert notebook_store.read_notebook(store, first) == NOTEBOOK
+    assert notebook_store.read_notebook(store, second) == OTHER
+    assert notebook_store.find_version(store, "nav", "tuning") == third
+    assert notebook_store.find_version(store, "nav", "tuning", 2) == second
 
 
 def test_what_is_not_there_is_said(store: MemoryStore) -> None:
-    assert notebooks.listing(store, "nav") == notebooks.Listing((), ())
+    assert notebook_store.list_notebooks(store, "nav") == notebook_store.NotebookListing((), ())
     for number, words in (
         (None, "there is no notebook nav/a"),
         (3, "there is no notebook nav/a@3"),
     ):
-        with pytest.raises(NotPublished, match=words):
-            notebooks.find(store, "nav", "a", number)
+        with pytest.raises(NotebookNotFoundError, match=words):
+            notebook_store.find_version(store, "nav", "a", number)
     for name in ("..", "a/../b", "", "a@1", "x" * 300):
-        with pytest.raises(NotPublished):
-            notebooks.find(store, "nav", name)
-        assert notebooks.history(store, "nav", name).notebooks == ()
+        with pytest.raises(NotebookNotFoundError):
+            notebook_store.find_version(store, "nav", name)
+        assert notebook_store.read_history(store, "nav", name).notebooks == ()
 
 
 def test_doing_it_again_after_a_break_makes_no_second_version(store: MemoryStore) -> None:
     made = put(store)
     assert put(store) == made
-    store.delete(key_of("tuning", 1, "json"))
+    store.delete(make_notebook_key("tuning", 1, "json"))
     assert put(store) == made
-    assert [one.number for one in notebooks.listing(store, "nav").notebooks[0].versions] == [1]
+    assert [
+        one.number for one in notebook_store.list_notebooks(store, "nav").notebooks[0].versions
+    ] == [1]
 
 
 def test_a_version_that_broke_off_is_nobody_else_s(store: MemoryStore) -> None:
-    store.put(key_of("tuning", 1, "ipynb"), OTHER)
-    (trouble,) = notebooks.listing(store, "nav").troubles
+    store.put(make_notebook_key("tuning", 1, "ipynb"), OTHER)
+    (trouble,) = notebook_store.list_notebooks(store, "nav").troubles
     assert str(trouble) == (
         ".panneuro/notebooks/tuning/0001.ipynb: it has no record: it is being published, or that "
         "was broken off"
     )
     assert put(store).number == 2
-    assert bytes(store.get(key_of("tuning", 1, "ipynb")).bytes()) == OTHER
+    assert bytes(store.get(make_notebook_key("tuning", 1, "ipynb")).bytes()) == OTHER
 
 
 def test_many_at_a_time_get_a_number_each(store: MemoryStore) -> None:
@@ -266,43 +271,47 @@ def test_many_at_a_time_get_a_number_each(store: MemoryStore) -> None:
     with ThreadPoolExecutor(8) as pool:
         numbers = list(pool.map(lambda one: put(store, one).number, made))
     assert sorted(numbers) == list(range(1, 9))
-    (notebook,) = notebooks.listing(store, "nav").notebooks
-    assert sorted(notebooks.read(store, one) for one in notebook.versions) == sorted(made)
+    (notebook,) = notebook_store.list_notebooks(store, "nav").notebooks
+    assert sorted(notebook_store.read_notebook(store, one) for one in notebook.versions) == sorted(
+        made
+    )
 
 
 def test_there_is_an_end_to_versions(store: MemoryStore) -> None:
-    store.put(key_of("tuning", LAST_NUMBER, "json"), b"{}")
-    with pytest.raises(Crowded, match="has 9999 versions"):
+    store.put(make_notebook_key("tuning", LAST_NUMBER, "json"), b"{}")
+    with pytest.raises(NotebookVersionError, match="has 9999 versions"):
         put(store)
     for number in range(1, 21):
-        store.put(key_of("busy", number, "ipynb"), b"{}")
-    with pytest.raises(Crowded, match="others publish busy just now"):
+        store.put(make_notebook_key("busy", number, "ipynb"), b"{}")
+    with pytest.raises(NotebookVersionError, match="others publish busy just now"):
         put(store, name="busy")
 
 
 def test_a_record_of_another_notebook_is_not_published(store: MemoryStore) -> None:
-    with pytest.raises(Malformed, match="not one of this notebook"):
-        notebooks.publish(store, OTHER, RECORD)
-    assert notebooks.listing(store, "nav") == notebooks.Listing((), ())
+    with pytest.raises(MalformedRecordError, match="not one of this notebook"):
+        notebook_store.publish_version(store, OTHER, RECORD)
+    assert notebook_store.list_notebooks(store, "nav") == notebook_store.NotebookListing((), ())
 
 
 def test_whatever_lies_there_ends_no_listing(store: MemoryStore) -> None:
     good = put(store)
     foreign = {
-        key_of("tuning", 2, "json"): published(OTHER, number=3).encode(),
-        key_of("tuning", 3, "json"): published(OTHER, number=3, project="human").encode(),
-        key_of("tuning", 4, "json"): published(OTHER, number=4).encode(),
-        key_of("tuning", 5, "json"): b"[" * 100_000,
-        key_of("tuning", 6, "json"): b" " * (LARGEST_RECORD + 1),
-        key_of("tuning", 7, "json"): published(OTHER, number=7).encode(),
-        key_of("tuning", 7, "ipynb"): OTHER + b" ",
-        key_of("tuning", 8, "png"): b"a picture alone is none's",
+        make_notebook_key("tuning", 2, "json"): published(OTHER, number=3).encode(),
+        make_notebook_key("tuning", 3, "json"): published(
+            OTHER, number=3, project="human"
+        ).encode(),
+        make_notebook_key("tuning", 4, "json"): published(OTHER, number=4).encode(),
+        make_notebook_key("tuning", 5, "json"): b"[" * 100_000,
+        make_notebook_key("tuning", 6, "json"): b" " * (LARGEST_RECORD + 1),
+        make_notebook_key("tuning", 7, "json"): published(OTHER, number=7).encode(),
+        make_notebook_key("tuning", 7, "ipynb"): OTHER + b" ",
+        make_notebook_key("tuning", 8, "png"): b"a picture alone is none's",
         ".panneuro/notebooks/readme.txt": b"",
         ".panneuro/notebooks/<b>/0001.json": b"",
     }
     for key, data in foreign.items():
         store.put(key, data)
-    listed = notebooks.listing(store, "nav")
+    listed = notebook_store.list_notebooks(store, "nav")
     assert [one.versions for one in listed.notebooks] == [(good,)]
     said = {one.key.rpartition("/")[2]: one.reason for one in listed.troubles}
     assert (
@@ -315,63 +324,70 @@ def test_whatever_lies_there_ends_no_listing(store: MemoryStore) -> None:
     assert f"has {len(OTHER) + 1} bytes, and its record says {len(OTHER)}" in said["0007.json"]
     assert said["readme.txt"] == "its name is not that of a notebook's version"
     assert len(listed.troubles) == 8
-    with pytest.raises(Malformed, match="is not JSON"):
-        notebooks.find(store, "nav", "tuning", 5)
+    with pytest.raises(MalformedRecordError, match="is not JSON"):
+        notebook_store.find_version(store, "nav", "tuning", 5)
 
 
 def test_no_version_that_can_be_read_is_said_as_such(store: MemoryStore) -> None:
-    store.put(key_of("tuning", 1, "json"), b"{}")
-    with pytest.raises(Malformed, match=r"no version of nav/tuning can be read: .*version must be"):
-        notebooks.find(store, "nav", "tuning")
+    store.put(make_notebook_key("tuning", 1, "json"), b"{}")
+    with pytest.raises(
+        MalformedRecordError, match=r"no version of nav/tuning can be read: .*version must be"
+    ):
+        notebook_store.find_version(store, "nav", "tuning")
 
 
 def test_a_listing_has_bounds(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(1, 6):
         put(store, ipynb(code(str(number))))
-    monkeypatch.setattr(notebooks, "_MOST_OBJECTS", 4)
-    listed = notebooks.listing(store, "nav")
+    monkeypatch.setattr(notebook_store, "_MOST_OBJECTS", 4)
+    listed = notebook_store.list_notebooks(store, "nav")
     assert sum(len(one.versions) for one in listed.notebooks) == 2
     assert listed.troubles[0].reason == "only 4 objects of it are looked at"
-    monkeypatch.setattr(notebooks, "_MOST_OBJECTS", 100)
-    monkeypatch.setattr(notebooks, "_MOST_BYTES", 2 * len(RECORD.encode()) + 10)
-    listed = notebooks.listing(store, "nav")
+    monkeypatch.setattr(notebook_store, "_MOST_OBJECTS", 100)
+    monkeypatch.setattr(notebook_store, "_MOST_BYTES", 2 * len(RECORD.encode()) + 10)
+    listed = notebook_store.list_notebooks(store, "nav")
     assert sum(len(one.versions) for one in listed.notebooks) == 2
-    monkeypatch.setattr(notebooks, "_MOST_TROUBLES", 2)
+    monkeypatch.setattr(notebook_store, "_MOST_TROUBLES", 2)
     for number in range(5):
         store.put(f".panneuro/notebooks/{number}.txt", b"")
-    assert len(notebooks.listing(store, "nav").troubles) == 3
+    assert len(notebook_store.list_notebooks(store, "nav").troubles) == 3
 
 
 def test_a_notebook_that_was_replaced_is_not_given(store: MemoryStore) -> None:
     made = put(store)
-    key = key_of("tuning", 1, "ipynb")
+    key = make_notebook_key("tuning", 1, "ipynb")
     store.put(key, OTHER)
-    with pytest.raises(Malformed, match="somebody has replaced it in the store"):
-        notebooks.read(store, made)
+    with pytest.raises(MalformedRecordError, match="somebody has replaced it in the store"):
+        notebook_store.read_notebook(store, made)
     store.put(key, NOTEBOOK + b" " * 2_000_000)
-    with pytest.raises(Malformed, match="more than the"):
-        notebooks.read(store, made)
+    with pytest.raises(MalformedRecordError, match="more than the"):
+        notebook_store.read_notebook(store, made)
     store.delete(key)
-    with pytest.raises(NotPublished, match="nav/tuning@1 has been taken away"):
-        notebooks.read(store, made)
+    with pytest.raises(NotebookNotFoundError, match="nav/tuning@1 has been taken away"):
+        notebook_store.read_notebook(store, made)
 
 
 def test_a_preview_is_a_picture_or_nothing(store: MemoryStore) -> None:
     picture = png(3, 2)
     sha256 = hashlib.sha256(picture).hexdigest()
-    made = notebooks.publish(store, NOTEBOOK, published(NOTEBOOK, preview_sha256=sha256), picture)
-    assert notebooks.preview(store, made) == picture
-    assert notebooks.preview(store, published(NOTEBOOK)) is None
-    key = key_of("tuning", 1, "png")
+    made = notebook_store.publish_version(
+        store, NOTEBOOK, published(NOTEBOOK, preview_sha256=sha256), picture
+    )
+    assert notebook_store.read_preview(store, made) == picture
+    assert notebook_store.read_preview(store, published(NOTEBOOK)) is None
+    key = make_notebook_key("tuning", 1, "png")
     store.put(key, png(3, 3))
-    assert notebooks.preview(store, made) is None
+    assert notebook_store.read_preview(store, made) is None
     store.put(key, b"x" * (published_module.LARGEST_PREVIEW + 1))
-    assert notebooks.preview(store, made) is None
+    assert notebook_store.read_preview(store, made) is None
     store.delete(key)
-    assert notebooks.preview(store, made) is None
+    assert notebook_store.read_preview(store, made) is None
     html = b"<script>alert(1)</script>"
     evil = published(OTHER, preview_sha256=hashlib.sha256(html).hexdigest(), name="evil")
-    assert notebooks.preview(store, notebooks.publish(store, OTHER, evil, html)) is None
+    assert (
+        notebook_store.read_preview(store, notebook_store.publish_version(store, OTHER, evil, html))
+        is None
+    )
 
 
 def test_datasets_and_notebooks_do_not_meet(store: MemoryStore) -> None:
@@ -388,11 +404,11 @@ def test_datasets_and_notebooks_do_not_meet(store: MemoryStore) -> None:
         ),
     )
     before = {meta["path"] for page in store.list() for meta in page}
-    assert rebuild(store).written == ()
+    assert rebuild_catalog(store).written == ()
     assert {meta["path"] for page in store.list() for meta in page} == before
     datasets = dataset_listing(store)
     assert [one.dataset for one in datasets.records] == ["session-12"]
     assert datasets.troubles == ()
-    listed = notebooks.listing(store, "nav")
+    listed = notebook_store.list_notebooks(store, "nav")
     assert [one.name for one in listed.notebooks] == ["session-12"]
     assert listed.troubles == ()

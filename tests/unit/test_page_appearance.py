@@ -15,20 +15,20 @@ from conftest import GOLDEN
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from playwright.async_api import Page, async_playwright
 
-from panneuro_hub.service import notebook_html
-from panneuro_hub.service.logins import Login, Waiting
-from panneuro_hub.service.page import (
-    Around,
-    LoginsView,
-    LoginView,
+from panneuro_hub.service.browse import notebook_html
+from panneuro_hub.service.device_login.login_store import DeviceLogin, LoginRequest
+from panneuro_hub.service.web.page_rendering import (
+    AllLoginsView,
+    LoginPageView,
+    PageContext,
+    render_all_logins,
     render_decision,
     render_login,
-    render_logins,
     render_problem,
 )
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-AROUND = Around("/hub/", "/services/panneuro/")
+AROUND = PageContext("/hub/", "/services/panneuro/")
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 HUB_STYLE = Path(sys.prefix, "share/jupyterhub/static/css/style.min.css")
 
@@ -79,8 +79,8 @@ FAULTS = """() => {
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
 
 
-def login() -> Login:
-    return Login("1", "ada", "a-laptop-with-a-long-name.example.org", NOW, NOW, NOW)
+def login() -> DeviceLogin:
+    return DeviceLogin("1", "ada", "a-laptop-with-a-long-name.example.org", NOW, NOW, NOW)
 
 
 def notebook() -> bytes:
@@ -100,18 +100,19 @@ def notebook() -> bytes:
 
 def pages() -> dict[str, str]:
     """The service's pages, with what there is on them at most."""
-    waiting = Waiting("ABCD-EFGH", "laptop", NOW)
-    view = LoginView("ada", [login()], "x", "/login", is_admin=True, problem="no such code")
+    waiting = LoginRequest("ABCD-EFGH", "laptop", NOW)
+    view = LoginPageView("ada", [login()], "x", "/login", is_admin=True, problem="no such code")
     made = {
         "problem": render_problem("This cannot be shown", "no access: " + "reason " * 30),
         "allowed": render_decision(AROUND, allowed=True),
         "denied": render_decision(AROUND, allowed=False),
         "login": render_login(view, AROUND),
         "confirm": render_login(
-            LoginView("ada", [], "x", "/login", is_admin=False, waiting=waiting, key="k"), AROUND
+            LoginPageView("ada", [], "x", "/login", is_admin=False, request=waiting, key="k"),
+            AROUND,
         ),
-        "notebook": notebook_html.page(notebook()),
-        "logins": render_logins(LoginsView("pat", "", [login()], "x", "/logins"), AROUND),
+        "notebook": notebook_html.render_notebook_html(notebook()),
+        "logins": render_all_logins(AllLoginsView("pat", "", [login()], "x", "/logins"), AROUND),
     }
     return made | {
         path.stem: path.read_text("utf-8") for path in sorted(GOLDEN.glob("*page*.html"))

@@ -5,10 +5,15 @@ from datetime import datetime
 import pytest
 from collaborations import changed
 
-from panneuro_hub.access import Person, decide, widest_access
+from panneuro_hub.access import Person, decide_access, decide_widest_access
 from panneuro_hub.collaboration import Collaboration
-from panneuro_hub.policy import S3_POLICY_LIMIT, review, session_policy, size
-from panneuro_hub.policy.size import longest_grants
+from panneuro_hub.policy import (
+    S3_POLICY_LIMIT,
+    build_session_policy,
+    policy_size,
+    review_policy_sizes,
+)
+from panneuro_hub.policy.policy_size import find_longest_grants
 
 
 def reading(collaboration: Collaboration, count: int, prefix: str) -> Collaboration:
@@ -25,26 +30,28 @@ def reading(collaboration: Collaboration, count: int, prefix: str) -> Collaborat
 
 
 def test_the_example_fits(example: Collaboration) -> None:
-    assert list(review(example)) == []
+    assert list(review_policy_sizes(example)) == []
 
 
 def test_a_reader_can_need_the_longer_policy(example: Collaboration, now: datetime) -> None:
     # The project's prefix and the reader's scratch stand in statements of their own.
-    reader = decide(example, Person.of("x" * 64, ["theory-lab"]), "shared-stimuli", now)
-    longest = session_policy(longest_grants(example, "shared-stimuli"))
-    assert session_policy(reader.grants) == longest
-    assert len(longest) > len(session_policy(widest_access(example, "shared-stimuli").grants))
-    writers = longest_grants(example, "nhp-categorization")
-    assert len(session_policy(writers)) >= len(
-        session_policy(widest_access(example, "nhp-categorization").grants)
+    reader = decide_access(example, Person.of("x" * 64, ["theory-lab"]), "shared-stimuli", now)
+    longest = build_session_policy(find_longest_grants(example, "shared-stimuli"))
+    assert build_session_policy(reader.grants) == longest
+    assert len(longest) > len(
+        build_session_policy(decide_widest_access(example, "shared-stimuli").grants)
+    )
+    writers = find_longest_grants(example, "nhp-categorization")
+    assert len(build_session_policy(writers)) >= len(
+        build_session_policy(decide_widest_access(example, "nhp-categorization").grants)
     )
 
 
 def test_what_is_too_long_is_named_with_what_makes_it_so(example: Collaboration) -> None:
     collaboration = reading(example, 6, "collaborators/" + "x" * 100)
-    length = len(session_policy(widest_access(collaboration, "nhp-navigation").grants))
+    length = len(build_session_policy(decide_widest_access(collaboration, "nhp-navigation").grants))
     assert length > S3_POLICY_LIMIT
-    [(path, message)] = review(collaboration)
+    [(path, message)] = review_policy_sizes(collaboration)
     assert path == ("projects", "nhp-navigation")
     assert message.startswith(
         f"a session here would need a policy of {length} characters, and the store takes 2048 at "
@@ -59,8 +66,10 @@ def test_what_is_too_long_is_named_with_what_makes_it_so(example: Collaboration)
 def test_the_limit_itself_is_allowed(
     example: Collaboration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    length = len(session_policy(longest_grants(example, "human-intracranial")))
-    monkeypatch.setattr(size, "S3_POLICY_LIMIT", length)
-    assert ("projects", "human-intracranial") not in [path for path, _ in review(example)]
-    monkeypatch.setattr(size, "S3_POLICY_LIMIT", length - 1)
-    assert ("projects", "human-intracranial") in [path for path, _ in review(example)]
+    length = len(build_session_policy(find_longest_grants(example, "human-intracranial")))
+    monkeypatch.setattr(policy_size, "S3_POLICY_LIMIT", length)
+    assert ("projects", "human-intracranial") not in [
+        path for path, _ in review_policy_sizes(example)
+    ]
+    monkeypatch.setattr(policy_size, "S3_POLICY_LIMIT", length - 1)
+    assert ("projects", "human-intracranial") in [path for path, _ in review_policy_sizes(example)]

@@ -10,7 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panneuro_hub.hub.proxy import PanNeuroTraefikProxy, routing_path, rule
+from panneuro_hub.hub.traefik_proxy import (
+    PanNeuroTraefikProxy,
+    build_route_rule,
+    encode_routing_path,
+)
 
 _STRING = r'"(?:[^"\\]|\\.)*"'
 _RULE = re.compile(rf"\(PathPrefix\(({_STRING})\) \|\| Path\(({_STRING})\)\)", re.DOTALL)
@@ -33,21 +37,21 @@ def spec(name: str) -> str:
     ],
 )
 def test_rules(routespec: str, made: str) -> None:
-    assert rule(routespec) == made
+    assert build_route_rule(routespec) == made
 
 
 @given(names)
 def test_a_rule_is_about_one_path_only(name: str) -> None:
-    match = _RULE.fullmatch(rule(spec(name)))
+    match = _RULE.fullmatch(build_route_rule(spec(name)))
     assert match
     prefix, exact = json.loads(match[1]), json.loads(match[2])
-    assert prefix == f"{exact}/" == routing_path(spec(name))
+    assert prefix == f"{exact}/" == encode_routing_path(spec(name))
     assert prefix.count("/") == 3
 
 
 @given(names, names)
 def test_different_names_have_different_paths(one: str, other: str) -> None:
-    assert (routing_path(spec(one)) == routing_path(spec(other))) == (one == other)
+    assert (encode_routing_path(spec(one)) == encode_routing_path(spec(other))) == (one == other)
 
 
 def test_the_proxy_writes_these_rules() -> None:
@@ -56,7 +60,7 @@ def test_the_proxy_writes_these_rules() -> None:
         proxy, spec("x`) || Method(`GET"), "http://127.0.0.1:1", {}
     )
     [router] = rules["http"]["routers"].values()
-    assert router["rule"] == rule(spec("x`) || Method(`GET"))
+    assert router["rule"] == build_route_rule(spec("x`) || Method(`GET"))
     assert router["rule"].startswith('(PathPrefix("/user/x`%29 ')
 
 
@@ -74,4 +78,4 @@ def test_servers_at_the_hub_s_origin_give_browsers_no_service_worker(
     )
     [router] = rules["http"]["routers"].values()
     end = ' && !HeaderRegexp("Service-Worker", ".+")' if refused else ""
-    assert router["rule"] == rule(spec("ada")) + end
+    assert router["rule"] == build_route_rule(spec("ada")) + end

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panneuro_hub.collaboration.quantities import (
+from panneuro_hub.collaboration.units import (
     format_duration,
     format_memory,
     parse_duration,

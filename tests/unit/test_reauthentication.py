@@ -10,38 +10,38 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panneuro_hub.errors import AccessDenied
-from panneuro_hub.hub.reauthentication import freshness_problem
-from panneuro_hub.wire.reauthentication import Reauthentication, is_request
+from panneuro_hub.errors import AccessDeniedError
+from panneuro_hub.hub.fresh_login import find_freshness_problem
+from panneuro_hub.wire.reauthentication import ReauthenticationProof, is_request_name
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
-MADE = Reauthentication("ada", "r" * 43, NOW)
+MADE = ReauthenticationProof("ada", "r" * 43, NOW)
 
 
 def test_the_service_reads_what_the_hub_wrote() -> None:
-    assert Reauthentication.read(MADE.prove("token"), "token") == MADE
+    assert ReauthenticationProof.read(MADE.make_proof("token"), "token") == MADE
 
 
-@pytest.mark.parametrize("proof", ["", ".", "a.b", "ä.b", "x" * 5000, MADE.prove("another")])
+@pytest.mark.parametrize("proof", ["", ".", "a.b", "ä.b", "x" * 5000, MADE.make_proof("another")])
 def test_what_the_hub_did_not_write_is_refused(proof: str) -> None:
-    with pytest.raises(AccessDenied, match="does not come from the hub"):
-        Reauthentication.read(proof, "token")
+    with pytest.raises(AccessDeniedError, match="does not come from the hub"):
+        ReauthenticationProof.read(proof, "token")
 
 
 @given(st.integers(0, 200), st.characters(codec="ascii"))
 def test_a_proof_cannot_be_changed(place: int, letter: str) -> None:
-    proof = MADE.prove("token")
+    proof = MADE.make_proof("token")
     place %= len(proof)
     changed = proof[:place] + letter + proof[place + 1 :]
     if changed != proof:
-        with pytest.raises(AccessDenied):
-            Reauthentication.read(changed, "token")
+        with pytest.raises(AccessDeniedError):
+            ReauthenticationProof.read(changed, "token")
 
 
 def test_a_request_s_name_is_no_path() -> None:
-    assert is_request("A" * 43)
+    assert is_request_name("A" * 43)
     for text in ("", "a" * 19, "a" * 65, "../" * 10, "a" * 30 + "\n"):
-        assert not is_request(text)
+        assert not is_request_name(text)
 
 
 def token(**claims: object) -> dict[str, object]:
@@ -73,9 +73,9 @@ ASKED = {"prompt": "login", "max_age": "0"}
     ],
 )
 def test_freshness(auth_state: dict[str, object], params: dict[str, str], fresh: bool) -> None:
-    assert (freshness_problem(auth_state, params, NOW) is None) is fresh
+    assert (find_freshness_problem(auth_state, params, NOW) is None) is fresh
 
 
 def test_a_login_stays_fresh_for_minutes() -> None:
     at = int((NOW - timedelta(minutes=9)).timestamp())
-    assert freshness_problem(token(auth_time=at), ASKED, NOW) is None
+    assert find_freshness_problem(token(auth_time=at), ASKED, NOW) is None

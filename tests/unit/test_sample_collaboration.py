@@ -8,9 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from panneuro_hub.access import Person, active_teams, decide_all, is_hub_admin, teams_from_groups
+from panneuro_hub.access import (
+    Person,
+    decide_all_accesses,
+    find_active_teams,
+    is_hub_admin,
+    map_groups_to_teams,
+)
 from panneuro_hub.collaboration import Collaboration
-from panneuro_hub.current import load
+from panneuro_hub.current import load_collaboration
 from panneuro_hub.devstack.samples.collaboration_file import StoreAddress, write_collaboration
 from panneuro_hub.devstack.samples.people import MEMBERSHIPS_THAT_ENDED, PEOPLE, find_person
 
@@ -26,12 +32,12 @@ NOW = datetime(2026, 12, 1, tzinfo=UTC)
 @pytest.fixture
 def collaboration(tmp_path: Path) -> Collaboration:
     write_collaboration(tmp_path / "collaboration.yaml", ADDRESS, MEMBERSHIPS_THAT_ENDED)
-    return load(tmp_path / "collaboration.yaml")
+    return load_collaboration(tmp_path / "collaboration.yaml")
 
 
 def levels(collaboration: Collaboration, name: str) -> dict[str, str]:
-    teams = teams_from_groups(collaboration, find_person(name).groups)
-    accesses = decide_all(collaboration, Person.of(name, teams), NOW)
+    teams = map_groups_to_teams(collaboration, find_person(name).groups)
+    accesses = decide_all_accesses(collaboration, Person.of(name, teams), NOW)
     return {project: access.level for project, access in accesses.items() if access.level}
 
 
@@ -44,7 +50,7 @@ def test_template_is_the_example(example_file: Path) -> None:
 def test_only_the_store_and_the_ended_memberships_differ(
     collaboration: Collaboration, example_file: Path
 ) -> None:
-    example = load(example_file).model_dump()
+    example = load_collaboration(example_file).model_dump()
     example["stores"]["main"].update(
         endpoint_url="http://127.0.0.1:8333",
         bucket="a-bucket",
@@ -67,7 +73,7 @@ def test_comments_stay(tmp_path: Path) -> None:
 def test_every_group_of_the_people_is_of_a_team(collaboration: Collaboration) -> None:
     for someone in PEOPLE:
         for group in someone.groups:
-            assert teams_from_groups(collaboration, [group]), f"{someone.name}: {group}"
+            assert map_groups_to_teams(collaboration, [group]), f"{someone.name}: {group}"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +109,7 @@ def test_only_pat_is_an_admin(collaboration: Collaboration) -> None:
         for someone in PEOPLE
         if is_hub_admin(
             collaboration,
-            Person.of(someone.name, teams_from_groups(collaboration, someone.groups)),
+            Person.of(someone.name, map_groups_to_teams(collaboration, someone.groups)),
             NOW,
         )
     ]
@@ -112,7 +118,7 @@ def test_only_pat_is_an_admin(collaboration: Collaboration) -> None:
 
 
 def test_noors_rotation_is_over(collaboration: Collaboration) -> None:
-    teams = teams_from_groups(collaboration, find_person("noor").groups)
+    teams = map_groups_to_teams(collaboration, find_person("noor").groups)
 
     assert teams == {"navigation-lab", "categorization-lab"}
-    assert active_teams(collaboration, Person.of("noor", teams), NOW) == {"navigation-lab"}
+    assert find_active_teams(collaboration, Person.of("noor", teams), NOW) == {"navigation-lab"}

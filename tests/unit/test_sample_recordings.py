@@ -10,9 +10,9 @@ import pytest
 import xarray as xr
 from obstore.store import LocalStore
 
-from panneuro_hub.catalog import Record
-from panneuro_hub.catalog.checks import check
-from panneuro_hub.catalog.records import listing, read_manifest, rebuild
+from panneuro_hub.catalog import DatasetRecord
+from panneuro_hub.catalog.dataset_records import list_catalog, read_manifest, rebuild_catalog
+from panneuro_hub.catalog.validators import validate_dataset
 from panneuro_hub.devstack.errors import DevstackError
 from panneuro_hub.devstack.samples import nwb_files, recordings, sample_datasets
 from panneuro_hub.devstack.samples.collaboration_file import StoreAddress, write_collaboration
@@ -26,11 +26,11 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[str, .
 
 
 @pytest.fixture(scope="module")
-def records(bucket: tuple[Path, tuple[str, ...]]) -> dict[str, Record]:
+def records(bucket: tuple[Path, tuple[str, ...]]) -> dict[str, DatasetRecord]:
     """The catalogs of all projects, by the datasets' names."""
     found = {}
     for project in sorted({name.partition("/")[0] for name in bucket[1]}):
-        listed = listing(LocalStore(bucket[0] / project))  # type: ignore[arg-type]
+        listed = list_catalog(LocalStore(bucket[0] / project))  # type: ignore[arg-type]
         assert (listed.uploads, listed.troubles) == ((), ())
         found |= {record.name: record for record in listed.records}
     return found
@@ -103,7 +103,7 @@ def test_human_data_says_whose_it_is(bucket: tuple[Path, tuple[str, ...]]) -> No
 
 
 def test_the_catalogs_have_every_dataset_and_say_what_people_must_know(
-    bucket: tuple[Path, tuple[str, ...]], records: dict[str, Record]
+    bucket: tuple[Path, tuple[str, ...]], records: dict[str, DatasetRecord]
 ) -> None:
     assert tuple(sorted(bucket[1])) == tuple(sorted(records))
     assert {record.format for record in records.values()} == {"bids", "nwb", "zarr", "files"}
@@ -120,7 +120,7 @@ def test_the_catalogs_have_every_dataset_and_say_what_people_must_know(
 
 
 def test_no_dataset_claims_an_embargo_that_its_project_does_not_have(
-    records: dict[str, Record],
+    records: dict[str, DatasetRecord],
 ) -> None:
     for record in records.values():
         assert record.asks_to_wait_until is None
@@ -138,7 +138,7 @@ def test_a_dataset_is_frozen_by_the_collaboration(tmp_path: Path) -> None:
 
 def test_the_catalogs_are_those_of_the_manifests(bucket: tuple[Path, tuple[str, ...]]) -> None:
     store = LocalStore(bucket[0] / "human-intracranial")
-    made = rebuild(store)  # type: ignore[arg-type]
+    made = rebuild_catalog(store)  # type: ignore[arg-type]
 
     assert (made.written, made.removed, made.kept, made.troubles) == ((), (), 4, ())
     manifest = read_manifest(store, "release-2026/volumes")  # type: ignore[arg-type]
@@ -152,12 +152,12 @@ def test_the_catalogs_are_those_of_the_manifests(bucket: tuple[Path, tuple[str, 
     "name", ["nhp-navigation/receptor-nwb", "human-intracranial/release-2026/volumes"]
 )
 def test_the_validators_of_an_upload_find_no_error(
-    name: str, records: dict[str, Record], tmp_path: Path
+    name: str, records: dict[str, DatasetRecord], tmp_path: Path
 ) -> None:
     (one,) = [each for each in sample_datasets.DATASETS if each.name == name]
     one.make(tmp_path)
 
-    found = check(tmp_path, records[name].format)
+    found = validate_dataset(tmp_path, records[name].format)
 
     assert found
 

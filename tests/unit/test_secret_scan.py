@@ -14,16 +14,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panneuro_hub.catalog.ipynb import Ipynb
-from panneuro_hub.client.errors import FileProblem
-from panneuro_hub.client.files import find
+from panneuro_hub.catalog.notebook_file import NotebookFile
+from panneuro_hub.client.local_files import scan_folder
 from panneuro_hub.client.secret_scan import (
-    BEGINNING,
     MOST_FINDINGS,
+    SCANNED_BYTES,
     scan_content,
     scan_files,
     scan_notebook,
 )
+from panneuro_hub.client.transfer_errors import LocalFileError
 
 LETTERS = "aB3dE5fG7hJ9kL1mN2pQ4rS6tU8vW0xY1zA3bC5d"
 PRIVATE = "-----BEGIN {}PRIVATE KEY-----"
@@ -118,12 +118,12 @@ def test_no_real_sidecar_or_table_warns(tmp_path: Path) -> None:
     (tmp_path / "b.json").write_text(
         json.dumps({f"sha256_{n}": f"{n * 104729:064x}" for n in range(300)})
     )
-    assert scan_files(find(tmp_path).files) == []
+    assert scan_files(scan_folder(tmp_path).files) == []
 
 
-def notebook(*cells: dict[str, Any]) -> Ipynb:
+def notebook(*cells: dict[str, Any]) -> NotebookFile:
     document = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": list(cells)}
-    return Ipynb.decode(json.dumps(document).encode())
+    return NotebookFile.decode(json.dumps(document).encode())
 
 
 def code(source: str, *outputs: dict[str, Any]) -> dict[str, Any]:
@@ -155,12 +155,12 @@ def test_a_notebook_is_looked_at_cell_by_cell() -> None:
 
 def test_reading_is_bounded(tmp_path: Path) -> None:
     token = SECRETS["github"][0].encode()
-    (tmp_path / "late.txt").write_bytes(b"x" * BEGINNING + b"\n" + token)
+    (tmp_path / "late.txt").write_bytes(b"x" * SCANNED_BYTES + b"\n" + token)
     (tmp_path / "image.nii").write_bytes(token)
     (tmp_path / "binary.bin").write_bytes(b"\0" + token)
-    (tmp_path / "early.txt").write_bytes(b"\n\n" + token + b" " * 10 * BEGINNING)
+    (tmp_path / "early.txt").write_bytes(b"\n\n" + token + b" " * 10 * SCANNED_BYTES)
     (tmp_path / "wide.txt").write_bytes(token.decode().encode("utf-16"))
-    assert [str(one) for one in scan_files(find(tmp_path).files)] == [
+    assert [str(one) for one in scan_files(scan_folder(tmp_path).files)] == [
         "early.txt, line 3: a token of GitHub",
         "wide.txt, line 1: a token of GitHub",
     ]
@@ -169,21 +169,21 @@ def test_reading_is_bounded(tmp_path: Path) -> None:
 def test_so_many_are_named_and_no_more(tmp_path: Path) -> None:
     for number in range(MOST_FINDINGS + 20):
         (tmp_path / f"{number}.txt").write_text(SECRETS["github"][0])
-    assert len(scan_files(find(tmp_path).files)) == MOST_FINDINGS
+    assert len(scan_files(scan_folder(tmp_path).files)) == MOST_FINDINGS
 
 
 def test_a_file_that_vanishes_meanwhile_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("1")
-    found = find(tmp_path)
+    found = scan_folder(tmp_path)
     (tmp_path / "a.txt").unlink()
-    with pytest.raises(FileProblem, match=r"a\.txt: no such file"):
+    with pytest.raises(LocalFileError, match=r"a\.txt: no such file"):
         scan_files(found.files)
 
 
 @pytest.mark.parametrize("unit", ["a", "://", "://a:", "password=", "-----BEGIN ", "eyJa.", "\\n"])
 def test_no_text_takes_long(unit: str) -> None:
     # Minutes, where the time grows with the square of the length.
-    scan_content("a.txt", (unit * BEGINNING)[:BEGINNING].encode())
+    scan_content("a.txt", (unit * SCANNED_BYTES)[:SCANNED_BYTES].encode())
 
 
 @given(st.binary(max_size=300), st.sampled_from(["a.txt", "a.ipynb", ".env", "a.json"]))

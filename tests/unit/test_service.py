@@ -17,11 +17,16 @@ from small_service import SECRET, SmallService
 
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.current import Current
-from panneuro_hub.errors import AccessDenied, ServiceUnavailable, TicketRefused, VendingError
-from panneuro_hub.service.database import Database
-from panneuro_hub.service.issue import Issuer, Refusals
-from panneuro_hub.service.ledger import Entry, Ledger
-from panneuro_hub.service.membership import Members
+from panneuro_hub.errors import (
+    AccessDeniedError,
+    ServiceUnavailableError,
+    TicketRefusedError,
+    VendingError,
+)
+from panneuro_hub.service.credentials.hub_users import HubUsers
+from panneuro_hub.service.credentials.issuer import CredentialIssuer, RefusalCache
+from panneuro_hub.service.credentials.ledger import Ledger, LedgerEntry
+from panneuro_hub.service.db.engine import Database
 from panneuro_hub.wire import Ticket
 
 pytest_plugins = ["service_fixtures"]
@@ -46,7 +51,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 async def test_a_row_says_who_what_when_and_why(ledger: Ledger) -> None:
     moment = datetime(2026, 11, 22, 12, tzinfo=UTC)
-    entry = Entry(
+    entry = LedgerEntry(
         event="issue",
         person="ada",
         project="nhp-navigation",
@@ -57,25 +62,25 @@ async def test_a_row_says_who_what_when_and_why(ledger: Ledger) -> None:
         expires=moment + timedelta(minutes=30),
         at=moment,
     )
-    await ledger.record(entry)
-    await ledger.record(replace(entry, project="another"))
-    assert await ledger.entries(project="nhp-navigation") == [entry]
-    assert [row.project for row in await ledger.entries()] == ["another", "nhp-navigation"]
+    await ledger.record_entry(entry)
+    await ledger.record_entry(replace(entry, project="another"))
+    assert await ledger.list_entries(project="nhp-navigation") == [entry]
+    assert [row.project for row in await ledger.list_entries()] == ["another", "nhp-navigation"]
 
 
 async def test_a_ledger_that_cannot_be_written_says_so(ledger: Ledger, tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "ledger.sqlite") as connection:
         connection.execute("drop table panneuro_ledger")
     connection.close()
-    with pytest.raises(ServiceUnavailable, match="nothing is issued without a record"):
-        await ledger.record(Entry("issue", "ada", "p", "s", "r"))
+    with pytest.raises(ServiceUnavailableError, match="nothing is issued without a record"):
+        await ledger.record_entry(LedgerEntry("issue", "ada", "p", "s", "r"))
 
 
 def test_a_ledger_that_cannot_be_opened_names_it_without_its_password() -> None:
     url = "postgresql+psycopg://me:hunter2@127.0.0.1:9/none?connect_timeout=1"
     with (
         closing(Database(url)) as database,
-        pytest.raises(ServiceUnavailable, match="cannot be opened") as refused,
+        pytest.raises(ServiceUnavailableError, match="cannot be opened") as refused,
     ):
         Ledger(database)
     assert "hunter2" not in str(refused.value)
@@ -86,68 +91,68 @@ def test_a_ledger_that_cannot_be_opened_names_it_without_its_password() -> None:
 
 async def test_a_member_is_kept_for_a_while_only(hub: SmallHub) -> None:
     now = 0.0
-    members = Members(hub.url, TOKEN, keep=30, clock=lambda: now)
-    await asyncio.gather(*(members.member("ada") for _ in range(20)))
+    members = HubUsers(hub.url, TOKEN, keep=30, clock=lambda: now)
+    await asyncio.gather(*(members.find_member("ada") for _ in range(20)))
     assert hub.asked == 1
     hub.users["ada"] = user(TICKET, "theory-lab")
     now = 29.0
-    assert (await members.known("ada")).groups == {"u19-circuits:navigation"}
+    assert (await members.require_member("ada")).groups == {"u19-circuits:navigation"}
     now = 31.0
-    assert (await members.known("ada")).groups == {"u19-circuits:theory"}
+    assert (await members.require_member("ada")).groups == {"u19-circuits:theory"}
     assert hub.asked == 2
 
 
 async def test_a_new_session_is_looked_for_before_it_is_refused(hub: SmallHub) -> None:
     now = 0.0
-    members = Members(hub.url, TOKEN, keep=30, clock=lambda: now)
-    await members.session(TICKET)
+    members = HubUsers(hub.url, TOKEN, keep=30, clock=lambda: now)
+    await members.find_ticket_session(TICKET)
     later = Ticket.new("ada", "")
     hub.users["ada"] = user(later)
     now = 5.0
-    assert (await members.session(later))[1].id == "s1"
-    with pytest.raises(TicketRefused, match="has ended"):
-        await members.session(TICKET)
+    assert (await members.find_ticket_session(later))[1].id == "s1"
+    with pytest.raises(TicketRefusedError, match="has ended"):
+        await members.find_ticket_session(TICKET)
 
 
 async def test_a_session_that_began_a_moment_ago_is_found(hub: SmallHub) -> None:
-    members = Members(hub.url, TOKEN)
+    members = HubUsers(hub.url, TOKEN)
     hub.users["ada"] = member("ada", "navigation-lab")
-    await members.member("ada")  # by the page of their access, say
+    await members.find_member("ada")  # by the page of their access, say
     hub.users["ada"] = user(TICKET)
-    assert (await members.session(TICKET))[1].id == "s1"
+    assert (await members.find_ticket_session(TICKET))[1].id == "s1"
 
 
 # 404: an older hub, or a proxy, that does not know the address.
 @pytest.mark.parametrize("status", [403, 404, 500, 503])
 async def test_a_hub_that_does_not_answer_is_no_refusal(hub: SmallHub, status: int) -> None:
     hub.status = status
-    with pytest.raises(ServiceUnavailable, match=f"HTTP {status}"):
-        await Members(hub.url, TOKEN).member("ada")
+    with pytest.raises(ServiceUnavailableError, match=f"HTTP {status}"):
+        await HubUsers(hub.url, TOKEN).member("ada")
 
 
 async def test_an_answer_that_is_no_user_is_no_refusal(hub: SmallHub) -> None:
     hub.users["ada"] = ["not", "a", "user"]
-    with pytest.raises(ServiceUnavailable):
-        await Members(hub.url, TOKEN).member("ada")
+    with pytest.raises(ServiceUnavailableError):
+        await HubUsers(hub.url, TOKEN).member("ada")
 
 
 async def test_a_hub_that_is_down_is_no_refusal() -> None:
-    with pytest.raises(ServiceUnavailable):
-        await Members("http://127.0.0.1:9", TOKEN).member("ada")
+    with pytest.raises(ServiceUnavailableError):
+        await HubUsers("http://127.0.0.1:9", TOKEN).member("ada")
 
 
 async def test_names_stay_in_their_place_in_the_url(hub: SmallHub) -> None:
-    assert await Members(hub.url, TOKEN).member("../users/ada") is None
-    assert await Members(hub.url, TOKEN).member("ada?x=/y") is None
+    assert await HubUsers(hub.url, TOKEN).member("../users/ada") is None
+    assert await HubUsers(hub.url, TOKEN).member("ada?x=/y") is None
 
 
 # --- what is issued
 
 
 async def test_a_ticket_becomes_a_credential_and_a_row(service: SmallService) -> None:
-    credential = await service.issuer.credential(TICKET.encode())
-    assert (await service.issuer.credential(TICKET.encode())) == credential
-    [row] = await service.ledger.entries()
+    credential = await service.issuer.issue_credential(TICKET.encode())
+    assert (await service.issuer.issue_credential(TICKET.encode())) == credential
+    [row] = await service.ledger.list_entries()
     assert (row.event, row.person, row.project, row.session) == (
         "issue",
         "ada",
@@ -162,34 +167,34 @@ async def test_a_ticket_becomes_a_credential_and_a_row(service: SmallService) ->
 async def test_nothing_is_issued_without_a_row(
     service: SmallService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(self: Ledger, entry: Entry) -> None:
-        raise ServiceUnavailable("the ledger cannot be used now")
+    async def broken(self: Ledger, entry: LedgerEntry) -> None:
+        raise ServiceUnavailableError("the ledger cannot be used now")
 
     with monkeypatch.context() as patch:
         patch.setattr(Ledger, "record", broken)
         for _ in range(2):
-            with pytest.raises(ServiceUnavailable):
-                await service.issuer.credential(TICKET.encode())
-    assert await service.ledger.entries() == []
-    await service.issuer.credential(TICKET.encode())
-    assert [row.event for row in await service.ledger.entries()] == ["issue"]
+            with pytest.raises(ServiceUnavailableError):
+                await service.issuer.issue_credential(TICKET.encode())
+    assert await service.ledger.list_entries() == []
+    await service.issuer.issue_credential(TICKET.encode())
+    assert [row.event for row in await service.ledger.list_entries()] == ["issue"]
 
 
 async def test_who_has_lost_access_is_refused_at_once(service: SmallService) -> None:
-    await service.issuer.credential(TICKET.encode())
+    await service.issuer.issue_credential(TICKET.encode())
     service.hub.users["ada"] = user(TICKET, "categorization-lab")
     for _ in range(3):
-        with pytest.raises(AccessDenied, match="you are not in"):
-            await service.issuer.credential(TICKET.encode())
-    rows = await service.ledger.entries()
+        with pytest.raises(AccessDeniedError, match="you are not in"):
+            await service.issuer.issue_credential(TICKET.encode())
+    rows = await service.ledger.list_entries()
     assert [row.event for row in rows] == ["refusal", "issue"], "one row for the same refusal"
     assert "you are not in" in rows[0].reason
 
 
 async def test_other_grants_are_another_credential(service: SmallService) -> None:
-    first = await service.issuer.credential(TICKET.encode())
+    first = await service.issuer.issue_credential(TICKET.encode())
     service.hub.users["ada"] = user(TICKET, "theory-lab")
-    second = await service.issuer.credential(TICKET.encode())
+    second = await service.issuer.issue_credential(TICKET.encode())
     assert first.access_key_id != second.access_key_id
 
 
@@ -199,39 +204,39 @@ async def test_other_grants_are_another_credential(service: SmallService) -> Non
     ids=["none", "x", "no-json", "empty", "long", "longer", "no-secret", "not-ascii"],
 )
 async def test_what_is_no_ticket_gets_nothing(service: SmallService, text: str) -> None:
-    with pytest.raises(TicketRefused) as refused:
-        await service.issuer.credential(text)
+    with pytest.raises(TicketRefusedError) as refused:
+        await service.issuer.issue_credential(text)
     assert TICKET.secret not in str(refused.value)
     assert service.maker.made == 0
-    assert [row.event for row in await service.ledger.entries()] == ["refusal"]
+    assert [row.event for row in await service.ledger.list_entries()] == ["refusal"]
 
 
 async def test_another_s_secret_opens_nothing(service: SmallService) -> None:
     forged = Ticket("ada", "", Ticket.new("ada", "").secret)
-    with pytest.raises(TicketRefused):
-        await service.issuer.credential(forged.encode())
-    with pytest.raises(TicketRefused):
-        await service.issuer.credential(replace(TICKET, name="other").encode())
-    with pytest.raises(TicketRefused):
-        await service.issuer.credential(replace(TICKET, user="nobody").encode())
+    with pytest.raises(TicketRefusedError):
+        await service.issuer.issue_credential(forged.encode())
+    with pytest.raises(TicketRefusedError):
+        await service.issuer.issue_credential(replace(TICKET, name="other").encode())
+    with pytest.raises(TicketRefusedError):
+        await service.issuer.issue_credential(replace(TICKET, user="nobody").encode())
 
 
 async def test_tickets_that_name_anybody_fill_nothing(service: SmallService) -> None:
     for number in range(20):
-        with pytest.raises(TicketRefused):
-            await service.issuer.credential(Ticket.new(f"nobody-{number}", "").encode())
-    assert [row.person for row in await service.ledger.entries()] == [""]
+        with pytest.raises(TicketRefusedError):
+            await service.issuer.issue_credential(Ticket.new(f"nobody-{number}", "").encode())
+    assert [row.person for row in await service.ledger.list_entries()] == [""]
 
 
 async def test_a_store_that_fails_is_no_refusal(service: SmallService) -> None:
     service.maker.fault = VendingError("the store is busy", retry_after=5)
     with pytest.raises(VendingError):
-        await service.issuer.credential(TICKET.encode())
-    assert await service.ledger.entries() == []
+        await service.issuer.issue_credential(TICKET.encode())
+    assert await service.ledger.list_entries() == []
 
 
 async def test_the_view_of_a_session(service: SmallService) -> None:
-    view = await service.issuer.view(TICKET.encode())
+    view = await service.issuer.describe_session(TICKET.encode())
     assert (view.user, view.project, view.level) == ("ada", "nhp-navigation", "manage")
     assert "shared-stimuli" in view.prefixes
 
@@ -256,7 +261,7 @@ async def test_a_file_that_changes_under_way_is_no_fault(
     del projects["nhp-navigation"]
     gone = example.model_copy(update={"projects": projects})
 
-    def issuer() -> Issuer:
+    def issuer() -> CredentialIssuer:
         return replace(service.issuer, current=cast(Current, Changing(example, gone)))
 
     assert (await issuer().credential(TICKET.encode())).access_key_id == "ASIA1"
@@ -267,7 +272,7 @@ async def test_a_file_that_changes_under_way_is_no_fault(
 
 def test_refusals_are_remembered_for_a_minute() -> None:
     now = 0.0
-    refusals = Refusals(clock=lambda: now)
+    refusals = RefusalCache(clock=lambda: now)
     assert refusals.is_new(("a",))
     assert not refusals.is_new(("a",))
     assert refusals.is_new(("b",))

@@ -16,15 +16,15 @@ from small_site import GATEWAY, PREFIX, Site, hub_of, read, run, small_site
 from sqlalchemy import inspect
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 
-from panneuro_hub.errors import AccessDenied, TicketRefused
-from panneuro_hub.service.clusters import Clusters
-from panneuro_hub.service.database import Database, make_engine
-from panneuro_hub.service.logins import Logins
-from panneuro_hub.service.owners import Owner
-from panneuro_hub.service.register import Register
+from panneuro_hub.errors import AccessDeniedError, TicketRefusedError
+from panneuro_hub.service.credentials.session_store import SessionStore
+from panneuro_hub.service.dask.cluster_sessions import ClusterSessions
+from panneuro_hub.service.db.engine import Database, make_engine
+from panneuro_hub.service.device_login.login_store import DeviceLoginStore
+from panneuro_hub.service.hub_account import HubAccount
 from panneuro_hub.wire import Reason
-from panneuro_hub.wire.account_end import PATH, AccountEnd
-from panneuro_hub.wire.clusters import Running
+from panneuro_hub.wire.account_end import ACCOUNT_END_PATH, AccountEnd
+from panneuro_hub.wire.cluster_reports import ClusterReport
 
 pytest_plugins = ["service_fixtures"]
 
@@ -42,24 +42,24 @@ async def hub() -> AsyncIterator[SmallHub]:
 
 
 @pytest.fixture
-def logins(service: SmallService) -> Logins:
-    return Logins(service.database)
+def logins(service: SmallService) -> DeviceLoginStore:
+    return DeviceLoginStore(service.database)
 
 
 @pytest.fixture
-async def site(service: SmallService, logins: Logins) -> AsyncIterator[Site]:
+async def site(service: SmallService, logins: DeviceLoginStore) -> AsyncIterator[Site]:
     async with small_site(service, logins=logins) as (url, secret):
         yield Site(url, secret)
 
 
-async def log_in(logins: Logins, name: str = "ada") -> str:
+async def log_in(logins: DeviceLoginStore, name: str = "ada") -> str:
     """A login of a computer, as it is allowed in a browser; gives its token."""
-    owner = Owner(name, f"account-of-{name}")
-    asked = await logins.ask("rig-3")
-    begun = await logins.request_confirmation(owner, asked.user_code)
-    confirmed = await logins.confirm(owner, begun.key)
-    await logins.decide(owner, confirmed.key, allow=True)
-    made = await logins.take(asked.device_code)
+    owner = HubAccount(name, f"account-of-{name}")
+    asked = await logins.begin_request("rig-3")
+    begun = await logins.begin_confirmation(owner, asked.user_code)
+    confirmed = await logins.confirm_request(owner, begun.key)
+    await logins.decide_request(owner, confirmed.key, allow=True)
+    made = await logins.take_token(asked.device_code)
     assert made is not None
     return made[0]
 
@@ -86,11 +86,11 @@ def give_name_away(hub: SmallHub, name: str = "ada") -> None:
 
 
 async def test_a_login_serves_no_later_account_of_the_name(
-    hub: SmallHub, site: Site, logins: Logins, service: SmallService
+    hub: SmallHub, site: Site, logins: DeviceLoginStore, service: SmallService
 ) -> None:
     token = await log_in(logins)
     begun = read(await begin_upload(site, token))
-    await service.issuer.credential(begun["ticket"])
+    await service.issuer.issue_credential(begun["ticket"])
     before = hub.users["ada"]
     give_name_away(hub)
     refused = await begin_upload(site, token)
@@ -98,29 +98,29 @@ async def test_a_login_serves_no_later_account_of_the_name(
         401,
         "the account of this login has ended; log in again",
     )
-    with pytest.raises(TicketRefused):
-        await service.issuer.credential(begun["ticket"])
+    with pytest.raises(TicketRefusedError):
+        await service.issuer.issue_credential(begun["ticket"])
     # For good: not even the first account's own hub could bring them back.
     hub.users["ada"] = before
     assert (await begin_upload(site, token)).code == 401
-    with pytest.raises(TicketRefused):
-        await service.issuer.credential(begun["ticket"])
+    with pytest.raises(TicketRefusedError):
+        await service.issuer.issue_credential(begun["ticket"])
 
 
 async def test_a_cluster_serves_no_later_account_of_the_name(
     hub: SmallHub, service: SmallService
 ) -> None:
-    session, ticket = await service.register.begin(
+    session, ticket = await service.register.begin_session(
         "cluster", "ada", "nhp-navigation", "standard", account="account-of-ada", gateway=GATEWAY
     )
-    await service.issuer.credential(ticket.encode())
+    await service.issuer.issue_credential(ticket.encode())
     give_name_away(hub)
-    listed = [Running(session.id, "c1", 1, 4.0, 1 << 30)]
-    [stop] = await Clusters(service.issuer).report(GATEWAY, listed)
+    listed = [ClusterReport(session.id, "c1", 1, 4.0, 1 << 30)]
+    [stop] = await ClusterSessions(service.issuer).report(GATEWAY, listed)
     ended = Reason("account-ended", "nhp-navigation", detail="ada")
     assert (stop.session, stop.reasons) == (session.id, (ended,))
-    with pytest.raises(TicketRefused, match="the account of this session has ended"):
-        await service.issuer.credential(ticket.encode())
+    with pytest.raises(TicketRefusedError, match="the account of this session has ended"):
+        await service.issuer.issue_credential(ticket.encode())
 
 
 async def test_a_dashboard_s_cookie_serves_no_later_account_of_the_name(
@@ -142,36 +142,36 @@ async def test_a_dashboard_s_cookie_serves_no_later_account_of_the_name(
 
 
 async def test_ending_a_login_ends_its_uploads_at_once(
-    site: Site, logins: Logins, service: SmallService
+    site: Site, logins: DeviceLoginStore, service: SmallService
 ) -> None:
     token, other = await log_in(logins), await log_in(logins)
     tickets = [read(await begin_upload(site, one))["ticket"] for one in (token, other)]
     for ticket in tickets:
-        await service.issuer.credential(ticket)
+        await service.issuer.issue_credential(ticket)
     # In another replica, which has its own database connection and its own caches.
     url = service.database.url
     with closing(Database(url)) as database:
-        replica = Logins(database)
-        assert await replica.end((await replica.holder(token)).id)
-    with pytest.raises(TicketRefused):
-        await service.issuer.credential(tickets[0])
-    await service.issuer.credential(tickets[1])
+        replica = DeviceLoginStore(database)
+        assert await replica.end((await replica.find_login(token)).id)
+    with pytest.raises(TicketRefusedError):
+        await service.issuer.issue_credential(tickets[0])
+    await service.issuer.issue_credential(tickets[1])
 
 
 async def test_the_hub_tells_of_the_end_of_an_account(
-    hub: SmallHub, site: Site, logins: Logins, service: SmallService
+    hub: SmallHub, site: Site, logins: DeviceLoginStore, service: SmallService
 ) -> None:
     token, hers = await log_in(logins), await log_in(logins, "eve")
     begun = read(await begin_upload(site, token))
     ended = AccountEnd("ada", "account-of-ada")
     for forged in ("", "panneuro-hub x.y", ended.encode("another token"), f"token {HUB_TOKEN}"):
-        assert (await ask(site, "POST", PATH, forged, "")).code == 403
+        assert (await ask(site, "POST", ACCOUNT_END_PATH, forged, "")).code == 403
     assert (await begin_upload(site, token)).code == 200
-    assert (await ask(site, "POST", PATH, ended.encode(HUB_TOKEN), "")).code == 204
+    assert (await ask(site, "POST", ACCOUNT_END_PATH, ended.encode(HUB_TOKEN), "")).code == 204
     assert (await begin_upload(site, token)).code == 401
     assert (await begin_upload(site, hers)).code == 200
-    with pytest.raises(TicketRefused):
-        await service.issuer.credential(begun["ticket"])
+    with pytest.raises(TicketRefusedError):
+        await service.issuer.issue_credential(begun["ticket"])
 
 
 # --- the tables of the first version
@@ -187,20 +187,20 @@ async def test_tables_of_the_first_version_are_upgraded_and_serve_nobody(
     engine.dispose()
     for _ in range(2):  # a start after the upgrade finds nothing to do
         with closing(Database(url)) as database:
-            logins, register = Logins(database), Register(database)
-            assert [login.owner for login in await logins.every()] == [None]
-            found = await register.find(TICKET.name)
+            logins, register = DeviceLoginStore(database), SessionStore(database)
+            assert [login.owner for login in await logins.list_all_logins()] == [None]
+            found = await register.find_session(TICKET.name)
             assert found is not None
             assert (found.person, found.account, found.ended) == ("ada", None, None)
-            assert await logins.of(Owner("ada", "account-of-ada")) == []
-            assert (await logins.holder(TOKEN)).owner is None
+            assert await logins.list_logins(HubAccount("ada", "account-of-ada")) == []
+            assert (await logins.find_login(TOKEN)).owner is None
     with closing(Database(url)) as database:
-        logins = Logins(database)
-        with pytest.raises(AccessDenied, match="this code is over"):
-            await logins.take(DEVICE)
+        logins = DeviceLoginStore(database)
+        with pytest.raises(AccessDeniedError, match="this code is over"):
+            await logins.take_token(DEVICE)
         # New rows go in beside the old ones.
         await log_in(logins)
-        assert len(await logins.every()) == 2
+        assert len(await logins.list_all_logins()) == 2
     engine = make_engine(url)
     indexes = {index["name"] for index in inspect(engine).get_indexes("panneuro_register")}
     assert "ix_panneuro_register_login" in indexes
@@ -208,7 +208,7 @@ async def test_tables_of_the_first_version_are_upgraded_and_serve_nobody(
 
 
 async def test_rows_of_the_first_version_are_refused(
-    service: SmallService, site: Site, logins: Logins
+    service: SmallService, site: Site, logins: DeviceLoginStore
 ) -> None:
     token = await log_in(logins)
     begun = read(await begin_upload(site, token))
@@ -217,18 +217,18 @@ async def test_rows_of_the_first_version_are_refused(
         for table in ("panneuro_logins", "panneuro_register"):
             connection.exec_driver_sql(f"UPDATE {table} SET account = NULL")  # type: ignore[attr-defined]
 
-    await service.database.run(forget_accounts)
-    with pytest.raises(TicketRefused, match="the account of this session has ended"):
-        await service.issuer.credential(begun["ticket"])
+    await service.database.run_transaction(forget_accounts)
+    with pytest.raises(TicketRefusedError, match="the account of this session has ended"):
+        await service.issuer.issue_credential(begun["ticket"])
     assert (await begin_upload(site, token)).code == 401
-    assert await logins.every() == []
+    assert await logins.list_all_logins() == []
 
 
 # --- what admins see
 
 
 async def test_a_hub_admin_sees_and_ends_anybody_s_logins(
-    hub: SmallHub, site: Site, logins: Logins
+    hub: SmallHub, site: Site, logins: DeviceLoginStore
 ) -> None:
     hub.users["zoe"] = member("zoe", "navigation-lab")
     token = await log_in(logins)
@@ -245,7 +245,9 @@ async def test_a_hub_admin_sees_and_ends_anybody_s_logins(
     assert (await begin_upload(site, token)).code == 401
 
 
-async def test_nobody_else_sees_or_ends_the_logins_of_others(site: Site, logins: Logins) -> None:
+async def test_nobody_else_sees_or_ends_the_logins_of_others(
+    site: Site, logins: DeviceLoginStore
+) -> None:
     token = await log_in(logins)
     await log_in(logins, "eve")
     [mine] = read(await site.get_as("ada", "/api/logins"))["logins"]

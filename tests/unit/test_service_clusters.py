@@ -21,12 +21,17 @@ from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 
-from panneuro_hub.errors import AccessDenied, InvalidChoice, ServiceUnavailable, TicketRefused
-from panneuro_hub.service.app import Hub, make_app
-from panneuro_hub.service.gateway import read_report, read_wish
-from panneuro_hub.service.register import REGISTER, Registered
+from panneuro_hub.errors import (
+    AccessDeniedError,
+    InvalidChoiceError,
+    ServiceUnavailableError,
+    TicketRefusedError,
+)
+from panneuro_hub.service.app import HubConnection, make_app
+from panneuro_hub.service.credentials.session_store import SESSIONS_TABLE, SessionRecord
+from panneuro_hub.service.dask.gateway_handlers import read_cluster_reports, read_cluster_request
 from panneuro_hub.wire import Ticket
-from panneuro_hub.wire.api_token import api_token_digest
+from panneuro_hub.wire.api_token import hash_api_token
 
 pytest_plugins = ["service_fixtures"]
 
@@ -53,8 +58,8 @@ async def hub() -> AsyncIterator[SmallHub]:
         yield hub
 
 
-async def begin(service: SmallService, person: str = "ada") -> tuple[Registered, Ticket]:
-    return await service.register.begin(
+async def begin(service: SmallService, person: str = "ada") -> tuple[SessionRecord, Ticket]:
+    return await service.register.begin_session(
         "cluster",
         person,
         "nhp-navigation",
@@ -70,21 +75,21 @@ async def begin(service: SmallService, person: str = "ada") -> tuple[Registered,
 
 async def test_a_cluster_s_ticket_becomes_a_credential_and_a_row(service: SmallService) -> None:
     session, ticket = await begin(service)
-    credential = await service.issuer.credential(ticket.encode())
-    assert await service.issuer.credential(ticket.encode()) == credential
-    [row] = await service.ledger.entries()
+    credential = await service.issuer.issue_credential(ticket.encode())
+    assert await service.issuer.issue_credential(ticket.encode()) == credential
+    [row] = await service.ledger.list_entries()
     assert (row.event, row.person, row.project) == ("issue", "ada", "nhp-navigation")
     assert row.session == session.id
     assert row.reason.startswith(f"cluster {session.id[:8]}… of nhp-navigation: you are in")
     assert ("write", "s3://learning-circuits/nhp-navigation/") in row.grants
     assert SECRET not in repr(row)
-    view = await service.issuer.view(ticket.encode())
+    view = await service.issuer.describe_session(ticket.encode())
     assert (view.user, view.project, view.level) == ("ada", "nhp-navigation", "manage")
 
 
 async def test_two_sessions_of_a_person_share_no_key(service: SmallService) -> None:
     keys = {
-        (await service.issuer.credential((await begin(service))[1].encode())).access_key_id
+        (await service.issuer.issue_credential((await begin(service))[1].encode())).access_key_id
         for _ in range(2)
     }
     assert len(keys) == 2
@@ -92,27 +97,27 @@ async def test_two_sessions_of_a_person_share_no_key(service: SmallService) -> N
 
 async def test_keys_end_with_the_person_s_access(service: SmallService) -> None:
     session, ticket = await begin(service)
-    await service.issuer.credential(ticket.encode())
+    await service.issuer.issue_credential(ticket.encode())
     service.hub.users["ada"] = member("ada", "categorization-lab")
     for _ in range(3):
-        with pytest.raises(AccessDenied, match="no access to nhp-navigation"):
-            await service.issuer.credential(ticket.encode())
-    refusal, _ = await service.ledger.entries()
+        with pytest.raises(AccessDeniedError, match="no access to nhp-navigation"):
+            await service.issuer.issue_credential(ticket.encode())
+    refusal, _ = await service.ledger.list_entries()
     assert (refusal.event, refusal.person, refusal.session) == ("refusal", "ada", session.id)
     assert refusal.reason.startswith(f"cluster {session.id[:8]}… of nhp-navigation: you have no")
     del service.hub.users["ada"]
-    with pytest.raises(AccessDenied, match="knows nobody called ada"):
-        await service.issuer.credential(ticket.encode())
+    with pytest.raises(AccessDeniedError, match="knows nobody called ada"):
+        await service.issuer.issue_credential(ticket.encode())
 
 
 async def test_keys_end_with_the_cluster(service: SmallService) -> None:
     session, ticket = await begin(service)
-    await service.issuer.credential(ticket.encode())
-    await service.register.end(session.id, GATEWAY)
-    for ask in (service.issuer.credential, service.issuer.view):
-        with pytest.raises(TicketRefused, match="has ended"):
+    await service.issuer.issue_credential(ticket.encode())
+    await service.register.end_session(session.id, GATEWAY)
+    for ask in (service.issuer.issue_credential, service.issuer.describe_session):
+        with pytest.raises(TicketRefusedError, match="has ended"):
             await ask(ticket.encode())
-    row = (await service.ledger.entries())[0]
+    row = (await service.ledger.list_entries())[0]
     assert (row.event, row.person) == ("refusal", "ada")
 
 
@@ -127,12 +132,12 @@ async def test_a_ticket_of_another_opens_nothing(service: SmallService) -> None:
         replace(ticket, name="", kind="server"),
         Ticket("ada", session.id, session.ticket, "register"),
     ):
-        with pytest.raises(TicketRefused) as refused:
-            await service.issuer.credential(forged.encode())
+        with pytest.raises(TicketRefusedError) as refused:
+            await service.issuer.issue_credential(forged.encode())
         assert ticket.secret not in str(refused.value)
     assert service.maker.made == 0
-    assert {row.event for row in await service.ledger.entries()} == {"refusal"}
-    assert "eve" not in {row.person for row in await service.ledger.entries()}
+    assert {row.event for row in await service.ledger.list_entries()} == {"refusal"}
+    assert "eve" not in {row.person for row in await service.ledger.list_entries()}
 
 
 async def test_a_thousand_agents_are_one_question_and_one_key(
@@ -147,16 +152,16 @@ async def test_a_thousand_agents_are_one_question_and_one_key(
             lambda _connection, _cursor, statement, *_: statements.append(statement),
         )
         made = await asyncio.gather(
-            *(service.issuer.credential(ticket.encode()) for _ in range(1000))
+            *(service.issuer.issue_credential(ticket.encode()) for _ in range(1000))
         )
         assert len({credential.access_key_id for credential in made}) == 1
         assert service.maker.made == 1
         assert hub.names == ["ada"]
         reads = [each for each in statements if each.startswith("SELECT")]
         writes = [each for each in statements if each.startswith(("INSERT", "UPDATE"))]
-        assert [REGISTER.name in each for each in reads] == [True]
+        assert [SESSIONS_TABLE.name in each for each in reads] == [True]
         assert ["panneuro_ledger" in each for each in writes] == [True]
-        assert [row.session for row in await service.ledger.entries()] == [session.id]
+        assert [row.session for row in await service.ledger.list_entries()] == [session.id]
 
 
 # --- what the hub is told
@@ -168,36 +173,38 @@ async def test_a_thousand_agents_are_one_question_and_one_key(
 async def test_made_up_names_do_not_hold_up_good_sessions(service: SmallService) -> None:
     hub = service.hub
     _, ticket = await begin(service)
-    await service.issuer.credential(ticket.encode())
+    await service.issuer.issue_credential(ticket.encode())
     made_up = [f"nobody-{number}" for number in range(300)]
     hub.slow = frozenset(made_up)
     asking = [
-        asyncio.create_task(service.issuer.credential(Ticket.new(name, "").encode()))
+        asyncio.create_task(service.issuer.issue_credential(Ticket.new(name, "").encode()))
         for name in made_up
     ]
     done, _ = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
     await wait_until_async(lambda: hub.waiting == 4)
     for _ in range(3):  # people are kept for no time here: each is a question to the hub
-        assert (await service.issuer.credential(ticket.encode())).access_key_id == "ASIA1"
+        assert (await service.issuer.issue_credential(ticket.encode())).access_key_id == "ASIA1"
     assert hub.waiting == 4, "so many at once, whoever asks"
-    assert all(isinstance(task.exception(), ServiceUnavailable) for task in done)
+    assert all(isinstance(task.exception(), ServiceUnavailableError) for task in done)
     hub.slow = frozenset()
     hub.may_answer.set()
     answers = await asyncio.gather(*asking, return_exceptions=True)
-    assert {type(answer) for answer in answers} == {TicketRefused, ServiceUnavailable}
+    assert {type(answer) for answer in answers} == {TicketRefusedError, ServiceUnavailableError}
 
 
 async def test_made_up_session_ids_ask_the_hub_nothing(service: SmallService) -> None:
     for number in range(20):
-        with pytest.raises(TicketRefused):
-            await service.issuer.credential(Ticket.new("ada", f"{number}", "register").encode())
+        with pytest.raises(TicketRefusedError):
+            await service.issuer.issue_credential(
+                Ticket.new("ada", f"{number}", "register").encode()
+            )
     assert service.hub.asked == 0
-    assert [row.person for row in await service.ledger.entries()] == [""]
+    assert [row.person for row in await service.ledger.list_entries()] == [""]
 
 
 # --- what gateways ask
 
-LOOKUP = {"user": "ada", "token": api_token_digest("server-token"), "may_start_servers": False}
+LOOKUP = {"user": "ada", "token": hash_api_token("server-token"), "may_start_servers": False}
 
 
 @dataclass
@@ -238,7 +245,7 @@ class Api:
 
 @pytest.fixture
 async def api(service: SmallService) -> AsyncIterator[Api]:
-    hub = Hub(service.hub.url, TOKEN, f"{PREFIX}/", "http://127.0.0.1:0")
+    hub = HubConnection(service.hub.url, TOKEN, f"{PREFIX}/", "http://127.0.0.1:0")
     server = HTTPServer(make_app(service.issuer, hub, [GATEWAY]))
     socket, port = bind_unused_port()
     server.add_socket(socket)
@@ -257,18 +264,18 @@ async def test_a_cluster_from_its_beginning_to_its_end(service: SmallService, ap
     assert begun.status == 201
     session, ticket = begun.json["session"], Ticket.decode(begun.json["ticket"])
     assert (ticket.kind, ticket.user, ticket.name) == ("register", "ada", session)
-    assert (await service.issuer.credential(ticket.encode())).access_key_id == "ASIA1"
+    assert (await service.issuer.issue_credential(ticket.encode())).access_key_id == "ASIA1"
     told = await api("PUT", body={"clusters": [running(session)]})
     assert (told.status, told.json) == (200, {"stop": []})
-    [known] = await service.register.running("nhp-navigation")
+    [known] = await service.register.list_running("nhp-navigation")
     assert (known.id, known.name, known.gateway, known.workers) == (session, "c1", GATEWAY, 2)
     assert (known.person, known.profile, known.image) == ("ada", "standard", "neuro")
     assert known.price_per_hour == 0.07
     for _ in range(2):
         ended = await api("DELETE", f"/api/clusters/{session}")
         assert (ended.status, ended.json) == (204, None)
-    with pytest.raises(TicketRefused):
-        await service.issuer.credential(ticket.encode())
+    with pytest.raises(TicketRefusedError):
+        await service.issuer.issue_credential(ticket.encode())
     told = await api("PUT", body={"clusters": [running(session)]})
     [stop] = told.json["stop"]
     assert (stop["session"], stop["reason"]) == (session, "its session has ended")
@@ -292,8 +299,8 @@ async def test_what_a_person_may_not_have_is_refused(
     answer = await api("POST", body=WISH | change)
     assert answer.status == 403
     assert words in answer.json["message"]
-    assert await service.register.running() == []
-    rows = await service.ledger.entries()
+    assert await service.register.list_running() == []
+    rows = await service.ledger.list_entries()
     if "user" in change:
         assert rows == []
     else:
@@ -381,7 +388,7 @@ async def test_a_report_that_cannot_be_read(
     answer = await api("PUT", body=body)
     assert answer.status == 400
     assert words in answer.json["message"]
-    assert [each.id for each in await service.register.running()] == [session.id]
+    assert [each.id for each in await service.register.list_running()] == [session.id]
 
 
 JSON = st.recursive(
@@ -398,8 +405,8 @@ JSON = st.recursive(
 )
 def test_any_report_is_read_or_refused_in_words(cluster: Any) -> None:
     try:
-        [read] = read_report(json.dumps({"clusters": [cluster]}).encode())
-    except InvalidChoice:
+        [read] = read_cluster_reports(json.dumps({"clusters": [cluster]}).encode())
+    except InvalidChoiceError:
         return
     assert read.workers >= 0
     assert read.cores >= 0
@@ -408,8 +415,8 @@ def test_any_report_is_read_or_refused_in_words(cluster: Any) -> None:
 @given(st.fixed_dictionaries({key: st.text() | JSON for key in WISH}) | JSON)
 def test_any_wish_is_read_or_refused_in_words(wish: Any) -> None:
     try:
-        read = read_wish(json.dumps(wish).encode())
-    except InvalidChoice:
+        read = read_cluster_request(json.dumps(wish).encode())
+    except InvalidChoiceError:
         return
     assert read.user
     assert "\0" not in read.user + read.project
@@ -444,7 +451,7 @@ async def test_only_gateways_are_answered(
         assert answer.status == 403
         assert "this is for Dask gateways alone" in answer.json["message"]
         assert GATEWAY_TOKEN not in answer.json["message"]
-    assert [each.id for each in await service.register.running()] == [session.id]
+    assert [each.id for each in await service.register.list_running()] == [session.id]
 
 
 async def test_who_a_gateway_is_is_kept_for_a_while(service: SmallService, api: Api) -> None:
@@ -479,7 +486,7 @@ async def test_clusters_of_who_lost_access_are_to_stop(service: SmallService, ap
     [stop] = answer.json["stop"]
     assert stop["session"] == hers.id
     assert [reason["code"] for reason in stop["reasons"]] == ["access-ended", "in-no-team"]
-    assert len(await service.register.running()) == 2, "the gateway stops it, and then says so"
+    assert len(await service.register.list_running()) == 2, "the gateway stops it, and then says so"
     del service.hub.users["grace"]
     assert [stop["session"] for stop in (await api("PUT", body=report)).json["stop"]] == [hers.id]
 

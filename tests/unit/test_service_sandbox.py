@@ -10,13 +10,13 @@ from typing import Any, Literal
 
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
+from small_browser import SmallStore
 from small_service import small_service
-from small_shelves import SmallStore
 from small_site import PREFIX, hub_of, small_site
 
-from panneuro_hub.service.notebooks import Notebooks
-from panneuro_hub.service.shelves import Shelves
-from panneuro_hub.service.viewing import Viewing
+from panneuro_hub.service.browse.notebook_views import NotebookBrowser
+from panneuro_hub.service.browse.project_browser import ProjectBrowser
+from panneuro_hub.service.browse.project_reader import ProjectReader
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
@@ -66,8 +66,8 @@ async def address(tmp_path: Path, example_file: Path) -> AsyncIterator[str]:
         hub_of(people) as hub,
         small_service(hub, tmp_path, example_file) as service,
     ):
-        viewing = Viewing(service.issuer, open_store=stored.open)
-        notebooks = Notebooks(Shelves(service.issuer, viewing), as_it_is)
+        viewing = ProjectReader(service.issuer, open_store=stored.open)
+        notebooks = NotebookBrowser(ProjectBrowser(service.issuer, viewing), as_it_is)
         async with small_site(service, notebooks=notebooks) as (url, _):
             # The same place, and another site to a browser.
             away = url.replace("127.0.0.1", "localhost")
@@ -159,7 +159,9 @@ async def test_the_attack_is_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Without the policy it comes alive, and the other tests would see it."""
-    monkeypatch.setattr("panneuro_hub.service.notebook_pages.POLICY", "img-src *")
+    monkeypatch.setattr(
+        "panneuro_hub.service.browse.notebook_handlers.NOTEBOOK_POLICY", "img-src *"
+    )
     watched = await opened(browser, address, ALONE, "commit")
     await watched.page.wait_for_url("**/reached/**")
     assert "1" in watched.dialogs

@@ -15,15 +15,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shared_notebooks import chunk, code, encoded, ipynb, markdown, png, shown
 
-from panneuro_hub.catalog.ipynb import Ipynb
-from panneuro_hub.catalog.png import plain_png
-from panneuro_hub.catalog.published import LARGEST_NOTEBOOK, LARGEST_PREVIEW, notebook_problem
-from panneuro_hub.catalog.reading import Malformed, text_problem
-from panneuro_hub.catalog.touched import Touched, texts, touched
-from panneuro_hub.client import sharing
+from panneuro_hub.catalog.data_references import (
+    NotebookReferences,
+    find_references,
+    resolve_references,
+)
+from panneuro_hub.catalog.json_fields import MalformedRecordError, find_text_problem
+from panneuro_hub.catalog.notebook_file import NotebookFile
+from panneuro_hub.catalog.notebook_records import (
+    LARGEST_NOTEBOOK,
+    LARGEST_PREVIEW,
+    find_notebook_problem,
+)
+from panneuro_hub.catalog.png import strip_png
+from panneuro_hub.client import notebook_sharing
 from panneuro_hub.client.command import USAGE, main
-from panneuro_hub.client.errors import Conflict, FileProblem, WrongName
-from panneuro_hub.client.surroundings import environment_of, installed
+from panneuro_hub.client.environment import describe_environment, list_packages
+from panneuro_hub.client.transfer_errors import FileConflictError, LocalFileError, WrongNameError
 
 PREFIXES = {"nav": "s3://lab/nav/", "stimuli": "s3://lab/stimuli/"}
 KNOWN = {"nav": {"session-12", "2026/session-1"}, "stimuli": {"all"}}
@@ -35,9 +43,11 @@ SESSION = {
 PYTHON = platform.python_version()
 
 
-def found(*sources: str, scratch: str | None = None) -> Touched:
-    notebook = Ipynb.decode(ipynb(*map(code, sources)))
-    return touched(texts(notebook), PREFIXES, lambda project: KNOWN[project], scratch)
+def found(*sources: str, scratch: str | None = None) -> NotebookReferences:
+    notebook = NotebookFile.decode(ipynb(*map(code, sources)))
+    return resolve_references(
+        find_references(notebook), PREFIXES, lambda project: KNOWN[project], scratch
+    )
 
 
 @pytest.mark.parametrize(
@@ -58,14 +68,16 @@ def found(*sources: str, scratch: str | None = None) -> Touched:
     ],
 )
 def test_the_title_is_the_first_heading(source: str, title: str) -> None:
-    notebook = Ipynb.decode(ipynb(code("# no heading"), markdown("only text"), markdown(source)))
+    notebook = NotebookFile.decode(
+        ipynb(code("# no heading"), markdown("only text"), markdown(source))
+    )
     assert notebook.title == title
 
 
 @given(st.text())
 def test_a_title_can_always_be_recorded(source: str) -> None:
-    title = Ipynb.decode(ipynb(markdown(source))).title
-    assert text_problem(title, 200) is None
+    title = NotebookFile.decode(ipynb(markdown(source))).title
+    assert find_text_problem(title, 200) is None
 
 
 def test_the_first_picture_that_fits_is_the_preview() -> None:
@@ -82,15 +94,15 @@ def test_the_first_picture_that_fits_is_the_preview() -> None:
         shown(image_png=[encoded(fitting)[:8] + "\n", encoded(fitting)[8:]]),
         shown(image_png=encoded(png(6, 6))),
     ]
-    assert Ipynb.decode(ipynb(code("x", *outputs))).picture() == fitting
-    assert Ipynb.decode(ipynb(markdown("x"), code("x"))).picture() is None
+    assert NotebookFile.decode(ipynb(code("x", *outputs))).picture() == fitting
+    assert NotebookFile.decode(ipynb(markdown("x"), code("x"))).picture() is None
 
 
 def test_a_picture_loses_what_is_no_picture_in_it() -> None:
     told = png(3, 2, (b"tEXt", b"Author\0Ada"), (b"eXIf", b"where"), (b"tIME", b"x" * 7))
-    assert plain_png(told, 10_000) == png(3, 2)
-    assert plain_png(told + b"<script>alert(1)</script>", 10_000) == png(3, 2)
-    assert plain_png(png(3, 2), len(png(3, 2)) - 1) is None
+    assert strip_png(told, 10_000) == png(3, 2)
+    assert strip_png(told + b"<script>alert(1)</script>", 10_000) == png(3, 2)
+    assert strip_png(png(3, 2), len(png(3, 2)) - 1) is None
     for wrong in (
         b"",
         png()[:20],
@@ -100,12 +112,12 @@ def test_a_picture_loses_what_is_no_picture_in_it() -> None:
         b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 2**32 - 1) + b"IHDR" + b"x" * 40,
         png(3, 2, (b"IHDR", b"x" * 13)),
     ):
-        assert plain_png(wrong, 10_000) is None
+        assert strip_png(wrong, 10_000) is None
 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_break_the_reader_of_pictures(data: bytes) -> None:
-    assert plain_png(b"\x89PNG\r\n\x1a\n" + data, 10_000) is None
+    assert strip_png(b"\x89PNG\r\n\x1a\n" + data, 10_000) is None
 
 
 @pytest.mark.parametrize(
@@ -144,7 +156,7 @@ def test_datasets_are_found_in_the_code(source: str, datasets: set[str]) -> None
 
 def test_what_cannot_be_found_is_said() -> None:
     said = found("lab.open(f'nav/session-{x}')", "lab.open('scratch/x')", "lab.open(name)")
-    assert said == Touched((), ("nav/session-",), scratch=True)
+    assert said == NotebookReferences((), ("nav/session-",), scratch=True)
     assert found("x = 's3://lab/scratch/ada/x'", scratch="s3://lab/scratch/ada/").scratch
     assert not found("print('scratch/x')").scratch
     assert found("from panneuro_hub.lab import open as o", "o('human/x')").datasets == ("human/x",)
@@ -161,7 +173,9 @@ def project_and_name(dataset: str) -> bool:
 
 
 def test_deep_code_is_passed_over() -> None:
-    assert found("(" * 5000 + ")" * 5000, "-" * 100_000 + "1") == Touched((), (), scratch=False)
+    assert found("(" * 5000 + ")" * 5000, "-" * 100_000 + "1") == NotebookReferences(
+        (), (), scratch=False
+    )
 
 
 def test_long_chains_of_code_are_passed_over() -> None:
@@ -173,36 +187,38 @@ def test_long_chains_of_code_are_passed_over() -> None:
 def test_a_server_of_the_hub_knows_what_runs_in_it() -> None:
     for language in ({}, {"version": PYTHON}):
         named = {"name": "python", **language}
-        notebook = Ipynb.decode(ipynb(code("1"), language_info=named))
-        environment, note = environment_of(notebook, SESSION)
+        notebook = NotebookFile.decode(ipynb(code("1"), language_info=named))
+        environment, note = describe_environment(notebook, SESSION)
         assert note is None
         assert (environment.image, environment.language) == ("neuro", "python")
         assert environment.language_version == PYTHON
-        assert environment.packages == installed()
+        assert environment.packages == list_packages()
 
 
 def test_what_ran_elsewhere_is_not_said_to_have_run_here() -> None:
-    notebook = Ipynb.decode(ipynb(code("1"), language_info={"name": "python", "version": "3.4.0"}))
+    notebook = NotebookFile.decode(
+        ipynb(code("1"), language_info={"name": "python", "version": "3.4.0"})
+    )
     for variables, words in ((SESSION, "it ran in python 3.4.0"), ({}, "no server of the hub")):
-        environment, note = environment_of(notebook, variables)
+        environment, note = describe_environment(notebook, variables)
         assert words in (note or "")
         assert environment.packages == ()
         assert environment.language_version == "3.4.0"
-    julia = Ipynb.decode(ipynb(code("1"), language="julia"))
-    environment, note = environment_of(julia, SESSION)
+    julia = NotebookFile.decode(ipynb(code("1"), language="julia"))
+    environment, note = describe_environment(julia, SESSION)
     assert (environment.language, environment.packages) == ("julia", ())
     assert "it ran in julia 3.12.4" in (note or "")
 
 
 def test_the_packages_are_those_of_this_process() -> None:
-    packages = installed()
+    packages = list_packages()
     assert list(packages) == sorted(set(packages), key=str.lower)
     assert any(one.startswith("pytest==") for one in packages)
 
 
 def test_a_notebook_has_a_largest_size() -> None:
-    with pytest.raises(Malformed, match="clear outputs that are large"):
-        Ipynb.decode(b" " * (LARGEST_NOTEBOOK + 1))
+    with pytest.raises(MalformedRecordError, match="clear outputs that are large"):
+        NotebookFile.decode(b" " * (LARGEST_NOTEBOOK + 1))
 
 
 GOOD = json.loads(ipynb(code("1")))
@@ -236,8 +252,8 @@ def test_a_notebook_that_nobody_could_open_is_refused_by_name(
 ) -> None:
     place = tmp_path / "bad.ipynb"
     place.write_bytes(data)
-    with pytest.raises(FileProblem) as refusal:
-        sharing.share(place, "nav/x")
+    with pytest.raises(LocalFileError) as refusal:
+        notebook_sharing.share_notebook(place, "nav/x")
     assert str(refusal.value).startswith(f"{place}: ")
     assert why in str(refusal.value)
 
@@ -253,29 +269,29 @@ def test_a_notebook_that_nobody_could_open_is_refused_by_name(
     ],
 )
 def test_a_file_s_name_becomes_a_name(file: str, name: str) -> None:
-    assert sharing._name_of(Path(file)) == name
+    assert notebook_sharing._derive_name(Path(file)) == name
 
 
 @given(st.text(min_size=1).filter(lambda text: "/" not in text))
 def test_any_file_s_name_becomes_one_that_is_right_or_none(file: str) -> None:
-    with suppress(WrongName):
-        assert notebook_problem(sharing._name_of(Path(file))) is None
+    with suppress(WrongNameError):
+        assert find_notebook_problem(notebook_sharing._derive_name(Path(file))) is None
 
 
 def test_a_copy_takes_a_free_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert sharing._written(b"1", "a", None) == Path("a.ipynb")
-    assert sharing._written(b"2", "a", None) == Path("a-1.ipynb")
+    assert notebook_sharing._write_copy(b"1", "a", None) == Path("a.ipynb")
+    assert notebook_sharing._write_copy(b"2", "a", None) == Path("a-1.ipynb")
     (tmp_path / "a-2.ipynb").symlink_to("nowhere")
-    assert sharing._written(b"3", "a", tmp_path) == tmp_path / "a-3.ipynb"
+    assert notebook_sharing._write_copy(b"3", "a", tmp_path) == tmp_path / "a-3.ipynb"
     assert (tmp_path / "a.ipynb").read_bytes() == b"1"
-    with pytest.raises(Conflict, match=r"a\.ipynb is there already, and stays as it is"):
-        sharing._written(b"4", "a", tmp_path / "a.ipynb")
-    with pytest.raises(FileProblem, match="no such file or directory"):
-        sharing._written(b"4", "a", tmp_path / "no" / "a.ipynb")
-    monkeypatch.setattr(sharing, "_MOST_COPIES", 2)
-    with pytest.raises(Conflict, match="2 copies of a here already"):
-        sharing._written(b"4", "a", None)
+    with pytest.raises(FileConflictError, match=r"a\.ipynb is there already, and stays as it is"):
+        notebook_sharing._write_copy(b"4", "a", tmp_path / "a.ipynb")
+    with pytest.raises(LocalFileError, match="no such file or directory"):
+        notebook_sharing._write_copy(b"4", "a", tmp_path / "no" / "a.ipynb")
+    monkeypatch.setattr(notebook_sharing, "_MOST_COPIES", 2)
+    with pytest.raises(FileConflictError, match="2 copies of a here already"):
+        notebook_sharing._write_copy(b"4", "a", None)
 
 
 @pytest.mark.parametrize(

@@ -7,17 +7,17 @@ from datetime import datetime
 
 import pytest
 
-from panneuro_hub.access import Person, decide_all
+from panneuro_hub.access import Person, decide_all_accesses
 from panneuro_hub.collaboration import Collaboration
-from panneuro_hub.hub.form import project_options, render_form
+from panneuro_hub.hub.start_form import build_project_options, render_start_form
 
 
 def test_the_form_of_the_example(
     example: Collaboration, now: datetime, golden: Callable[[str, str], None]
 ) -> None:
-    accesses = decide_all(example, Person.of("tomas", ["theory-lab"]), now)
+    accesses = decide_all_accesses(example, Person.of("tomas", ["theory-lab"]), now)
     last = {"project": "shared-stimuli", "profile": "large"}
-    golden("start-form-theory.html", render_form(example, accesses, last))
+    golden("start-form-theory.html", render_start_form(example, accesses, last))
 
 
 @pytest.mark.parametrize(
@@ -33,19 +33,19 @@ def test_the_form_of_the_example(
 def test_the_last_choice_is_picked_where_it_still_may_be(
     example: Collaboration, now: datetime, last: dict[str, object], picked: str
 ) -> None:
-    accesses = decide_all(example, Person.of("ada", ["navigation-lab"]), now)
-    options = project_options(example, accesses, last)
+    accesses = decide_all_accesses(example, Person.of("ada", ["navigation-lab"]), now)
+    options = build_project_options(example, accesses, last)
     assert [option.name for option in options if option.picked] == [picked]
 
 
 def test_who_comes_to_open_a_copy_finds_its_project_ticked(
     example: Collaboration, now: datetime
 ) -> None:
-    accesses = decide_all(example, Person.of("ada", ["navigation-lab"]), now)
+    accesses = decide_all_accesses(example, Person.of("ada", ["navigation-lab"]), now)
     last = {"project": "nhp-navigation", "profile": "large"}
 
     def form(**wanted: str) -> str:
-        return " ".join(render_form(example, accesses, last, wanted).split())
+        return " ".join(render_start_form(example, accesses, last, wanted).split())
 
     page = form(project="shared-stimuli", image="neuro", copy="shared-stimuli/mazes@3")
     assert "copy of the notebook <strong>shared-stimuli/mazes@3</strong>" in page
@@ -67,7 +67,7 @@ def test_every_project_lists_its_own_profiles(example: Collaboration, now: datet
     person = Person.of("mina", ["data-science-core", "human-subjects-trained"])
     options = {
         option.name: [profile.name for profile in option.profiles]
-        for option in project_options(example, decide_all(example, person, now), {})
+        for option in build_project_options(example, decide_all_accesses(example, person, now), {})
     }
     assert options["nhp-navigation"] == ["small", "large", "gpu"]
     assert options["human-intracranial"] == ["small", "large"]
@@ -84,14 +84,14 @@ def test_titles_are_text(example: Collaboration, now: datetime) -> None:
             "profiles": {**example.profiles, "small": profile},
         }
     )
-    accesses = decide_all(collaboration, Person.of("ada", ["navigation-lab"]), now)
-    html = render_form(collaboration, accesses, {"project": evil})
+    accesses = decide_all_accesses(collaboration, Person.of("ada", ["navigation-lab"]), now)
+    html = render_start_form(collaboration, accesses, {"project": evil})
     assert "<script" not in html
     assert html.count("&lt;script&gt;") >= 4
 
 
 def test_who_has_no_project_is_told_why(example: Collaboration, now: datetime) -> None:
-    html = render_form(example, decide_all(example, Person.of("zoe", []), now), {})
+    html = render_start_form(example, decide_all_accesses(example, Person.of("zoe", []), now), {})
     assert "There is no project that you can start a server in." in html
     assert "you are in no team of learning-circuits" in html
     assert 'name="project"' not in html

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from panneuro_hub.hub.start_requests import (
-    Outcome,
     ServerState,
-    decide_outcome,
-    explain_elsewhere,
-    wanted_project,
+    StartOutcome,
+    decide_start_outcome,
+    explain_other_project,
+    read_requested_project,
 )
 
 STOPPED = ServerState(False, None, None)
@@ -23,20 +23,20 @@ STOPPING = ServerState(False, "stop", "one")
 @pytest.mark.parametrize(
     ("server", "wanted", "outcome"),
     [
-        (STOPPED, "two", Outcome.START),
-        (RUNNING, "one", Outcome.SERVER),
-        (RUNNING, "", Outcome.SERVER),
-        (RUNNING, "two", Outcome.ELSEWHERE),
-        (STARTING, "one", Outcome.PROGRESS),
-        (STARTING, "", Outcome.PROGRESS),
-        (STARTING, "two", Outcome.ELSEWHERE),
-        (DECIDING, "two", Outcome.PROGRESS),
-        (CHECKED, "two", Outcome.ELSEWHERE),
-        (STOPPING, "two", Outcome.PROGRESS),
+        (STOPPED, "two", StartOutcome.START),
+        (RUNNING, "one", StartOutcome.SERVER),
+        (RUNNING, "", StartOutcome.SERVER),
+        (RUNNING, "two", StartOutcome.ELSEWHERE),
+        (STARTING, "one", StartOutcome.PROGRESS),
+        (STARTING, "", StartOutcome.PROGRESS),
+        (STARTING, "two", StartOutcome.ELSEWHERE),
+        (DECIDING, "two", StartOutcome.PROGRESS),
+        (CHECKED, "two", StartOutcome.ELSEWHERE),
+        (STOPPING, "two", StartOutcome.PROGRESS),
     ],
 )
-def test_what_a_request_leads_to(server: ServerState, wanted: str, outcome: Outcome) -> None:
-    assert decide_outcome(server, wanted) is outcome
+def test_what_a_request_leads_to(server: ServerState, wanted: str, outcome: StartOutcome) -> None:
+    assert decide_start_outcome(server, wanted) is outcome
 
 
 @pytest.mark.parametrize(
@@ -55,14 +55,14 @@ def test_what_a_request_leads_to(server: ServerState, wanted: str, outcome: Outc
 def test_the_project_of_a_link_or_form(
     query: dict[str, list[str]], form: dict[str, list[str]], project: str
 ) -> None:
-    assert wanted_project(query, form) == project
+    assert read_requested_project(query, form) == project
 
 
 def test_the_sentence_names_both_projects_and_the_server() -> None:
-    assert explain_elsewhere(RUNNING, "", "two") == (
+    assert explain_other_project(RUNNING, "", "two") == (
         "Your server works in the project one, and you asked for two. A server works in one "
         "project only."
     )
-    assert explain_elsewhere(STARTING, "other", "two").startswith(
+    assert explain_other_project(STARTING, "other", "two").startswith(
         "Your server other is starting in the project one"
     )

@@ -22,21 +22,21 @@ from spawners import Hub, User, config_of, new_spawner
 from sqlalchemy import create_engine
 from stored_database import STORED, WRITTEN, check_rows, load_database
 
-from panneuro_hub.attach import homes, pods
-from panneuro_hub.catalog import notebooks, records
-from panneuro_hub.catalog.published import Environment
-from panneuro_hub.client.account import Login
-from panneuro_hub.current import load
-from panneuro_hub.dask.session_user import project_of
-from panneuro_hub.dask.shape import CHOICE, STARTED_IN
+from panneuro_hub.catalog import dataset_records, notebook_store
+from panneuro_hub.catalog.notebook_records import NotebookEnvironment
+from panneuro_hub.client.login import StoredLogin
+from panneuro_hub.current import load_collaboration
+from panneuro_hub.dask.cluster_config import CHOICE_KEY, STARTED_IN_KEY
+from panneuro_hub.dask.session_user import find_cluster_project
 from panneuro_hub.hub.account_store import AccountStore
-from panneuro_hub.hub.choice import choose
-from panneuro_hub.hub.local import PanNeuroLocalSpawner
-from panneuro_hub.service.database import Database, make_engine
+from panneuro_hub.hub.local_spawner import PanNeuroLocalSpawner
+from panneuro_hub.hub.start_choice import check_start_choice
+from panneuro_hub.pod import agent_sidecar, home_volumes
+from panneuro_hub.service.db.engine import Database, make_engine
 from panneuro_hub.version_store import newest_version
 from panneuro_hub.wire import Ticket
-from panneuro_hub.wire.api_token import api_token_digest
-from panneuro_hub.wire.state import STATE_KEY, Session
+from panneuro_hub.wire.api_token import hash_api_token
+from panneuro_hub.wire.session import STATE_KEY, Session
 
 
 def stored(name: str) -> Any:
@@ -66,7 +66,7 @@ def test_a_running_pod_is_taken_up_with_its_session_and_home(
     assert (session.profile, session.image) == ("small", "neuro")
     ticket = Ticket.decode(stored("tickets.json")[0]["text"])
     assert ticket.matches(session.ticket)
-    assert session.api_token == api_token_digest("the-api-token")
+    assert session.api_token == hash_api_token("the-api-token")
     assert spawner.pod_name == state["pod_name"]
     assert spawner.get_state()["pvc_name"] == "claim-ada-2dmonkman"
 
@@ -95,7 +95,7 @@ def test_the_last_choice_starts_the_same_again(
     options: dict[str, str], example_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spawner = new_spawner(config_of(example_file, monkeypatch))
-    choice = choose(options, spawner.accesses(load(example_file)))
+    choice = check_start_choice(options, spawner.accesses(load_collaboration(example_file)))
     assert (choice.project, choice.profile, choice.image) == ("nhp-navigation", "small", "neuro")
 
 
@@ -104,24 +104,28 @@ def test_homes_pods_and_secrets_are_found_under_the_same_names() -> None:
     names = stored("claims.json")
     who = names["account"], names["person"]
     project = "nhp-navigation"
-    assert homes.home_claim(*who, "", project) == names["project home"]
-    assert homes.home_claim(*who, "night", project) == names["project home of the server night"]
-    assert homes.home_claim(*who, "", None) == names["single home"]
-    assert homes.shared_claim(*who) == names["shared folder"]
-    assert homes.claim_labels(*who, project) == names["labels"]
-    assert pods.hub_label("http://hub:8081/hub/api") == names["hub"]
+    assert home_volumes.name_home_claim(*who, "", project) == names["project home"]
+    assert (
+        home_volumes.name_home_claim(*who, "night", project)
+        == names["project home of the server night"]
+    )
+    assert home_volumes.name_home_claim(*who, "", None) == names["single home"]
+    assert home_volumes.name_shared_claim(*who) == names["shared folder"]
+    assert home_volumes.build_claim_labels(*who, project) == names["labels"]
+    assert agent_sidecar.make_hub_label("http://hub:8081/hub/api") == names["hub"]
     session = Session.from_state(stored("server-states.json")["pod"][STATE_KEY])
-    assert pods.labels(session, names["person"]) == names["pod labels"]
-    assert pods.ticket_secret_name(session.id) == names["secret"]
+    assert agent_sidecar.build_session_labels(session, names["person"]) == names["pod labels"]
+    assert agent_sidecar.name_ticket_secret(session.id) == names["secret"]
 
 
 def test_a_running_cluster_keeps_its_session_and_project() -> None:
     """The gateway finds it in its own database, or in Kubernetes, when it starts again."""
     config = stored("cluster-config.json")
-    assert project_of(SimpleNamespace(config=config)) == "nhp-navigation"
-    assert config[CHOICE][STARTED_IN] == "0f1e2d3c4b5a6978"
+    assert find_cluster_project(SimpleNamespace(config=config)) == "nhp-navigation"
+    assert config[CHOICE_KEY][STARTED_IN_KEY] == "0f1e2d3c4b5a6978"
     assert Session(
-        config[CHOICE]["session"], *(config[CHOICE][key] for key in ("project", "profile", "image"))
+        config[CHOICE_KEY]["session"],
+        *(config[CHOICE_KEY][key] for key in ("project", "profile", "image")),
     ) == Session("00112233445566aa", "nhp-navigation", "standard", "neuro")
 
 
@@ -139,7 +143,7 @@ def project() -> MemoryStore:
 
 
 def test_a_manifest_is_read_with_all_its_files(project: Any) -> None:
-    manifest = records.read_manifest(project, "2026/session-12")
+    manifest = dataset_records.read_manifest(project, "2026/session-12")
     assert manifest is not None
     assert (manifest.project, manifest.format) == ("nhp-navigation", "bids")
     assert (manifest.created, manifest.created_by) == (WRITTEN, "ada")
@@ -163,7 +167,7 @@ def test_a_manifest_is_read_with_all_its_files(project: Any) -> None:
 
 def test_a_manifest_is_written_as_it_was(project: Any) -> None:
     for dataset in ("2026/session-12", "plain"):
-        manifest = records.read_manifest(project, dataset)
+        manifest = dataset_records.read_manifest(project, dataset)
         assert manifest is not None
         assert (
             manifest.encode()
@@ -172,7 +176,7 @@ def test_a_manifest_is_written_as_it_was(project: Any) -> None:
 
 
 def test_the_catalog_is_listed_and_needs_no_rebuild(project: Any) -> None:
-    listing = records.listing(project)
+    listing = dataset_records.list_catalog(project)
     assert [record.dataset for record in listing.records] == ["2026/session-12", "plain"]
     assert [(upload.dataset, upload.by) for upload in listing.uploads] == [
         ("2026/session-12", "eve"),
@@ -183,12 +187,12 @@ def test_the_catalog_is_listed_and_needs_no_rebuild(project: Any) -> None:
     assert listing.troubles == ()
     record = listing.records[0]
     assert (record.size, record.files_count, record.title) == (67, 3, "Grid cells, pilot")
-    rebuilt = records.rebuild(project)
+    rebuilt = dataset_records.rebuild_catalog(project)
     assert (rebuilt.written, rebuilt.removed, rebuilt.kept) == ((), (), 2)
 
 
 def test_shared_notebooks_are_read_with_every_version(project: Any) -> None:
-    listing = notebooks.listing(project, "nhp-navigation")
+    listing = notebook_store.list_notebooks(project, "nhp-navigation")
     assert listing.troubles == ()
     [notebook] = listing.notebooks
     assert notebook.name == "figures/tuning"
@@ -197,16 +201,16 @@ def test_shared_notebooks_are_read_with_every_version(project: Any) -> None:
     assert (first.created, first.created_by, first.title) == (WRITTEN, "ada", "Tuning curves")
     assert first.description == "All of figure 2"
     assert first.datasets == ("nhp-navigation/2026/session-12",)
-    assert first.environment == Environment(
+    assert first.environment == NotebookEnvironment(
         image="neuro",
         language="python",
         language_version="3.12.4",
         packages=("numpy==2.1.0", "xarray==2026.4.0"),
     )
     folder = STORED / "project/.panneuro/notebooks/figures%2Ftuning"
-    assert notebooks.read(project, first) == (folder / "0001.ipynb").read_bytes()
-    assert notebooks.preview(project, first) == (folder / "0001.png").read_bytes()
-    assert notebooks.preview(project, second) is None
+    assert notebook_store.read_notebook(project, first) == (folder / "0001.ipynb").read_bytes()
+    assert notebook_store.read_preview(project, first) == (folder / "0001.png").read_bytes()
+    assert notebook_store.read_preview(project, second) is None
     assert first.encode() == (folder / "0001.json").read_bytes()
 
 
@@ -247,14 +251,14 @@ def test_the_hub_knows_its_accounts_and_the_last_collaboration(tmp_path: Path) -
     assert (version.name, version.since) == ("dad98a5e5164", WRITTEN)
     file = tmp_path / "collaboration.yaml"
     file.write_text(version.text, encoding="utf-8")
-    assert load(file).projects["nhp-navigation"].title == "Example's project"
+    assert load_collaboration(file).projects["nhp-navigation"].title == "Example's project"
 
 
 def test_a_computer_stays_logged_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     (tmp_path / "panneuro").mkdir()
     (tmp_path / "panneuro" / "login.json").write_text((STORED / "login.json").read_text())
-    login = Login.read()
+    login = StoredLogin.read()
     assert (login.hub, login.user) == ("https://hub.example.org", "ada")
     assert re.fullmatch("T{43}", login.token)
     assert login.expires == datetime(2126, 11, 27, tzinfo=UTC)

@@ -12,8 +12,8 @@ from testing.clocks import FakeClock
 from testing.waiting import wait_until_async
 
 from panneuro_hub.collaboration.models import S3Store
-from panneuro_hub.errors import AccessDenied, VendingError
-from panneuro_hub.vending import Issued, Request, Vending
+from panneuro_hub.errors import AccessDeniedError, VendingError
+from panneuro_hub.vending import CredentialRequest, VendedCredential, Vending
 from panneuro_hub.wire import Credential, Grant, Reason
 
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -23,7 +23,7 @@ STORE = S3Store(
     role_arn="arn:aws:iam::000000000000:role/data",
     credential_lifetime=timedelta(minutes=30),
 )
-REQUEST = Request(
+REQUEST = CredentialRequest(
     session="ann/",
     person="ann",
     project="nhp",
@@ -40,15 +40,15 @@ class Maker:
     lifetime: timedelta = timedelta(minutes=30)
     errors: list[Exception] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
-    calls: list[Request] = field(default_factory=list)
+    calls: list[CredentialRequest] = field(default_factory=list)
     at_once: int = 0
     most_at_once: int = 0
     closed: bool = False
 
-    def rights(self, request: Request) -> str:
+    def rights(self, request: CredentialRequest) -> str:
         return " ".join(sorted(f"{grant.mode}:{grant.prefix}" for grant in request.grants))
 
-    async def make(self, request: Request, rights: str) -> Credential:
+    async def make(self, request: CredentialRequest, rights: str) -> Credential:
         self.calls.append(request)
         number = len(self.calls)
         self.at_once += 1
@@ -120,7 +120,7 @@ OTHER_GRANTS = (
     ],
 )
 async def test_what_differs_in_anything_that_counts_never_shares_keys(
-    maker: Maker, other: Request
+    maker: Maker, other: CredentialRequest
 ) -> None:
     maker.gate.clear()
     vends = vending(maker)
@@ -138,11 +138,11 @@ async def test_other_reasons_for_the_same_rights_are_the_same_keys(maker: Maker)
     first = await vends.credential(REQUEST)
     reworded = tuple(replace(grant, reasons=(Reason("frozen", "nhp"),)) for grant in REQUEST.grants)
     second = await vends.credential(replace(REQUEST, grants=reworded))
-    assert second == Issued(first.credential, fresh=False)
+    assert second == VendedCredential(first.credential, fresh=False)
 
 
 async def test_without_grants_no_store_is_asked(maker: Maker) -> None:
-    with pytest.raises(AccessDenied, match="ann has no access to data in nhp"):
+    with pytest.raises(AccessDeniedError, match="ann has no access to data in nhp"):
         await vending(maker).credential(replace(REQUEST, grants=()))
     assert maker.calls == []
 
@@ -296,7 +296,7 @@ async def test_closing_sends_waiters_away_and_closes_the_makers(maker: Maker) ->
 
 
 def test_no_secret_in_what_is_printed() -> None:
-    issued = Issued(Credential("AK", "s3cret", "t0ken", START, START), fresh=True)
+    issued = VendedCredential(Credential("AK", "s3cret", "t0ken", START, START), fresh=True)
     assert "s3cret" not in repr(issued)
     assert "t0ken" not in repr(issued)
 
@@ -321,7 +321,9 @@ class Play:
 
     maker: Maker
     vends: Vending
-    asked: list[tuple[Request, datetime, asyncio.Task[Issued]]] = field(default_factory=list)
+    asked: list[tuple[CredentialRequest, datetime, asyncio.Task[VendedCredential]]] = field(
+        default_factory=list
+    )
 
     async def step(self, what: str, number: int) -> None:
         if what == "ask":
@@ -357,7 +359,7 @@ class Play:
             assert sessions.setdefault(credential.access_key_id, request.session) == request.session
             fresh += [credential.access_key_id] if result.fresh else []
         assert len(fresh) == len(set(fresh))
-        received = {r.credential.access_key_id for r in results if isinstance(r, Issued)}
+        received = {r.credential.access_key_id for r in results if isinstance(r, VendedCredential)}
         assert received == set(fresh)
         assert self.maker.most_at_once <= len(SESSIONS)
 
@@ -378,7 +380,7 @@ def test_whatever_happens_in_whatever_order(steps: list[tuple[str, int]]) -> Non
 async def test_each_credential_is_recorded_once_before_anybody_gets_it(maker: Maker) -> None:
     maker.gate.clear()
     recorded: list[str] = []
-    got: list[Issued] = []
+    got: list[VendedCredential] = []
 
     async def record(credential: Credential) -> None:
         await asyncio.sleep(0)

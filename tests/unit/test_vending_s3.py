@@ -9,8 +9,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from panneuro_hub.collaboration.models import S3Store
-from panneuro_hub.vending.retry import Backoff
-from panneuro_hub.vending.s3 import S3CredentialMaker, session_name, sts_endpoint
+from panneuro_hub.vending.s3_credentials import (
+    S3CredentialMaker,
+    find_sts_endpoint,
+    make_role_session_name,
+)
+from panneuro_hub.vending.sts_retry import StsRetryPolicy
 
 STORE = S3Store(
     type="s3",
@@ -24,7 +28,7 @@ STORE = S3Store(
 @given(person=st.text(), project=st.text())
 @example(person="x" * 500, project="y" * 500)
 def test_any_name_is_a_session_name_that_sts_takes(person: str, project: str) -> None:
-    name = session_name(person, project)
+    name = make_role_session_name(person, project)
     assert 2 <= len(name) <= 64
     assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-@")
 
@@ -33,7 +37,7 @@ def test_any_name_is_a_session_name_that_sts_takes(person: str, project: str) ->
 def test_different_people_and_projects_have_different_session_names(
     one: tuple[str, str], other: tuple[str, str]
 ) -> None:
-    assert (session_name(*one) == session_name(*other)) == (one == other)
+    assert (make_role_session_name(*one) == make_role_session_name(*other)) == (one == other)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +51,7 @@ def test_different_people_and_projects_have_different_session_names(
 )
 def test_where_sts_is(endpoint: str | None, sts: str | None, expected: str | None) -> None:
     store = STORE.model_copy(update={"endpoint_url": endpoint, "sts_endpoint_url": sts})
-    assert sts_endpoint(store) == expected
+    assert find_sts_endpoint(store) == expected
 
 
 async def test_of_aws_it_is_the_one_of_the_stores_region(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +98,9 @@ async def test_tries_are_bounded_and_waits_grow_to_a_bound(
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    backoff = Backoff(tries=tries, first=0.1, longest=longest, sleep=sleep, share=lambda: share)
+    backoff = StsRetryPolicy(
+        tries=tries, first=0.1, longest=longest, sleep=sleep, share=lambda: share
+    )
     attempt, tried = fails(failures, Passing())
     if failures < tries:
         assert await backoff.run(attempt, lambda _: True) == "done"
@@ -110,5 +116,5 @@ async def test_tries_are_bounded_and_waits_grow_to_a_bound(
 async def test_what_cannot_pass_is_tried_once() -> None:
     attempt, tried = fails(1, ValueError("for good"))
     with pytest.raises(ValueError, match="for good"):
-        await Backoff().run(attempt, lambda error: isinstance(error, Passing))
+        await StsRetryPolicy().run(attempt, lambda error: isinstance(error, Passing))
     assert len(tried) == 1

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, create_engine, func, select
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.schema import CreateTable
 
-from panneuro_hub.current import Version
+from panneuro_hub.current import CollaborationVersion
 from panneuro_hub.version_store import VERSIONS, add_version, newest_version
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -26,8 +26,8 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
     engine.dispose()
 
 
-def version(number: int) -> Version:
-    return Version(f"name: number-{number}\n", NOON + timedelta(minutes=number))
+def version(number: int) -> CollaborationVersion:
+    return CollaborationVersion(f"name: number-{number}\n", NOON + timedelta(minutes=number))
 
 
 def count(connection: Connection) -> int:
@@ -43,7 +43,7 @@ def test_the_newest_one_comes_back_whole(connection: Connection) -> None:
 
 def test_two_replicas_that_read_the_same_file_store_it_once(connection: Connection) -> None:
     add_version(connection, version(1))
-    later = Version(version(1).text, NOON + timedelta(hours=1))
+    later = CollaborationVersion(version(1).text, NOON + timedelta(hours=1))
     add_version(connection, later)
     assert newest_version(connection) == version(1)
     assert count(connection) == 1

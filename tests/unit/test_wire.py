@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panneuro_hub.errors import TicketRefused
+from panneuro_hub.errors import TicketRefusedError
 from panneuro_hub.wire import Credential, Denial, Grant, Reason, SessionView, Ticket
 from panneuro_hub.wire.credential import format_time, parse_time
-from panneuro_hub.wire.ticket import Kind
+from panneuro_hub.wire.ticket import TicketKind
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 CREDENTIAL = Credential("ASIA1", "secret-key", "session-token", NOW + timedelta(hours=1), NOW)
@@ -24,11 +24,11 @@ CREDENTIAL = Credential("ASIA1", "secret-key", "session-token", NOW + timedelta(
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]))
 
 
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS: tuple[TicketKind, ...] = get_args(TicketKind)
 
 
 @given(NAMES.filter(bool), NAMES, st.sampled_from(KINDS))
-def test_a_ticket_survives_the_journey(user: str, name: str, kind: Kind) -> None:
+def test_a_ticket_survives_the_journey(user: str, name: str, kind: TicketKind) -> None:
     ticket = Ticket.new(user, name, kind)
     text = ticket.encode()
     assert text.isascii()
@@ -48,7 +48,7 @@ def test_any_other_text_is_refused(text: str) -> None:
     for attempt in attempts:
         try:
             ticket = Ticket.decode(attempt)
-        except TicketRefused:
+        except TicketRefusedError:
             continue
         else:
             assert ticket.user == "a"

@@ -13,15 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reason_examples import DENIALS, REASONS
 
-from panneuro_hub.access import Person, decide
-from panneuro_hub.catalog.found import found_in
-from panneuro_hub.catalog.manifest import Upload
-from panneuro_hub.catalog.records import Listing
+from panneuro_hub.access import Person, decide_access
+from panneuro_hub.catalog.dataset_records import CatalogListing
+from panneuro_hub.catalog.dataset_rows import make_dataset_rows
+from panneuro_hub.catalog.manifest import UploadNote
 from panneuro_hub.collaboration import Collaboration
-from panneuro_hub.names import Location
+from panneuro_hub.names import StorageLocation
 from panneuro_hub.wire import Denial, Grant, Reason
+from panneuro_hub.wire.access import Action, TargetKind
 from panneuro_hub.wire.reason import REASON_CODES
-from panneuro_hub.wire.session import Action, TargetKind
 from panneuro_hub.wording import (
     denial_document,
     denied,
@@ -153,19 +153,21 @@ def brains(example: Collaboration) -> Collaboration:
 def test_a_name_with_frozen_in_it_freezes_no_dataset(
     brains: Collaboration, now: datetime, team: str, frozen: dict[str, bool]
 ) -> None:
-    access = decide(brains, Person.of("ann", [team]), "frozen-brains", now)
+    access = decide_access(brains, Person.of("ann", [team]), "frozen-brains", now)
     began = datetime(2026, 11, 1, tzinfo=UTC)
     uploads = tuple(
-        Upload(dataset=dataset, by="ann", began=began, files_count=1, size=1)
+        UploadNote(dataset=dataset, by="ann", began=began, files_count=1, size=1)
         for dataset in ("live", "release")
     )
     prefix = "s3://learning-circuits/frozen-brains/"
-    found = found_in("frozen-brains", prefix, Listing((), uploads, ()), access.denied)
+    found = make_dataset_rows(
+        "frozen-brains", prefix, CatalogListing((), uploads, ()), access.denied
+    )
     assert {one.name: one.frozen for one in found} == frozen
 
 
 def test_a_denial_covers_what_lies_below_it_alone() -> None:
     denial = Denial("write", "prefix", "s3://lab/nav/a/", "nav", (Reason("frozen", "nav"),))
-    assert denial.covers("write", Location.parse("s3://lab/nav/a/x"))
-    assert not denial.covers("read", Location.parse("s3://lab/nav/a/x"))
-    assert not denial.covers("write", Location.parse("s3://lab/nav/ab/x"))
+    assert denial.covers("write", StorageLocation.parse("s3://lab/nav/a/x"))
+    assert not denial.covers("read", StorageLocation.parse("s3://lab/nav/a/x"))
+    assert not denial.covers("write", StorageLocation.parse("s3://lab/nav/ab/x"))

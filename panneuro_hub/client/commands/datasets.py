@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import click
 
-from panneuro_hub.client.command import FAILED, as_json, plain_errors, printable, show
-from panneuro_hub.client.errors import WrongName
+from panneuro_hub.client.command import (
+    FAILED,
+    escape_controls,
+    print_json,
+    print_listing,
+    report_errors,
+)
+from panneuro_hub.client.transfer_errors import WrongNameError
 
 
 @click.command
@@ -20,32 +26,32 @@ def datasets(project: str | None, rebuild: bool, wants_json: bool) -> None:
     a dataset by other means, or its catalog was damaged. Data and manifests stay as
     they are.
     """
-    with plain_errors(wants_json):
+    with report_errors(wants_json):
         if not rebuild:
             _list(project, wants_json)
         elif project is None:
-            raise WrongName("name the project whose catalog is to be made anew")
+            raise WrongNameError("name the project whose catalog is to be made anew")
         else:
             _rebuild(project, wants_json)
 
 
 def _list(project: str | None, wants_json: bool) -> None:
-    from panneuro_hub.client import run
+    from panneuro_hub.client import api
 
-    listed = run.all_datasets() if project is None else run.datasets(project)
-    show(listed, wants_json)
+    listed = api.list_all_datasets() if project is None else api.list_datasets(project)
+    print_listing(listed, wants_json)
 
 
 def _rebuild(project: str, wants_json: bool) -> None:
-    from panneuro_hub.client import run
+    from panneuro_hub.client import api
 
-    made = run.rebuild(project)
+    made = api.rebuild_catalog(project)
     troubles = [{"key": one.key, "reason": one.reason} for one in made.troubles]
     if wants_json:
-        as_json({"project": project, **vars(made), "troubles": troubles})
+        print_json({"project": project, **vars(made), "troubles": troubles})
     else:
-        click.echo(printable(run.rebuilt_in_words(project, made)))
+        click.echo(escape_controls(api.describe_rebuild(project, made)))
         for one in made.troubles:
-            click.echo(printable(str(one)), err=True)
+            click.echo(escape_controls(str(one)), err=True)
     if troubles:
         raise click.exceptions.Exit(FAILED)

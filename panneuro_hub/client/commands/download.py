@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from panneuro_hub.client.command import as_json, plain_errors, printable
+from panneuro_hub.client.command import escape_controls, print_json, report_errors
 
 
 @click.command
@@ -20,11 +20,11 @@ def download(dataset: str, path: Path, update: bool, wants_json: bool) -> None:
     Every file is compared with the dataset's manifest (SHA-256). What is here already
     is not fetched again; a download that broke off is continued.
     """
-    from panneuro_hub.client import run
+    from panneuro_hub.client import api
 
-    with plain_errors(wants_json):
-        outcome = run.download(dataset, path, update=update, quiet=wants_json)
+    with report_errors(wants_json):
+        outcome = api.download_dataset(dataset, path, update=update, quiet=wants_json)
         if wants_json:
-            as_json(outcome.to_json())
+            print_json(outcome.to_json())
         else:
-            click.echo(printable(run.said_of(outcome, "fetched")))
+            click.echo(escape_controls(api.describe_result(outcome, "fetched")))

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from panneuro_hub.client.command import as_json, plain_errors, printable
+from panneuro_hub.client.command import escape_controls, print_json, report_errors
 from panneuro_hub.errors import PanNeuroError
 
 _json = click.option("--json", "wants_json", is_flag=True, help="Print JSON.")
@@ -24,18 +24,21 @@ def login(hub: str, no_browser: bool, wants_json: bool) -> None:
     Type the code printed here on the page. It asks you to log in again, and then whether to
     allow this computer. The login ends after 30 days, or with panneuro logout.
     """
-    from panneuro_hub.client import account
+    from panneuro_hub.client import login
 
     def show(url: str, code: str) -> None:
-        click.echo(f"Open {printable(url)}\nand type the code {printable(code)} there", err=True)
+        click.echo(
+            f"Open {escape_controls(url)}\nand type the code {escape_controls(code)} there",
+            err=True,
+        )
         if not no_browser:
             webbrowser.open(url)
 
-    with plain_errors(wants_json):
-        made = account.log_in(account.service_of(hub), show, threading.Event())
+    with report_errors(wants_json):
+        made = login.log_in(login.find_service_url(hub), show, threading.Event())
         path = made.write()
         if wants_json:
-            as_json({"user": made.user, "hub": made.hub, "expires": made.expires.isoformat()})
+            print_json({"user": made.user, "hub": made.hub, "expires": made.expires.isoformat()})
         else:
             click.echo(f"You are {made.user} at {made.hub} until {made.expires:%Y-%m-%d} ({path}).")
 
@@ -44,18 +47,18 @@ def login(hub: str, no_browser: bool, wants_json: bool) -> None:
 @_json
 def logout(wants_json: bool) -> None:
     """End the login of this machine, here and at the hub."""
-    from panneuro_hub.client import account
+    from panneuro_hub.client import login
 
-    with plain_errors(wants_json):
-        kept = account.Login.read()
+    with report_errors(wants_json):
+        kept = login.StoredLogin.read()
         try:
             kept.call("DELETE", "/api/login")
-        except account.NotLoggedIn:
+        except login.NotLoggedInError:
             pass  # ended there already
         finally:
-            account.login_file().unlink(missing_ok=True)
+            login.find_login_file().unlink(missing_ok=True)
         if wants_json:
-            as_json({"user": None})
+            print_json({"user": None})
         else:
             click.echo(f"Logged out of {kept.hub}.")
 
@@ -64,24 +67,24 @@ def logout(wants_json: bool) -> None:
 @_json
 def whoami(wants_json: bool) -> None:
     """Say who you are here, and in which projects you may do what."""
-    from panneuro_hub.client.connection import in_session
+    from panneuro_hub.client.connection import is_in_session
 
-    with plain_errors(wants_json):
-        document = _of_session() if in_session() else _of_login()
+    with report_errors(wants_json):
+        document = _of_session() if is_in_session() else _of_login()
         if wants_json:
-            as_json(document)
+            print_json(document)
             return
         click.echo(f"{document['user']} ({document['how']})")
         for name, project in document["projects"].items():
             click.echo(
-                printable(f"  {name}: {project['level'] or 'no access'}, {project['title']}")
+                escape_controls(f"  {name}: {project['level'] or 'no access'}, {project['title']}")
             )
 
 
 def _of_session() -> dict[str, Any]:
-    from panneuro_hub.lab import here
+    from panneuro_hub.lab import current_session
 
-    view = here.session()
+    view = current_session.session()
     own = {"level": view.level, "title": view.title}
     others = {name: {"level": "read", "title": view.prefixes[name]} for name in view.prefixes}
     projects = {**others, view.project: own}
@@ -89,9 +92,9 @@ def _of_session() -> dict[str, Any]:
 
 
 def _of_login() -> dict[str, Any]:
-    from panneuro_hub.client.account import Login
+    from panneuro_hub.client.login import StoredLogin
 
-    kept = Login.read()
+    kept = StoredLogin.read()
     answer = kept.call("GET", "/api/login")
     if not isinstance(answer.get("projects"), dict):
         raise PanNeuroError("the hub's answer names no projects; is it a newer one?")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from panneuro_hub.client.command import plain_errors, show
+from panneuro_hub.client.command import print_listing, report_errors
 
 
 @click.command
@@ -12,13 +12,13 @@ from panneuro_hub.client.command import plain_errors, show
 @click.option("--json", "wants_json", is_flag=True, help="Print JSON.")
 def ls(name: str | None, wants_json: bool) -> None:
     """List projects, the datasets of a project, or the files of a dataset."""
-    from panneuro_hub.client import run
+    from panneuro_hub.client import api
 
-    with plain_errors(wants_json):
+    with report_errors(wants_json):
         if name is None:
-            listed = run.projects()
+            listed = api.list_projects()
         elif "/" in name:
-            listed = run.files(name)
+            listed = api.list_files(name)
         else:
-            listed = run.datasets(name)
-        show(listed, wants_json)
+            listed = api.list_datasets(name)
+        print_listing(listed, wants_json)

@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from panneuro_hub.client.command import as_json, ask_about_secrets, plain_errors, printable, show
+from panneuro_hub.client.command import (
+    confirm_secrets,
+    escape_controls,
+    print_json,
+    print_listing,
+    report_errors,
+)
 
 if TYPE_CHECKING:
-    from panneuro_hub.client.sharing import Shared
+    from panneuro_hub.client.notebook_sharing import ShareResult
 
 _json = click.option("--json", "wants_json", is_flag=True, help="Print JSON.")
 _tell = partial(click.echo, err=True)
@@ -51,22 +57,22 @@ def share(
     What looks like a secret is named first, and published only if you say so.
     Without PROJECT it is the project of this server; without NAME, the file's own.
     """
-    from panneuro_hub.client import sharing
+    from panneuro_hub.client import notebook_sharing
 
-    said = sharing.Said(title, description, note, datasets)
-    with plain_errors(wants_json):
-        send = partial(sharing.share, path, name, said, dry=dry_run, tell=_tell)
-        shared = ask_about_secrets(send, allowed=allow_secrets, wants_json=wants_json)
+    said = notebook_sharing.NotebookDescription(title, description, note, datasets)
+    with report_errors(wants_json):
+        send = partial(notebook_sharing.share_notebook, path, name, said, dry=dry_run, tell=_tell)
+        shared = confirm_secrets(send, allowed=allow_secrets, wants_json=wants_json)
         if wants_json:
             document = {"is_new": shared.is_new, "notes": shared.notes, "dry_run": dry_run}
             secrets = [vars(finding) for finding in shared.secrets]
-            as_json({**shared.published.to_json(), **document, "secrets": secrets})
+            print_json({**shared.published.to_json(), **document, "secrets": secrets})
             return
         for finding in shared.secrets:
-            click.echo(printable(f"looks like a secret: {finding}"), err=True)
+            click.echo(escape_controls(f"looks like a secret: {finding}"), err=True)
         for line in shared.notes:
-            click.echo(printable(line), err=True)
-        click.echo(printable(_said_of(shared, dry_run)))
+            click.echo(escape_controls(line), err=True)
+        click.echo(escape_controls(_said_of(shared, dry_run)))
 
 
 @click.command
@@ -74,10 +80,10 @@ def share(
 @_json
 def notebooks(project: str | None, wants_json: bool) -> None:
     """List the notebooks that are shared in all projects that you may read, or in PROJECT."""
-    from panneuro_hub.client import sharing
+    from panneuro_hub.client import notebook_sharing
 
-    with plain_errors(wants_json):
-        show(sharing.listed(project), wants_json)
+    with report_errors(wants_json):
+        print_listing(notebook_sharing.list_notebooks(project), wants_json)
 
 
 @click.command
@@ -90,18 +96,20 @@ def copy(name: str, target: Path | None, wants_json: bool) -> None:
     DEST is a folder, or the file to write; nothing that is there is overwritten. The
     notebook is somebody else's program: read it before you run it.
     """
-    from panneuro_hub.client import sharing
+    from panneuro_hub.client import notebook_sharing
 
-    with plain_errors(wants_json):
-        copied = sharing.copy(name, target, tell=_tell)
+    with report_errors(wants_json):
+        copied = notebook_sharing.copy_notebook(name, target, tell=_tell)
         if wants_json:
-            as_json({**copied.published.to_json(), "path": str(copied.path)})
+            print_json({**copied.published.to_json(), "path": str(copied.path)})
         else:
             published = copied.published
-            click.echo(printable(f"{copied.path} is {published.label}, by {published.created_by}."))
+            click.echo(
+                escape_controls(f"{copied.path} is {published.label}, by {published.created_by}.")
+            )
 
 
-def _said_of(shared: Shared, dry: bool) -> str:
+def _said_of(shared: ShareResult, dry: bool) -> str:
     published = shared.published
     if not shared.is_new:
         return f"{published.label} is there already, and is the same."

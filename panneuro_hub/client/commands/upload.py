@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from panneuro_hub.client.command import as_json, ask_about_secrets, plain_errors, printable
-from panneuro_hub.client.errors import DatasetEmbargoError
+from panneuro_hub.client.command import confirm_secrets, escape_controls, print_json, report_errors
+from panneuro_hub.client.transfer_errors import DatasetEmbargoError
 
 
 @click.command
@@ -62,15 +62,15 @@ def upload(
     Everybody who can read PROJECT can open the dataset. To keep readers out until a
     day, upload it into a project whose `embargo` the collaboration file sets.
     """
-    from panneuro_hub.client import run
-    from panneuro_hub.client.dataset import Said
+    from panneuro_hub.client import api
+    from panneuro_hub.client.transfer.dataset_transfer import DatasetDescription
 
-    said = Said(title, description, citation, license_)
-    with plain_errors(wants_json):
+    said = DatasetDescription(title, description, citation, license_)
+    with report_errors(wants_json):
         if embargo is not None:
             raise DatasetEmbargoError
         send = partial(
-            run.upload,
+            api.upload_dataset,
             path,
             dataset,
             said,
@@ -80,12 +80,14 @@ def upload(
             include=include,
             quiet=wants_json,
         )
-        outcome = ask_about_secrets(send, allowed=allow_secrets, wants_json=wants_json)
+        outcome = confirm_secrets(send, allowed=allow_secrets, wants_json=wants_json)
         if wants_json:
-            as_json({**outcome.to_json(), "dry_run": dry_run})
+            print_json({**outcome.to_json(), "dry_run": dry_run})
             return
         for finding in outcome.secrets:
-            click.echo(printable(f"looks like a secret: {finding}"), err=True)
+            click.echo(escape_controls(f"looks like a secret: {finding}"), err=True)
         for line in (*outcome.findings, *outcome.notes):
-            click.echo(printable(line), err=True)
-        click.echo(printable(run.said_of(outcome, "would be sent" if dry_run else "sent")))
+            click.echo(escape_controls(line), err=True)
+        click.echo(
+            escape_controls(api.describe_result(outcome, "would be sent" if dry_run else "sent"))
+        )

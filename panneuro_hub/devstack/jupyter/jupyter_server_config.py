@@ -12,7 +12,7 @@ c.LabApp.extra_labextensions_path = [
 # The usual one asks PyPI for the newest version of each extension: a demo asks nobody outside.
 c.LabApp.extension_manager = "readonly"
 # The projects' files, beside one's own.
-c.ServerApp.contents_manager_class = "panneuro_hub.jupyter.shared.SharedFiles"
+c.ServerApp.contents_manager_class = "panneuro_hub.jupyter.project_files.ProjectFilesManager"
 c.JupyterFs.root_manager_class = (
     "jupyter_server.services.contents.largefilemanager.AsyncLargeFileManager"
 )

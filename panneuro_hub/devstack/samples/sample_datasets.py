@@ -15,9 +15,9 @@ from typing import Any
 
 from obstore.store import LocalStore, S3Store
 
-from panneuro_hub.catalog import File, Manifest
-from panneuro_hub.catalog.formats import reader_of, recognise
-from panneuro_hub.catalog.records import publish
+from panneuro_hub.catalog import FileRow, Manifest
+from panneuro_hub.catalog.dataset_records import publish_dataset
+from panneuro_hub.catalog.formats import make_folder_reader, recognize_format
 from panneuro_hub.devstack.samples.nwb_files import write_nwb
 from panneuro_hub.devstack.samples.recordings import (
     find_nitime_data,
@@ -118,7 +118,9 @@ def _bring_in(one: SampleDataset, folder: Path, store: S3Store) -> None:
     }
     for path, content in contents.items():
         store.put(f"{one.dataset}/{path}", content)
-    seen = recognise({path: len(content) for path, content in contents.items()}, reader_of(folder))
+    seen = recognize_format(
+        {path: len(content) for path, content in contents.items()}, make_folder_reader(folder)
+    )
     manifest = Manifest(
         dataset=one.dataset,
         project=one.project,
@@ -129,12 +131,12 @@ def _bring_in(one: SampleDataset, folder: Path, store: S3Store) -> None:
         modalities=seen.modalities,
         readme=contents.get("README", b"").decode(),
         files=tuple(
-            File(path, len(content), hashlib.sha256(content).hexdigest())
+            FileRow(path, len(content), hashlib.sha256(content).hexdigest())
             for path, content in contents.items()
         ),
         **one.words,
     )
-    publish(store, manifest)
+    publish_dataset(store, manifest)
 
 
 def _stimulus(number: int, folder: Path) -> None:

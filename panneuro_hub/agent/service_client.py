@@ -1,0 +1,244 @@
+"""Asking the service for credentials and for the session, with the session's ticket.
+
+`http.client` is used on purpose: it follows no redirect, so the ticket goes to
+the service's own address and nowhere else, and it takes no proxy from the
+environment. TLS is verified against the system's authorities.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from panneuro_hub.errors import AccessDeniedError, PanNeuroError, ServiceUnavailableError
+from panneuro_hub.wire import Credential, SessionView
+
+_MAX_RESPONSE_SIZE = 1 << 20  # bytes
+_MAX_TICKET_SIZE = 4096  # bytes
+_MAX_REASON_LENGTH = 500  # characters
+
+
+class AgentSettingsError(PanNeuroError):
+    """A setting of the agent is missing or unusable; the text names it."""
+
+
+class ServiceUnreachableError(ServiceUnavailableError):
+    """The service gave no usable answer; asking again makes sense.
+
+    Parameters
+    ----------
+    message : str
+        What happened.
+    retry_after : float, optional
+        Seconds after which the service wants to be asked again.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+@dataclass(frozen=True)
+class ServiceClient:
+    """The service, as the agent sees it.
+
+    Parameters
+    ----------
+    service_url : str
+        Such as ``http://hub:8081/services/panneuro``.
+    ticket_file : Path
+        Read again at each request.
+    timeout : float
+        Seconds that the service may keep silent.
+
+    Raises
+    ------
+    AgentSettingsError
+        If `service_url` is not a plain http or https address.
+    """
+
+    service_url: str
+    ticket_file: Path
+    timeout: float = 10.0
+
+    def __post_init__(self) -> None:
+        _parse_service_url(self.service_url)
+
+    def fetch_credential(self) -> Credential:
+        """Ask for the session's credential.
+
+        Raises
+        ------
+        AccessDeniedError
+            If the service refuses: access has ended, or the ticket is not valid.
+        ServiceUnreachableError
+            If there is no usable answer.
+        """
+        answer = self._get("/api/credentials")
+        try:
+            for key in ("AccessKeyId", "SecretAccessKey", "Token"):
+                _check_text(answer, key)
+            return Credential.from_json(answer)
+        except ValueError as malformed:
+            raise ServiceUnreachableError(f"the service's answer is {malformed}") from None
+
+    def fetch_session(self) -> SessionView:
+        """Ask where the session is and what it may do.
+
+        Raises
+        ------
+        AccessDeniedError
+            If the service refuses.
+        ServiceUnreachableError
+            If there is no usable answer.
+        """
+        answer = self._get("/api/session")
+        try:
+            return SessionView.from_json(answer)
+        except (KeyError, TypeError, ValueError, AttributeError) as malformed:
+            raise ServiceUnreachableError(
+                "the service's answer describes no session"
+            ) from malformed
+
+    def read_ticket(self) -> str:
+        """The session's ticket, as `read_ticket_file`; asked for at each request."""
+        return read_ticket_file(self.ticket_file)
+
+    def _get(self, path: str) -> Mapping[str, Any]:
+        ticket = self.read_ticket()
+        base = _parse_service_url(self.service_url).path.rstrip("/")
+        connection = open_service_connection(self.service_url, self.timeout)
+        headers = {"Authorization": f"panneuro-ticket {ticket}", "Accept": "application/json"}
+        try:
+            connection.request("GET", base + path, headers=headers)
+            with connection.getresponse() as response:
+                body = response.read(_MAX_RESPONSE_SIZE + 1)
+        except (OSError, http.client.HTTPException) as problem:
+            reason = str(problem) or type(problem).__name__
+            raise ServiceUnreachableError(
+                f"the service cannot be reached: {to_printable(reason)}"
+            ) from problem
+        finally:
+            connection.close()
+        return _read_response(response.status, response.getheader("Retry-After"), body)
+
+
+def read_ticket_file(path: Path) -> str:
+    """Read a ticket file.
+
+    Raises
+    ------
+    ServiceUnreachableError
+        If it cannot be read or holds no ticket; it may be there at the next try.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_TICKET_SIZE + 1).strip()
+    except OSError as problem:
+        reason = problem.strerror or type(problem).__name__
+        raise ServiceUnreachableError(
+            f"the ticket file {path} cannot be read: {reason}"
+        ) from problem
+    # Only what can stand in a header whole; a line break would begin another header.
+    if not content or len(content) > _MAX_TICKET_SIZE or not all(33 <= c <= 126 for c in content):
+        raise ServiceUnreachableError(f"the ticket file {path} holds no ticket")
+    return content.decode("ascii")
+
+
+def to_printable(text: str) -> str:
+    """`text` from outside as one line that is safe in a log, shortened where it is long."""
+    line = "".join(c if c.isprintable() else " " for c in text[: _MAX_REASON_LENGTH + 1])
+    return line if len(line) <= _MAX_REASON_LENGTH else line[:_MAX_REASON_LENGTH] + "…"
+
+
+def _parse_service_url(service_url: str) -> SplitResult:
+    try:
+        address = urlsplit(service_url)
+        port_is_a_number = address.port is None or address.port > 0
+    except ValueError:
+        raise AgentSettingsError(
+            "PANNEURO_SERVICE_URL is not a URL; set it to the address of the hub's service"
+        ) from None
+    plain = (
+        not (address.query or address.fragment or address.username or address.password)
+        and service_url.isascii()
+        and service_url.isprintable()
+        and " " not in service_url
+    )
+    if address.scheme not in ("http", "https") or not address.hostname or not port_is_a_number:
+        raise AgentSettingsError(
+            "PANNEURO_SERVICE_URL must begin with http:// or https:// and name a host"
+        )
+    if not plain:
+        raise AgentSettingsError(
+            "PANNEURO_SERVICE_URL may have a host, a port and a path: no name, password or query"
+        )
+    return address
+
+
+def open_service_connection(service_url: str, timeout: float) -> http.client.HTTPConnection:
+    """A connection to the service, not yet open; with TLS, it verifies who answers."""
+    address = _parse_service_url(service_url)
+    # The port is always said: http.client would take the end of a bare IPv6 address for one.
+    host = address.hostname or ""
+    if address.scheme == "https":
+        context = ssl.create_default_context()
+        port = address.port or http.client.HTTPS_PORT
+        return http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
+    return http.client.HTTPConnection(host, address.port or http.client.HTTP_PORT, timeout=timeout)
+
+
+def _read_response(status: int, retry_after: str | None, body: bytes) -> Mapping[str, Any]:
+    document = _parse_document(body)
+    if status == http.HTTPStatus.FORBIDDEN:
+        raise AccessDeniedError(
+            _find_reason(document) or "the service refuses this session and gives no reason"
+        )
+    if status != http.HTTPStatus.OK:
+        reason = _find_reason(document) or _describe_status(status)
+        raise ServiceUnreachableError(reason, retry_after=_parse_retry_after(retry_after))
+    if document is None:
+        raise ServiceUnreachableError("the service's answer is not what was asked for")
+    return document
+
+
+def _parse_document(body: bytes) -> Mapping[str, Any] | None:
+    if len(body) > _MAX_RESPONSE_SIZE:
+        return None
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _find_reason(document: Mapping[str, Any] | None) -> str | None:
+    message = document.get("message") if document else None
+    return to_printable(message) if isinstance(message, str) and message.strip() else None
+
+
+def _describe_status(status: int) -> str:
+    if 300 <= status < 400:
+        return (
+            f"the service's address sends elsewhere (HTTP {status}), where the ticket must not go; "
+            "PANNEURO_SERVICE_URL should be the address of the service itself"
+        )
+    return f"the service answered HTTP {status}"
+
+
+def _parse_retry_after(retry_after: str | None) -> float | None:
+    if retry_after is None or not retry_after.isascii() or not retry_after.isdigit():
+        return None
+    return float(retry_after[:6])
+
+
+def _check_text(answer: Mapping[str, Any], key: str) -> None:
+    value = answer.get(key)
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"a credential without {key}")

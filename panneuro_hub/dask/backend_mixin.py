@@ -1,0 +1,586 @@
+"""The core that every backend shares: session, ticket, limits, and what the service is told.
+
+`ClusterMixin` stands before a backend class of dask-gateway-server. One process of the
+gateway serves a hub: what it gives to clusters is counted here, under one lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+from dask_gateway_server import models
+from dask_gateway_server.backends.base import Backend, PublicException
+from traitlets import Float, Integer, Unicode, default
+
+from panneuro_hub.access import ClusterChoice, DaskLimits, WorkerLimits, merge_dask_limits
+from panneuro_hub.collaboration import Collaboration
+from panneuro_hub.collaboration.units import format_memory
+from panneuro_hub.current import build_health_report, follow_collaboration
+from panneuro_hub.dask import client_messages, quota
+from panneuro_hub.dask.authenticator import HubAuthenticator
+from panneuro_hub.dask.client_messages import AdaptRequest
+from panneuro_hub.dask.cluster_config import CHOICE_KEY, STARTED_IN_KEY
+from panneuro_hub.dask.cluster_ends import ClusterEnd, ClusterEnds, EndCode, describe_end
+from panneuro_hub.dask.cluster_options import make_cluster_options
+from panneuro_hub.dask.collaboration_source import open_current_collaboration
+from panneuro_hub.dask.dashboard_proxy import DashboardProxy
+from panneuro_hub.dask.dashboard_tokens import mask_tokens
+from panneuro_hub.dask.gateway_routes import add_routes, answer_errors_plainly, join_lines
+from panneuro_hub.dask.service_client import ServiceClient
+from panneuro_hub.dask.session_user import SessionUser
+from panneuro_hub.dask.worker_failures import WorkerFailure, describe_failures
+from panneuro_hub.errors import PanNeuroError
+from panneuro_hub.wire import Reason, Ticket
+from panneuro_hub.wire.cluster_reports import ClusterReport, GatewayUser
+from panneuro_hub.wire.session import Session
+from panneuro_hub.wording import describe_reasons
+
+# Much happens at once when many clusters adapt: one report tells it all.
+_REPORT_DELAY_SECONDS = 0.5
+_NO_WORKERS = WorkerLimits(0, 0.0, 0)
+
+
+@dataclass(frozen=True)
+class BackendCluster:
+    """A cluster as its backend's own records tell of it.
+
+    Parameters
+    ----------
+    name, person : str
+    config : mapping
+        What it was started with; only the gateway writes it.
+    active : bool
+        Whether it starts or runs; one that is stopping may still have workers.
+    allocated : int
+        The workers that it was given.
+    present : int
+        The workers that there are, those on their way in and out too.
+    running : int
+        The workers that run.
+    """
+
+    name: str
+    person: str
+    config: Mapping[str, Any]
+    active: bool
+    allocated: int
+    present: int
+    running: int
+
+    @property
+    def session(self) -> str:
+        """Its session's id; ``""`` for a cluster from before there were sessions."""
+        return str(self._choice.get("session", ""))
+
+    @property
+    def project(self) -> str:
+        """Its project; ``""`` as for `session`."""
+        return str(self._choice.get("project", ""))
+
+    @property
+    def started_in(self) -> str:
+        """Id of the session that started it; ``""`` where no session did."""
+        return str(self._choice.get(STARTED_IN_KEY) or "")
+
+    @property
+    def _choice(self) -> Mapping[str, Any]:
+        return self.config.get(CHOICE_KEY) or {}
+
+
+@dataclass(frozen=True)
+class GrantedSize:
+    """The size that a cluster may have.
+
+    Parameters
+    ----------
+    workers : int
+        As many at most.
+    words : str or None
+        Why it is less than was asked for, for people; `None` where it is all of it.
+    """
+
+    workers: int
+    words: str | None = None
+
+
+class _TokenLogFilter(logging.Filter):
+    """Keeps from the log of requests what stands in an address in a cookie's place."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                mask_tokens(arg) if isinstance(arg, str) else arg for arg in record.args
+            )
+        return True
+
+
+class ClusterMixin(Backend):
+    """Makes every cluster of a backend a session in exactly one project."""
+
+    collaboration_file = Unicode(
+        config=True, help="Path of the collaboration file; set by panneuro_hub.dask.gateway_config."
+    )
+    service_url = Unicode(
+        config=True, help="URL of the PanNeuro service, as gateway and clusters reach it."
+    )
+    service_token = Unicode(
+        config=True, help="The gateway's own API token; by default JUPYTERHUB_API_TOKEN."
+    )
+    prefix = Unicode(
+        "/services/dask-gateway", config=True, help="Path below which browsers see the gateway."
+    )
+    report_seconds = Float(
+        15.0, min=1.0, config=True, help="How often the service is told what runs."
+    )
+    most_clusters = Integer(
+        10, min=1, config=True, help="How many clusters one person may have at once."
+    )
+
+    max_workers = Integer(
+        quota.MAX_WORKERS,
+        min=1,
+        config=True,
+        help="""
+        How many workers all clusters of this gateway may have together, in all projects: what the
+        machine or the Kubernetes cluster can run.
+        """,
+    )
+
+    @default("service_token")
+    def _service_token_default(self) -> str:
+        return os.environ.get("JUPYTERHUB_API_TOKEN", "")
+
+    @default("cluster_options")
+    def _cluster_options_default(self) -> Any:
+        return make_cluster_options(lambda: self.collaboration)
+
+    # -- what a backend tells and does -----------------------------------------------------
+
+    def iterate_clusters(self) -> Iterator[BackendCluster]:
+        """Every cluster that is active or still has workers."""
+        raise NotImplementedError
+
+    def build_config(
+        self,
+        collaboration: Collaboration,
+        session: Session,
+        person: str,
+        variables: Mapping[str, str],
+    ) -> dict[str, Any]:
+        """The traits of the backend's cluster config for a session."""
+        raise NotImplementedError
+
+    async def launch_cluster(
+        self, person: str, options: dict[str, Any], config: Any, ticket: Ticket
+    ) -> str:
+        """Start a cluster, and see to it that its processes get the ticket; gives its name."""
+        raise NotImplementedError
+
+    async def set_workers(self, name: str, count: int) -> None:
+        """Give a cluster more workers than before, without its scheduler asking."""
+        raise NotImplementedError
+
+    async def forget_ticket(self, name: str, session: str) -> None:
+        """Remove what is left of the ticket of a cluster that has ended."""
+
+    def find_worker_failures(self, name: str) -> list[WorkerFailure]:
+        """Return how workers of a running cluster failed, one for each worker."""
+        return []
+
+    async def follow_pods(self) -> None:
+        """Make ready what `iterate_clusters` needs, after the backend's own setup."""
+
+    def find_dashboard(self, name: str) -> str | None:
+        """The address of a running cluster's dashboard; `None` where there is none."""
+        raise NotImplementedError
+
+    # -- begin and end ---------------------------------------------------------------------
+
+    async def setup(self, app: web.Application) -> None:
+        """Begin to serve: the backend's own setup, our answers, and the reports."""
+        if not isinstance(app["authenticator"], HubAuthenticator):
+            raise PanNeuroError(
+                "c.DaskGateway.authenticator_class is set: only panneuro_hub.dask.authenticator."
+                "HubAuthenticator, or a subclass of it, knows which session a request comes from; "
+                "take it out"
+            )
+        for trait in ("collaboration_file", "service_url", "service_token"):
+            if not getattr(self, trait):
+                raise PanNeuroError(
+                    f"c.ClusterMixin.{trait} is not set; call panneuro_hub.dask.gateway_config(c) in "
+                    "the gateway's config file, and give the gateway its JUPYTERHUB_API_TOKEN"
+                )
+        if any(
+            "cluster_options" in self.config.get(kind.__name__, {}) for kind in type(self).mro()
+        ):
+            raise PanNeuroError(
+                "c.Backend.cluster_options is set: a cluster's options come from the collaboration "
+                "file, where each project has its worker profiles and images; take it out"
+            )
+        self._service = ServiceClient(self.service_url, self.service_token)
+        try:
+            self._current = await open_current_collaboration(
+                self.collaboration_file, self._service, self.log
+            )
+        except PanNeuroError as error:
+            self.log.critical("the gateway does not start:\n%s", error)
+            raise SystemExit(1) from error
+        self._quota_ledger = quota.QuotaLedger()
+        self._ends = ClusterEnds()
+        self._quota_lock = asyncio.Lock()
+        self._report_event = asyncio.Event()
+        self._reported_sessions: dict[str, str] = {}
+        self._last_problem = ""
+        app.middlewares.append(answer_errors_plainly)
+        await super().setup(app)
+        await self.follow_pods()
+        self._dashboard_proxy = DashboardProxy(self.service_url, self.prefix, self.find_dashboard)
+        self.log.addFilter(_TokenLogFilter())
+        app.add_routes(self._dashboard_proxy.build_routes())
+        add_routes(app)
+        self._reports = asyncio.ensure_future(self._report_loop())
+        self._following = asyncio.ensure_future(follow_collaboration(self._current, log=self.log))
+
+    async def cleanup(self) -> None:
+        """Stop; sessions of clusters that stop with the gateway end, others go on."""
+        if hasattr(self, "_following"):
+            for task in (self._reports, self._following):
+                task.cancel()
+            await asyncio.gather(self._reports, self._following, return_exceptions=True)
+        await super().cleanup()
+        if hasattr(self, "_gate"):
+            await self._dashboard_proxy.close()
+        if hasattr(self, "_service"):
+            with contextlib.suppress(PanNeuroError):  # the service may be gone before us
+                for session in self._list_ended_sessions():
+                    await self._service.end_session(session)
+            await self._service.close()
+
+    @property
+    def collaboration(self) -> Collaboration:
+        """The collaboration as it is now."""
+        return self._current.collaboration
+
+    def report_health(self) -> dict[str, Any]:
+        """Return what the gateway's health page says, as JSON."""
+        return build_health_report(self._current.look())
+
+    async def find_requester(
+        self, user: str, token: str, *, may_start_servers: bool
+    ) -> GatewayUser:
+        """Ask the service who shows a token; see `panneuro_hub.dask.service_client.ServiceClient`."""
+        return await self._service.find_requester(user, token, may_start_servers=may_start_servers)
+
+    # -- start and stop --------------------------------------------------------------------
+
+    async def start_cluster(self, user: SessionUser, cluster_options: Any) -> str:
+        """Start a cluster that the person may have; its session begins before it does.
+
+        Raises
+        ------
+        PublicException
+            With words for the person: what is not theirs to choose, or what does not
+            work now.
+        """
+        try:
+            options, choice, variables = await self._parse_choice(user, make_cluster_options)
+            self._require_free_cluster(user.name)
+            session_id, ticket = await self._service.begin_session(user.name, choice)
+        except PanNeuroError as refusal:
+            raise PublicException(join_lines(str(refusal))) from refusal
+        session = Session(session_id, choice.project, choice.profile, choice.image)
+        try:
+            traits = self.build_config(self.collaboration, session, user.name, variables)
+            traits[CHOICE_KEY] = {**traits[CHOICE_KEY], STARTED_IN_KEY: user.session}
+            config = self.cluster_config_class(parent=self, **traits)
+            name = await self.launch_cluster(user.name, options, config, ticket)
+        except BaseException as error:
+            await asyncio.shield(self._end_unstarted_session(session_id))
+            if isinstance(error, PublicException) or not isinstance(error, Exception):
+                raise
+            self.log.exception("A cluster of %s could not be started", session.project)
+            raise PublicException(
+                "the cluster could not be started, and nothing is left of it; the gateway's log "
+                f"says why, under session {session_id}"
+            ) from error
+        if self._find_cluster(name) is not None:  # else it is when the backend's records have it
+            self._reported_sessions[session_id] = name
+        self.report_soon()
+        return name
+
+    async def stop_cluster(self, cluster_name: str, failed: bool = False) -> None:
+        """Stop a cluster; its ticket dies at once."""
+        await super().stop_cluster(cluster_name, failed=failed)
+        self.report_soon()
+
+    async def end_cluster(self, name: str, code: EndCode, reasons: tuple[Reason, ...] = ()) -> None:
+        """Stop a cluster, and keep the reason for the people who ask for it."""
+        cluster = self._find_cluster(name)
+        if cluster is not None:
+            idle = self._find_limits(cluster.project).idle_timeout if code == "idle" else None
+            self._ends.record(name, ClusterEnd(code, reasons, idle))
+        await self.stop_cluster(name)
+
+    async def stop_session_clusters(self, person: str, session: str) -> list[str]:
+        """Stop the clusters that a session started; return their names.
+
+        Parameters
+        ----------
+        person : str
+        session : str
+            Id of the session.
+        """
+        names = [
+            cluster.name
+            for cluster in self.iterate_clusters()
+            if cluster.active and cluster.person == person and cluster.started_in == session
+        ]
+        for name in names:
+            await self.end_cluster(name, "server-stopped")
+        return names
+
+    def describe_end(self, cluster: models.Cluster) -> str:
+        """Return the sentence that says why a cluster that is not running any more ended."""
+        end = self._ends.find(cluster.name)
+        if end is None and cluster.status == models.ClusterStatus.FAILED:
+            end = ClusterEnd("failed")
+        return describe_end(cluster.name, end)
+
+    def list_notices(self, name: str) -> list[str]:
+        """Return what a cluster's person should read about its workers, as sentences."""
+        cluster = self._find_cluster(name)
+        if cluster is None:
+            return []
+        memory = format_memory(int(cluster.config["worker_memory"]))
+        return describe_failures(self.find_worker_failures(name), memory)
+
+    async def _parse_choice(
+        self, user: SessionUser, adapt_request: Any
+    ) -> tuple[dict[str, Any], ClusterChoice, dict[str, str]]:
+        options = await self.get_cluster_options(user)
+        normal = options.parse_options(adapt_request)
+        chosen = options.get_configuration(normal, user)
+        return normal, ClusterChoice(**chosen[CHOICE_KEY]), chosen["environment"]
+
+    def _require_free_cluster(self, person: str) -> None:
+        running = [c.name for c in self.iterate_clusters() if c.active and c.person == person]
+        if len(running) >= self.most_clusters:
+            raise PanNeuroError(
+                f"you have {len(running)} clusters already, and may have {self.most_clusters} at "
+                f"once; stop one first: {', '.join(sorted(running)[:3])}"
+            )
+
+    async def _end_unstarted_session(self, session: str) -> None:
+        try:
+            await self._service.end_session(session)
+        except PanNeuroError as error:
+            # No report lists it, so the service ends it by itself.
+            self.log.warning("Session %s could not be ended at once: %s", session, error)
+
+    # -- limits ----------------------------------------------------------------------------
+
+    async def scale_cluster(self, cluster: models.Cluster, wanted: int) -> GrantedSize:
+        """Scale a cluster to what it may have; return that, with words where it is less.
+
+        Raises
+        ------
+        PublicException
+            If its scheduler cannot be told.
+        """
+        async with self._quota_lock:
+            quota = self._compute_quota(cluster.name, wanted)
+            self._quota_ledger.reserve(cluster.name, quota.workers)
+        message = {"op": "scale", "count": quota.workers}
+        try:
+            await self.forward_message_to_scheduler(cluster, message)
+        except PublicException:
+            self._quota_ledger.cancel_reservation(cluster.name)
+            raise
+        self.report_soon()
+        words = f"{quota.words}. Scaling to {quota.workers}." if quota.words else None
+        return GrantedSize(quota.workers, words)
+
+    async def adapt_cluster(
+        self, cluster: models.Cluster, adapt_request: AdaptRequest
+    ) -> GrantedSize:
+        """Let a cluster adapt within what its project could ever give it; return as `scale`.
+
+        Raises
+        ------
+        PublicException
+            If its scheduler cannot be told.
+        """
+        async with self._quota_lock:
+            allocation = self._make_allocation(self._find_cluster(cluster.name))
+            most = quota.compute_largest_quota(
+                self._find_limits(allocation.project), allocation, self.max_workers
+            )
+            maximum = (
+                most.workers
+                if adapt_request.maximum is None
+                else min(adapt_request.maximum, most.workers)
+            )
+            now = self._compute_quota(cluster.name, maximum)
+        minimum = None if adapt_request.minimum is None else min(adapt_request.minimum, maximum)
+        await self.forward_message_to_scheduler(
+            cluster,
+            {"op": "adapt", "minimum": minimum, "maximum": maximum, "active": adapt_request.active},
+        )
+        words = None
+        if (
+            adapt_request.active
+            and adapt_request.maximum is not None
+            and adapt_request.maximum > maximum
+        ):
+            words = f"{most.words}. Adapting up to {maximum}."
+        elif (
+            adapt_request.active
+            and now.words
+            and (adapt_request.maximum is not None or now.workers == 0)
+        ):
+            words = (
+                f"{now.words}. Adapting up to {maximum}: it has {now.workers} at most for now, and "
+                "more as others give theirs back."
+            )
+        return GrantedSize(maximum, words)
+
+    async def on_cluster_heartbeat(self, cluster_name: str, msg: Any) -> None:
+        """Take in what a scheduler says; it gets no more workers than it may have.
+
+        Raises
+        ------
+        PublicException
+            If it says what no scheduler of ours says.
+        """
+        try:
+            wanted = self.read_heartbeat(msg)
+        except PanNeuroError as error:
+            raise PublicException(join_lines(str(error))) from error
+        async with self._quota_lock:
+            quota = self._compute_quota(cluster_name, wanted)
+            count_held = self._count_held(cluster_name)
+            await super().on_cluster_heartbeat(cluster_name, {**msg, "count": quota.workers})
+            self._quota_ledger.allocate(cluster_name, wanted, quota.workers)
+        if quota.workers != count_held:
+            self.report_soon()
+
+    def read_heartbeat(self, message: Any) -> int:
+        """Check a scheduler's message; gives the number of workers that it wants.
+
+        Raises
+        ------
+        InvalidChoiceError
+            If it is not one that a scheduler of ours sends.
+        """
+        return client_messages.read_heartbeat(message)
+
+    async def _give_freed_workers(self) -> None:
+        """Give what others gave back: a scheduler asks once, and would never hear of it."""
+        async with self._quota_lock:
+            for name, wanted in self._quota_ledger.list_waiting():
+                quota = self._compute_quota(name, wanted)
+                if quota.workers > self._count_held(name):
+                    self.log.info("Cluster %s gets %d workers now", name, quota.workers)
+                    await self.set_workers(name, quota.workers)
+                    self._quota_ledger.allocate(name, wanted, quota.workers)
+
+    def _compute_quota(self, name: str, wanted: int) -> quota.WorkerQuota:
+        cluster = self._find_cluster(name)
+        if cluster is None:
+            return quota.WorkerQuota(0, f"there is no cluster {name}")
+        requester = self._make_allocation(cluster)
+        others = [self._make_allocation(other) for other in self.iterate_clusters()]
+        return quota.compute_quota(
+            self._find_limits(requester.project), requester, wanted, others, self.max_workers
+        )
+
+    def _find_limits(self, project: str) -> DaskLimits:
+        if project in self.collaboration.projects:
+            return merge_dask_limits(self.collaboration, project)
+        return DaskLimits(0, 0.0, 0, _NO_WORKERS, (), None, (Reason("no-such-project", project),))
+
+    def _make_allocation(self, cluster: BackendCluster | None) -> quota.ClusterAllocation:
+        if cluster is None:
+            return quota.ClusterAllocation("", "", "", 1.0, 1)
+        return quota.ClusterAllocation(
+            cluster=cluster.name,
+            person=cluster.person,
+            project=cluster.project,
+            cores=float(cluster.config["worker_cores"]),
+            memory=int(cluster.config["worker_memory"]),
+            workers=self._quota_ledger.count_held(cluster.name, cluster.allocated, cluster.present)
+            if cluster.active
+            else cluster.present,
+            max_workers=cluster.config.get("cluster_max_workers"),
+        )
+
+    def _count_held(self, name: str) -> int:
+        return self._make_allocation(self._find_cluster(name)).workers
+
+    def _find_cluster(self, name: str) -> BackendCluster | None:
+        return next((c for c in self.iterate_clusters() if c.name == name and c.active), None)
+
+    # -- reports ---------------------------------------------------------------------------
+
+    def report_soon(self) -> None:
+        """Tell the service what runs, without waiting for the next time."""
+        self._report_event.set()
+
+    async def _report_loop(self) -> None:
+        while True:
+            self._report_event.clear()
+            problem = ""
+            try:
+                await self._report()
+            except PanNeuroError as error:
+                problem = str(error)
+            except Exception:
+                problem = "unforeseen"
+                self.log.exception("The service could not be told what runs")
+            if problem and problem != self._last_problem:
+                self.log.warning("The service could not be told what runs: %s", problem)
+            self._last_problem = problem
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._report_event.wait(), self.report_seconds)
+            await asyncio.sleep(_REPORT_DELAY_SECONDS)
+
+    async def _report(self) -> None:
+        clusters = list(self.iterate_clusters())
+        async with self._quota_lock:
+            self._quota_ledger.keep_only({cluster.name for cluster in clusters if cluster.active})
+        await self._give_freed_workers()
+        running = {c.session: c for c in clusters if c.active and c.session}
+        stops = await self._service.report_clusters(
+            ClusterReport(
+                session=session,
+                name=cluster.name,
+                workers=cluster.running,
+                cores=float(cluster.config["worker_cores"]),
+                memory=int(cluster.config["worker_memory"]),
+            )
+            for session, cluster in running.items()
+        )
+        self._reported_sessions.update(
+            {session: cluster.name for session, cluster in running.items()}
+        )
+        for stop in stops:
+            if stop.session in running:
+                name = running[stop.session].name
+                because = join_lines(describe_reasons(stop.reasons))
+                self.log.warning("Stopping cluster %s: %s", name, because)
+                await self.end_cluster(name, "refused", stop.reasons)
+        for session in self._list_ended_sessions():
+            await self._service.end_session(session)
+            await self.forget_ticket(self._reported_sessions.pop(session), session)
+
+    def _list_ended_sessions(self) -> list[str]:
+        """The sessions that the service was told of, whose clusters run no more."""
+        running = {cluster.session for cluster in self.iterate_clusters() if cluster.active}
+        return [session for session in self._reported_sessions if session not in running]

@@ -1,0 +1,193 @@
+"""What the gateway tells the PanNeuro service: which clusters begin, run and end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+
+from panneuro_hub.access import ClusterChoice
+from panneuro_hub.current import CollaborationVersion
+from panneuro_hub.errors import (
+    AccessDeniedError,
+    InvalidChoiceError,
+    ServiceUnavailableError,
+    TicketRefusedError,
+)
+from panneuro_hub.wire import Ticket
+from panneuro_hub.wire.api_token import hash_api_token
+from panneuro_hub.wire.cluster_reports import ClusterReport, ClusterStop, GatewayUser
+from panneuro_hub.wire.credential import parse_time
+from panneuro_hub.wire.reason import read_reasons
+
+_TIMEOUT = aiohttp.ClientTimeout(total=20)
+
+
+class ServiceClient:
+    """A client of the service's API for gateways.
+
+    Parameters
+    ----------
+    url : str
+        The service, such as ``http://127.0.0.1:10143/services/panneuro``.
+    token : str
+        The gateway's own API token, by which the hub knows it.
+    """
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url = f"{url.rstrip('/')}/api/clusters"
+        self._version_url = f"{url.rstrip('/')}/api/collaboration"
+        self._headers = {"Authorization": f"token {token}"}
+        self._session: aiohttp.ClientSession | None = None
+
+    async def begin_session(self, person: str, choice: ClusterChoice) -> tuple[str, Ticket]:
+        """Begin a session for a cluster; gives its id and its ticket.
+
+        Raises
+        ------
+        AccessDeniedError
+            If the person may not have such a cluster, or this is no gateway; it says why.
+        InvalidChoiceError
+            If the service does not understand what is asked for.
+        ServiceUnavailableError
+            If the service, or the hub behind it, is out of reach.
+        """
+        body = {"user": person, **asdict(choice)}
+        response = await self._send_request("POST", self._url, body)
+        try:
+            return str(response["session"]), Ticket.decode(response["ticket"])
+        except (KeyError, TypeError, AttributeError, TicketRefusedError):
+            raise ServiceUnavailableError(
+                "the PanNeuro service began a session and gave no ticket; gateway and service "
+                "must be of one version"
+            ) from None
+
+    async def find_requester(
+        self, user: str, token: str, *, may_start_servers: bool
+    ) -> GatewayUser:
+        """Return who shows an API token, and the project that it is good for.
+
+        Parameters
+        ----------
+        user : str
+            The token's person, as the hub names them.
+        token : str
+            Only its digest is sent.
+        may_start_servers : bool
+            Whether the hub lets the token start servers of its person.
+
+        Raises
+        ------
+        AccessDeniedError
+            If the token belongs to no session and is not a person's own either.
+        InvalidChoiceError, ServiceUnavailableError
+            As `begin_session`.
+        """
+        body = {
+            "user": user,
+            "token": hash_api_token(token),
+            "may_start_servers": may_start_servers,
+        }
+        response = await self._send_request("POST", f"{self._url}/requester", body)
+        try:
+            return GatewayUser(
+                str(response["user"]),
+                tuple(map(str, response["teams"])),
+                # Without these keys nobody could tell a session's token from a person's own.
+                response["project"],
+                response["image"],
+                response["session"],
+            )
+        except (KeyError, TypeError):
+            raise ServiceUnavailableError(
+                "the PanNeuro service did not say whose token this is; gateway and service must "
+                "be of one version"
+            ) from None
+
+    async def report_clusters(self, clusters: Iterable[ClusterReport]) -> list[ClusterStop]:
+        """Tell all that runs here; gives what must be stopped.
+
+        Raises
+        ------
+        AccessDeniedError, InvalidChoiceError, ServiceUnavailableError
+            As `begin_session`.
+        """
+        body = {"clusters": [asdict(cluster) for cluster in clusters]}
+        response = await self._send_request("PUT", self._url, body)
+        stops = response.get("stop")
+        if not isinstance(stops, list):
+            return []
+        return [
+            ClusterStop(str(stop.get("session")), read_reasons({"reason": "", **stop}))
+            for stop in stops
+            if isinstance(stop, dict)
+        ]
+
+    async def end_session(self, session: str) -> None:
+        """End a session: its ticket dies.
+
+        Raises
+        ------
+        AccessDeniedError, InvalidChoiceError, ServiceUnavailableError
+            As `begin_session`.
+        """
+        await self._send_request("DELETE", f"{self._url}/{quote(session, safe='')}")
+
+    async def fetch_version(self) -> CollaborationVersion:
+        """Return the version of the collaboration that is in force at the service.
+
+        Raises
+        ------
+        AccessDeniedError, InvalidChoiceError, ServiceUnavailableError
+            As `begin_session`.
+        """
+        response = await self._send_request("GET", self._version_url)
+        try:
+            return CollaborationVersion(str(response["text"]), parse_time(response["since"]))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise ServiceUnavailableError(
+                "the PanNeuro service did not send its collaboration; gateway and service must be "
+                "of one version"
+            ) from None
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _send_request(self, method: str, url: str, body: Any = None) -> dict[str, Any]:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
+        try:
+            async with self._session.request(
+                method, url, json=body, headers=self._headers, allow_redirects=False
+            ) as response:
+                status, text = response.status, await response.text()
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            # Its text may repeat the request, and so the token.
+            raise ServiceUnavailableError(
+                f"the PanNeuro service does not answer ({type(error).__name__}), and no cluster "
+                "starts without it; try again soon"
+            ) from None
+        document = _parse_object(text)
+        if status < 300:
+            return document
+        message = str(document.get("message") or f"it answered {status}")
+        if status in (401, 403):
+            raise AccessDeniedError(message)
+        if status < 500 and status >= 400:
+            raise InvalidChoiceError(message)
+        raise ServiceUnavailableError(f"the PanNeuro service cannot do it now: {message}")
+
+
+def _parse_object(text: str) -> dict[str, Any]:
+    try:
+        document = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}

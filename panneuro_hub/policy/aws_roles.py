@@ -1,0 +1,276 @@
+"""The roles that a collaboration's stores need in AWS: who may assume them, and what for.
+
+The *data role* is what the service assumes, each time with a session policy: what a
+session may do is what both allow. So the role may do everything that any session policy
+of this package can say, on the objects of its buckets, and nothing that changes a bucket.
+
+The *service role* is what the service's own pods are, where EKS gives them an identity
+(IAM roles for service accounts). All that it may do is assume the data roles.
+
+Sources: AWS Identity and Access Management User Guide, "IAM JSON policy elements" and
+"Roles terms and concepts"; Amazon EKS User Guide, "IAM roles for service accounts".
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from panneuro_hub.collaboration.models import Collaboration, Store
+from panneuro_hub.policy.session_policy import (
+    ERASE_OBJECTS,
+    LIST_WRITE,
+    LOCATE_BUCKET,
+    MAINTAIN_OBJECTS,
+    READ_OBJECTS,
+    WRITE_OBJECTS,
+)
+
+SERVICE_ACCOUNT = "panneuro"
+"""The Kubernetes service account of the service's pods, as deploy/ names it."""
+
+PolicyDocument = dict[str, Any]
+
+_ROLE = re.compile(
+    r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>[0-9]{12}):role"
+    r"(?P<path>/(?:[A-Za-z0-9_+=,.@-]+/)*)(?P<name>[A-Za-z0-9_+=,.@-]{1,64})"
+)
+_PRINCIPAL = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:(?:user|role)/[A-Za-z0-9_+=,.@/-]{1,512}")
+_PROVIDER = re.compile(
+    r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>[0-9]{12}):oidc-provider/"
+    r"(?P<issuer>[A-Za-z0-9.-]+(?:/[A-Za-z0-9._-]+)*)"
+)
+_NAMESPACE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+# AWS takes no less, and no more for a role that is assumed by a role.
+_LEAST_SESSION = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class AwsRole:
+    """A role, as an administrator of the account makes it.
+
+    Parameters
+    ----------
+    arn, path, name : str
+    purpose : str
+        For people: the comment above it.
+    trust, permissions : dict
+        The trust policy, and the one permissions policy.
+    max_session : timedelta
+        The longest session that it allows.
+    """
+
+    arn: str
+    path: str
+    name: str
+    purpose: str
+    trust: PolicyDocument
+    permissions: PolicyDocument
+    max_session: timedelta
+
+    def to_json(self) -> PolicyDocument:
+        """The role as a JSON object; the longest session in seconds."""
+        return {
+            "arn": self.arn,
+            "name": self.name,
+            "path": self.path,
+            "max_session_duration": int(self.max_session.total_seconds()),
+            "trust_policy": self.trust,
+            "permissions_policy": self.permissions,
+        }
+
+
+@dataclass(frozen=True)
+class ServiceIdentity:
+    """Who the service is towards AWS.
+
+    Parameters
+    ----------
+    principal : str
+        ARN of the user or role whose keys it has.
+    provider : str or None
+        ARN of the cluster's OpenID Connect provider, where its pods are to become
+        `principal` by their service account.
+    namespace : str or None
+        The Kubernetes namespace of these pods.
+
+    Raises
+    ------
+    ValueError
+        If one of them is not what it should be; the text says which, and how to write it.
+    """
+
+    principal: str
+    provider: str | None = None
+    namespace: str | None = None
+
+    def __post_init__(self) -> None:
+        if not _PRINCIPAL.fullmatch(self.principal):
+            raise ValueError(
+                f"{self.principal!r} is not one user or role; write it whole: "
+                "arn:aws:iam::123456789012:role/PanNeuroService"
+            )
+        if self.provider is None:
+            return
+        if not _PROVIDER.fullmatch(self.provider):
+            raise ValueError(
+                f"{self.provider!r} is not an OpenID Connect provider; write it whole: arn:aws:iam"
+                "::123456789012:oidc-provider/oidc.eks.us-west-2.amazonaws.com/id/EXAMPLE"
+            )
+        if not _ROLE.fullmatch(self.principal):
+            raise ValueError(
+                f"{self.principal!r} is a user; pods become a role by an OpenID Connect provider"
+            )
+        if not _NAMESPACE.fullmatch(self.namespace or ""):
+            raise ValueError(
+                f"{self.namespace!r} is not a Kubernetes namespace; name the service's"
+            )
+
+
+def build_roles(collaboration: Collaboration, service: ServiceIdentity) -> tuple[AwsRole, ...]:
+    """Every role that the collaboration needs in AWS, the service's own first.
+
+    Parameters
+    ----------
+    collaboration : Collaboration
+        Stores with an `endpoint_url` or `sts_endpoint_url` are not in AWS, and passed over.
+    service : ServiceIdentity
+
+    Raises
+    ------
+    ValueError
+        If no store is in AWS, or if a `role_arn` is not that of a role there.
+    """
+    stores: dict[str, list[tuple[str, Store]]] = {}
+    for name, store in collaboration.stores.items():
+        if not (store.endpoint_url or store.sts_endpoint_url):
+            stores.setdefault(store.role_arn, []).append((name, store))
+    if not stores:
+        raise ValueError("no store of this collaboration is in AWS: all have an endpoint_url")
+    data = tuple(_data_role(arn, used, service) for arn, used in stores.items())
+    if service.provider is None:
+        return data
+    return (_service_role(service, service.provider, [role.arn for role in data]), *data)
+
+
+def build_data_permissions(buckets: Iterable[str]) -> PolicyDocument:
+    """What a data role may do: everything that a session policy says, on these buckets alone.
+
+    Old versions of objects are the collaboration's backup. The role denies whatever could erase
+    them, so no other policy that somebody gives the role can allow it.
+    """
+    arns = [f"arn:aws:s3:::{bucket}" for bucket in sorted(set(buckets))]
+    return _policy(
+        {
+            "Sid": "Objects",
+            "Effect": "Allow",
+            "Action": sorted({*READ_OBJECTS, *WRITE_OBJECTS, *MAINTAIN_OBJECTS}),
+            "Resource": [f"{arn}/*" for arn in arns],
+        },
+        {
+            "Sid": "Listings",
+            "Effect": "Allow",
+            "Action": sorted({*LIST_WRITE, *LOCATE_BUCKET}),
+            "Resource": arns,
+        },
+        {
+            "Sid": "Versions",
+            "Effect": "Deny",
+            "Action": sorted(ERASE_OBJECTS),
+            "Resource": [f"{arn}/*" for arn in arns],
+        },
+    )
+
+
+def format_shell_commands(made: Sequence[AwsRole]) -> str:
+    """The roles as commands of the AWS command line, for somebody to read, and then to run."""
+    lines = ["# Read this, then run it as an administrator of the account."]
+    for role in made:
+        lines += [
+            "",
+            f"# {role.purpose}",
+            f"aws iam create-role --role-name '{role.name}' --path '{role.path}' "
+            f"--max-session-duration {int(role.max_session.total_seconds())} "
+            f"--assume-role-policy-document {_quoted(role.trust)}",
+            f"aws iam put-role-policy --role-name '{role.name}' --policy-name panneuro "
+            f"--policy-document {_quoted(role.permissions)}",
+        ]
+    return "\n".join(lines)
+
+
+def _data_role(arn: str, used: Sequence[tuple[str, Store]], service: ServiceIdentity) -> AwsRole:
+    parts = _ROLE.fullmatch(arn)
+    names = ", ".join(name for name, _ in used)
+    if parts is None:
+        raise ValueError(
+            f"{arn!r}, of store {names}, is no role of an AWS account; write it whole: "
+            "arn:aws:iam::123456789012:role/PanNeuroData"
+        )
+    longest = max(store.credential_lifetime for _, store in used)
+    if longest > _LEAST_SESSION and _ROLE.fullmatch(service.principal):
+        raise ValueError(
+            f"the credential_lifetime of store {names} is more than an hour, and AWS gives a role "
+            "that is assumed by a role no more; let it be 1h at most"
+        )
+    return AwsRole(
+        arn=arn,
+        path=parts["path"],
+        name=parts["name"],
+        purpose=f"What the service assumes for every session: store {names}",
+        trust=_policy(
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": service.principal},
+                "Action": "sts:AssumeRole",
+            }
+        ),
+        permissions=build_data_permissions(store.bucket for _, store in used),
+        max_session=max(longest, _LEAST_SESSION),
+    )
+
+
+def _service_role(service: ServiceIdentity, provider: str, data: Sequence[str]) -> AwsRole:
+    parts, issuer = _ROLE.fullmatch(service.principal), _PROVIDER.fullmatch(provider)
+    if parts is None or issuer is None:
+        raise ValueError("a service role needs a role and a provider")
+    account = f"system:serviceaccount:{service.namespace}:{SERVICE_ACCOUNT}"
+    return AwsRole(
+        arn=service.principal,
+        path=parts["path"],
+        name=parts["name"],
+        purpose=f"Who the service's pods are (service account {service.namespace}/"
+        f"{SERVICE_ACCOUNT}); all that it may do is assume the roles below",
+        trust=_policy(
+            {
+                "Effect": "Allow",
+                "Principal": {"Federated": provider},
+                "Action": "sts:AssumeRoleWithWebIdentity",
+                "Condition": {
+                    "StringEquals": {
+                        f"{issuer['issuer']}:sub": account,
+                        f"{issuer['issuer']}:aud": "sts.amazonaws.com",
+                    }
+                },
+            }
+        ),
+        permissions=_policy(
+            {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": sorted(data)}
+        ),
+        max_session=_LEAST_SESSION,
+    )
+
+
+def _policy(*statements: PolicyDocument) -> PolicyDocument:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def _quoted(document: PolicyDocument) -> str:
+    """As one word of a shell: what the patterns above let through has no quote in it."""
+    text = json.dumps(document, indent=2)
+    if "'" in text:
+        raise ValueError("a quote in a policy; no name that is allowed has one")
+    return f"'{text}'"

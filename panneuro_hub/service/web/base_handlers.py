@@ -1,0 +1,323 @@
+"""The service's pages and its API; thin, since `issue` knows what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from jupyterhub.services.auth import HubOAuthCallbackHandler, HubOAuthenticated
+from tornado import web
+
+from panneuro_hub.access import Access
+from panneuro_hub.collaboration import Collaboration
+from panneuro_hub.current import build_health_report
+from panneuro_hub.errors import (
+    AccessDeniedError,
+    InvalidChoiceError,
+    PanNeuroError,
+    ServiceUnavailableError,
+    TicketRefusedError,
+    VendingError,
+)
+from panneuro_hub.service.browse.notebook_renderer import UnrenderableNotebookError
+from panneuro_hub.service.browse.project_reader import ItemNotFoundError
+from panneuro_hub.service.credentials.issuer import CredentialIssuer
+from panneuro_hub.service.dask.dashboard_access import DashboardNotFoundError
+from panneuro_hub.service.device_login.login_store import InvalidLoginError, RateLimitError
+from panneuro_hub.service.monitoring.expiry_watch import ExpiryWatch
+from panneuro_hub.service.web.hub_announcements import AnnouncementCache
+from panneuro_hub.service.web.page_rendering import (
+    NO_ANNOUNCEMENT,
+    PageContext,
+    render_access,
+    render_problem,
+)
+from panneuro_hub.wire.browser_requests import OPENER_POLICY, SCRIPT_REFUSED, is_page_view
+from panneuro_hub.wording import denial_document, grant_document, reasons_document, view_document
+
+_SCHEME = "panneuro-ticket "
+_RETRY_SECONDS = 5.0
+_HUB_SECONDS = 10.0
+_STATUS: dict[type[PanNeuroError], int] = {
+    AccessDeniedError: 403,
+    TicketRefusedError: 403,
+    DashboardNotFoundError: 404,
+    ItemNotFoundError: 404,
+    UnrenderableNotebookError: 422,
+    InvalidChoiceError: 400,
+    InvalidLoginError: 401,
+    RateLimitError: 429,
+    VendingError: 503,
+    ServiceUnavailableError: 503,
+}
+
+P = ParamSpec("P")
+H = TypeVar("H", bound="BaseHandler")
+HandlerMethod = Callable[Concatenate[H, P], Awaitable[None]]
+
+
+def answer_errors(method: HandlerMethod[H, P]) -> HandlerMethod[H, P]:
+    """Let the errors that a method of a handler foresees be its answer."""
+
+    @functools.wraps(method)
+    async def answering_method(self: H, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            await method(self, *args, **kwargs)
+        except tuple(_STATUS) as error:
+            self.refuse(error)
+
+    return answering_method
+
+
+@asynccontextmanager
+async def translate_hub_errors() -> AsyncIterator[None]:
+    """Say that the hub is out of reach, where JupyterHub's own client says where it looked."""
+    try:
+        async with asyncio.timeout(_HUB_SECONDS):
+            yield
+    except (web.HTTPError, TimeoutError) as error:
+        if isinstance(error, web.HTTPError) and error.status_code < 500:
+            raise
+        raise web.HTTPError(503, "the hub did not say who you are; try again soon") from error
+
+
+class BaseHandler(web.RequestHandler):
+    """Keeps its answers out of caches, and out of pages of other sites."""
+
+    policy = "default-src 'none'; frame-ancestors 'none'"
+    announcement = NO_ANNOUNCEMENT
+    """What the hub announces to the person; known on people's pages."""
+
+    def set_default_headers(self) -> None:
+        """Keep answers out of caches and frames, and scripts out of them."""
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("Content-Security-Policy", self.policy)
+        # The page that opened this one has no hold on it: it may be of a person's server.
+        self.set_header("Cross-Origin-Opener-Policy", OPENER_POLICY)
+        self.set_header("X-Content-Type-Options", "nosniff")
+
+    def refuse(self, error: PanNeuroError) -> None:
+        """Answer an error that was foreseen."""
+        self.set_status(next(code for kind, code in _STATUS.items() if isinstance(error, kind)))
+        if self.get_status() in (429, 503):
+            wait = getattr(error, "retry_after", None) or _RETRY_SECONDS
+            self.set_header("Retry-After", str(math.ceil(wait)))
+        self.finish_message(str(error))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Say what happened in one sentence, never more than the error meant to say."""
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        message = getattr(error, "log_message", None) or self._reason
+        self.finish_message(str(error) if isinstance(error, PanNeuroError) else message)
+
+    def finish_message(self, message: str) -> None:
+        """Finish with one sentence about what went wrong."""
+        raise NotImplementedError
+
+
+class ApiHandler(BaseHandler):
+    """Answers JSON, errors too."""
+
+    def finish_message(self, message: str) -> None:
+        """Finish with one sentence about what went wrong."""
+        self.finish({"message": message})
+
+
+class WebPageHandler(BaseHandler):
+    """Answers pages, errors too."""
+
+    policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+    problem = "This cannot be shown now"
+
+    def finish_message(self, message: str) -> None:
+        """Finish with one sentence about what went wrong."""
+        self.finish(render_problem(self.problem, message, announcement=self.announcement))
+
+
+class IssuerHandler(BaseHandler):
+    """Has what the service knows how to do."""
+
+    def initialize(self, issuer: CredentialIssuer) -> None:
+        """Take what the application was made with."""
+        self.issuer = issuer
+
+
+class PersonHandler(HubOAuthenticated, BaseHandler):
+    """What people ask, logged in at the hub or with a token of theirs."""
+
+    takes_frames = False
+    """Whether it answers a browser that asks for a frame of a page."""
+    takes_images = False
+    """Whether it answers a browser that asks for a picture on a page."""
+
+    async def prepare(self) -> None:
+        """Ask the hub who it is, without letting everybody else wait meanwhile."""
+        async with translate_hub_errors():
+            # `current_user` finds the answer of this.
+            await self.hub_auth.get_user(self, sync=False)
+        if self.current_user and not getattr(self, "_token_authenticated", False):
+            self._refuse_scripts()
+        if isinstance(self, WebPageHandler) and self.current_user:
+            announcements: AnnouncementCache = self.settings["announcements"]
+            self.announcement = await announcements.find_announcement(
+                str(self.current_user["name"])
+            )
+
+    def _refuse_scripts(self) -> None:
+        """Refuse a script that uses the cookie of the person in whose browser it runs."""
+        headers = self.request.headers
+        is_image = self.takes_images and headers.get("Sec-Fetch-Dest") == "image"
+        if not is_image and not is_page_view(headers, frames=self.takes_frames):
+            raise web.HTTPError(403, SCRIPT_REFUSED)
+
+    @property
+    def page_context(self) -> PageContext:
+        """The addresses of what is around; with separate domains, the hub is on another."""
+        hub = f"{self.hub_auth.hub_host}{self.hub_auth.hub_prefix}"
+        return PageContext(hub, self.hub_auth.base_url, self.announcement)
+
+    def require_person(self) -> str:
+        """The name of who asks.
+
+        Raises
+        ------
+        AccessDeniedError
+            If it is nobody, or no person.
+        """
+        if not self.current_user:
+            # The hub's login page would be no answer for a program.
+            raise AccessDeniedError(
+                "the hub does not know whose token this is, or it is not good for this; make one "
+                "on the hub's page Token, and send it as Authorization: token …"
+            )
+        return require_person_name(self.current_user)
+
+
+class OwnAccessHandler(PersonHandler, IssuerHandler):
+    """What people ask about themselves."""
+
+    async def decide_own_access(self) -> tuple[str, Collaboration, Mapping[str, Access]]:
+        """The name of who asks, and their access in every project.
+
+        Raises
+        ------
+        AccessDeniedError
+            If it is no person, or the hub does not know them.
+        ServiceUnavailableError
+            If the hub does not answer.
+        """
+        name = self.require_person()
+        return name, *(await self.issuer.decide_accesses(name))
+
+
+class TicketHandler(IssuerHandler, ApiHandler):
+    """What sessions ask, with their ticket."""
+
+    @property
+    def ticket(self) -> str:
+        """The ticket's text, from the header Authorization."""
+        header = self.request.headers.get("Authorization", "")
+        return header.removeprefix(_SCHEME) if header.startswith(_SCHEME) else ""
+
+
+class CredentialsHandler(TicketHandler):
+    """``GET /api/credentials``: the container-credentials protocol."""
+
+    @answer_errors
+    async def get(self) -> None:
+        """Issue a credential for the ticket's session."""
+        self.finish((await self.issuer.issue_credential(self.ticket)).to_json())
+
+
+class SessionHandler(TicketHandler):
+    """``GET /api/session``: where the session is and what it may do."""
+
+    @answer_errors
+    async def get(self) -> None:
+        """Describe the ticket's session."""
+        self.finish(view_document(await self.issuer.describe_session(self.ticket)))
+
+
+class AccessHandler(OwnAccessHandler, ApiHandler):
+    """``GET /api/access``: a person's own access in every project, with the reasons."""
+
+    @answer_errors
+    async def get(self) -> None:
+        """Tell the person who asks about themselves, and about nobody else."""
+        name, collaboration, accesses = await self.decide_own_access()
+        self.finish(
+            {
+                "user": name,
+                "projects": {
+                    name: format_access(collaboration, access) for name, access in accesses.items()
+                },
+            }
+        )
+
+
+class AccessPageHandler(OwnAccessHandler, WebPageHandler):
+    """``GET /``: the same as ``/api/access``, for a browser."""
+
+    problem = "Your access cannot be shown now"
+
+    @web.authenticated
+    @answer_errors
+    async def get(self) -> None:
+        """Show the person what they may do in every project, and why not more."""
+        name, collaboration, accesses = await self.decide_own_access()
+        self.finish(render_access(collaboration, name, accesses, self.page_context))
+
+
+class HealthHandler(IssuerHandler, ApiHandler):
+    """``GET /health``: for probes; says when the collaboration file on disk is broken."""
+
+    def initialize(self, issuer: CredentialIssuer, expiries: ExpiryWatch | None = None) -> None:
+        """Take what the application was made with."""
+        super().initialize(issuer)
+        self.expiries = expiries
+
+    def get(self) -> None:
+        """Answer 200 as long as the service can work."""
+        warnings = self.expiries.warnings if self.expiries else []
+        self.finish({**build_health_report(self.issuer.current.look()), "warnings": warnings})
+
+
+class CallbackHandler(HubOAuthCallbackHandler):
+    """Where the hub's login returns to; public so that documents can name it."""
+
+
+def require_person_name(user: Mapping[str, Any]) -> str:
+    """The name of who asks; a service may be called as a person is, and is none.
+
+    Raises
+    ------
+    AccessDeniedError
+        If it is a service that asks.
+    """
+    if user.get("kind") != "user":
+        raise AccessDeniedError("only people have access; this token is a service's")
+    return str(user["name"])
+
+
+def format_access(collaboration: Collaboration, access: Access) -> dict[str, Any]:
+    """An access as JSON, as people and tools read it."""
+    return {
+        "title": collaboration.projects[access.project].title,
+        "level": access.level,
+        **reasons_document(access.reasons),
+        "grants": [grant_document(grant) for grant in access.grants],
+        "denied": [denial_document(denial) for denial in access.denied],
+        "profiles": [
+            {
+                "name": offer.name,
+                "title": collaboration.profiles[offer.name].title,
+                "price_per_hour": collaboration.profiles[offer.name].price_per_hour,
+                **reasons_document(offer.reasons),
+            }
+            for offer in access.profiles
+        ],
+    }

@@ -1,0 +1,51 @@
+"""What a Dask gateway tells the service, and what the service answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from panneuro_hub.wire.reason import Reason
+
+
+@dataclass(frozen=True)
+class ClusterReport:
+    """One cluster that runs; cores and memory (bytes) are of one worker."""
+
+    session: str
+    name: str
+    workers: int
+    cores: float
+    memory: int
+
+
+@dataclass(frozen=True)
+class ClusterStop:
+    """A session whose cluster must stop, and why."""
+
+    session: str
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True)
+class GatewayUser:
+    """Who sends a request to a gateway, as the hub and the service know them.
+
+    Parameters
+    ----------
+    user : str
+    teams : tuple of str
+        The teams that the identity provider puts them in.
+    project : str or None
+        The project of the session whose token they show; `None` for a token of the person's
+        own, with which they may choose among their projects.
+    image : str or None
+        What that session runs, by the collaboration's name of it.
+    session : str or None
+        Id of that session.
+    """
+
+    user: str
+    teams: tuple[str, ...]
+    project: str | None = None
+    image: str | None = None
+    session: str | None = None

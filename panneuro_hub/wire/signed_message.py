@@ -1,0 +1,52 @@
+"""What the hub and the service tell each other by way of a browser, or without one: signed.
+
+Both know the service's API token, and nobody else does.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from typing import Any
+
+from panneuro_hub.errors import AccessDeniedError
+
+_LONGEST = 4096  # characters
+
+
+def sign_message(kind: str, said: list[Any], token: str) -> str:
+    """Return a message as text that is good in a header or a query.
+
+    Parameters
+    ----------
+    kind : str
+        What the message is about; a message of one kind is none of another.
+    said : list
+        JSON.
+    token : str
+        The service's API token.
+    """
+    text = base64.urlsafe_b64encode(json.dumps(said).encode()).decode()
+    return f"{text}.{_signature(kind, text, token)}"
+
+
+def read_signed_message(kind: str, message: str, token: str) -> list[Any]:
+    """Read what `sign_message` wrote.
+
+    Raises
+    ------
+    AccessDeniedError
+        If the hub did not write it; the text does not repeat it.
+    """
+    text, _, signature = message.partition(".")
+    is_text = len(message) <= _LONGEST and message.isascii()
+    if is_text and hmac.compare_digest(_signature(kind, text, token), signature):
+        return list(json.loads(base64.urlsafe_b64decode(text)))
+    raise AccessDeniedError("this does not come from the hub; begin again")
+
+
+def _signature(kind: str, text: str, token: str) -> str:
+    key = hashlib.sha256(f"panneuro {kind} {token}".encode()).digest()
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
