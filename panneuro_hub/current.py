@@ -36,7 +36,7 @@ def load_collaboration(path: str | os.PathLike[str]) -> Collaboration:
 
 
 def read_collaboration(path: str | os.PathLike[str]) -> tuple[str, Collaboration]:
-    """Return a file's text and the collaboration that it describes; raises as `load_collaboration`."""
+    """Return the text of a file and its collaboration; raises as `load_collaboration`."""
     text = room.read_yaml_text(path)
     return text, _checked(text, os.fspath(path))
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from panneuro_hub.errors import PanNeuroError
 
-SECRET_FILE_VARIABLE = "PANNEURO_PRIVATE_ENVIRONMENT"
+SECRET_FILE_VARIABLE = "PANNEURO_PRIVATE_ENVIRONMENT"  # noqa: S105 (the name of a variable)
 
 
 def write_secret_environment(variables: Mapping[str, str]) -> dict[str, str]:
@@ -51,6 +51,7 @@ def load_secret_environment(environment: MutableMapping[str, str]) -> None:
         environment.update(json.loads(Path(path).read_text()))
     except (OSError, ValueError) as error:
         raise PanNeuroError(
-            f"{SECRET_FILE_VARIABLE}: {path} cannot be read ({type(error).__name__}); the hub writes it when "
+            f"{SECRET_FILE_VARIABLE}: {path} cannot be read ({type(error).__name__}); the "
+            "hub writes it when "
             "it starts, so start the hub again"
         ) from error

@@ -25,16 +25,16 @@ from panneuro_hub.catalog.manifest import (
 )
 
 __all__ = [
+    "DatasetRecord",
     "FileRow",
     "Format",
     "MalformedRecordError",
     "Manifest",
-    "DatasetRecord",
     "UploadNote",
-    "find_dataset_problem",
     "digest_files",
-    "make_manifest_key",
+    "find_dataset_problem",
     "find_path_problem",
+    "make_manifest_key",
     "make_record_key",
     "make_upload_key",
 ]

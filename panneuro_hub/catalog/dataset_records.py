@@ -162,7 +162,8 @@ def find_size_problem(
     if len(record) > largest_record:
         return (
             f"its {len(manifest.subjects)} subjects and its texts take {format_size(len(record))}, "
-            f"and a record of the catalog can have {format_size(largest_record)}; shorten its texts, "
+            f"and a record of the catalog can have {format_size(largest_record)}; shorten "
+            "its texts, "
             "or make several datasets of it"
         )
     return None
@@ -245,7 +246,8 @@ def publish_dataset(store: S3Store, manifest: Manifest) -> None:
     """Make a dataset complete where nobody else writes: manifest, record, end of the upload.
 
     All its files are there. The manifest comes first: whatever breaks off after it,
-    `rebuild_catalog` brings the rest. With other writers, use `replace_manifest` and `finish_upload`.
+    `rebuild_catalog` brings the rest. With other writers, use `replace_manifest` and
+    `finish_upload`.
     """
     store.put(make_manifest_key(manifest.dataset), manifest.encode())
     finish_upload(store, manifest.dataset)

@@ -46,7 +46,9 @@ def parse_json_object(data: bytes | str, what: str) -> Mapping[str, Any]:
 
 @dataclass(frozen=True)
 class JsonFields:
-    """The fields of one JSON object; each method raises `MalformedRecordError` with the field's name.
+    """The fields of one JSON object.
+
+    Each method raises `MalformedRecordError` with the name of the field.
 
     Parameters
     ----------

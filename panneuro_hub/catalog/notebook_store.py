@@ -104,7 +104,7 @@ def list_notebooks(store: S3Store, project: str) -> NotebookListing:
 
 
 def read_history(store: S3Store, project: str, name: str) -> NotebookListing:
-    """One notebook of a project; none where there is none of that name; raises as `list_notebooks`."""
+    """Return one notebook of a project, or `None`; raises as `list_notebooks`."""
     if find_notebook_problem(name) is not None:
         return NotebookListing((), ())
     return _list_versions(store, project, make_notebook_folder(name))

@@ -53,7 +53,10 @@ def upload_dataset(
     allow_secrets: bool = False,
     quiet: bool = True,
 ) -> TransferResult:
-    """Send a folder or a file; raises as `DatasetTransfer.upload`, and `WrongNameError` for `include`."""
+    """Send a folder or a file.
+
+    Raises as `DatasetTransfer.upload`, and `WrongNameError` for `include`.
+    """
     wanted = InclusionPatterns(tuple(include))
     with _open_transfer(dataset, quiet=quiet, writing=True) as transfer:
         return transfer.upload(

@@ -414,7 +414,8 @@ def _derive_name(path: Path) -> str:
     name = _NOT_IN_NAMES.sub("-", stem).strip(".-")[:_LONGEST_STEM].rstrip(".-")
     if not name:
         raise WrongNameError(
-            f"{format_path(path.name)} leaves nothing that can be a name; write PROJECT/NAME after it"
+            f"{format_path(path.name)} leaves nothing that can be a name; write "
+            "PROJECT/NAME after it"
         )
     return name
 

@@ -116,7 +116,8 @@ def _people_twice(collaboration: Collaboration) -> Iterator[Finding]:
             if other != person:
                 yield (
                     ("teams", name, "expires", person),
-                    f"{quote_value(person)} and {quote_value(other)} differ in capitals or Unicode form "
+                    f"{quote_value(person)} and {quote_value(other)} differ in capitals or "
+                    "Unicode form "
                     "only; keep the one that the hub shows",
                 )
 
@@ -211,7 +212,8 @@ def _overlaps(collaboration: Collaboration) -> Iterator[Finding]:
 def _overlap(claim: _PrefixClaim, other: _PrefixClaim) -> str:
     lies = "is" if claim.prefix == other.prefix else f"lies inside {quote_value(other.prefix)},"
     return (
-        f"{quote_value(claim.prefix)} {lies} the place of {other.owner} in bucket {quote_value(claim.bucket)}, "
+        f"{quote_value(claim.prefix)} {lies} the place of {other.owner} in bucket "
+        f"{quote_value(claim.bucket)}, "
         "so what one may do would reach the other; give each a place of its own"
     )
 
@@ -241,8 +243,10 @@ def _reads(collaboration: Collaboration) -> Iterator[Finding]:
                 if store != project.store and {store, project.store} <= collaboration.stores.keys():
                     yield (
                         path,
-                        f"project {quote_value(other)} is in store {quote_value(store)} and this one in "
-                        f"{quote_value(project.store)}; a session's keys are for one store, so take it "
+                        f"project {quote_value(other)} is in store {quote_value(store)} and "
+                        "this one in "
+                        f"{quote_value(project.store)}; a session's keys are for one store, "
+                        "so take it "
                         "out of this list",
                     )
 
@@ -263,7 +267,8 @@ def _embargoes(collaboration: Collaboration) -> Iterator[Finding]:
             if any(_RANK[held] >= _RANK[level] for held in already):
                 yield (
                     ("projects", name, "embargo", "then", team),
-                    f"{quote_value(team)} may {level} here now, by this project's teams, so the embargo "
+                    f"{quote_value(team)} may {level} here now, by this project's teams, so "
+                    "the embargo "
                     "holds nothing back; take it out of the one or the other",
                 )
 

@@ -35,7 +35,8 @@ def _name(text: str) -> str:
         likely = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
         example = f": {likely}" if is_name(likely) else ""
         raise ValueError(
-            f"{quote_value(text)} is not a name; use 1 to 63 of a-z, 0-9 and '-', not '-' at either "
+            f"{quote_value(text)} is not a name; use 1 to 63 of a-z, 0-9 and '-', not '-' "
+            "at either "
             f"end{example}"
         )
     return text

@@ -214,7 +214,8 @@ class ClusterMixin(Backend):
         for trait in ("collaboration_file", "service_url", "service_token"):
             if not getattr(self, trait):
                 raise PanNeuroError(
-                    f"c.ClusterMixin.{trait} is not set; call panneuro_hub.dask.gateway_config(c) in "
+                    f"c.ClusterMixin.{trait} is not set; call "
+                    "panneuro_hub.dask.gateway_config(c) in "
                     "the gateway's config file, and give the gateway its JUPYTERHUB_API_TOKEN"
                 )
         if any(
@@ -275,7 +276,7 @@ class ClusterMixin(Backend):
     async def find_requester(
         self, user: str, token: str, *, may_start_servers: bool
     ) -> GatewayUser:
-        """Ask the service who shows a token; see `panneuro_hub.dask.service_client.ServiceClient`."""
+        """Ask the service for the person and the session of a token."""
         return await self._service.find_requester(user, token, may_start_servers=may_start_servers)
 
     # -- start and stop --------------------------------------------------------------------

@@ -161,7 +161,8 @@ class DashboardProxy:
 
     def _redirect_to_token(self, target_request: _DashboardRequest) -> web.Response:
         view = self._tokens.open_token(target_request.cluster, target_request.cookie)
-        where = f"{self._prefix}/clusters/{target_request.cluster}{add_token(view, target_request.below)}"
+        below = add_token(view, target_request.below)
+        where = f"{self._prefix}/clusters/{target_request.cluster}{below}"
         return web.Response(status=302, headers={"Location": where, "Cache-Control": "no-store"})
 
     async def _find_refusal(

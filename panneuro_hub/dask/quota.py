@@ -165,7 +165,8 @@ class _QuotaBound:
     def _own(self, requester: ClusterAllocation) -> str:
         if not requester.workers or not self.holders:
             return ""
-        return f", with the {_format_amount(self.kind, self.each * requester.workers)} that this cluster has"
+        amount = _format_amount(self.kind, self.each * requester.workers)
+        return f", with the {amount} that this cluster has"
 
     def _held(self, requester: ClusterAllocation) -> str:
         names = shorten_names([requester.cluster, *(holder.cluster for holder, _ in self.holders)])

@@ -31,8 +31,8 @@ def find_orphan_pods(
     pods : iterable of dict
         As the API server sends them. Pods of other hubs can be among them.
     hub : str
-        This hub's value of the label; see `panneuro_hub.pod.agent_sidecar.make_hub_label`. Pods with
-        another value, and pods without the label, are left alone.
+        This hub's value of the label; see `panneuro_hub.pod.agent_sidecar.make_hub_label`.
+        Pods with another value, and pods without the label, are left alone.
     known : collection of str
         Ids of the sessions that the hub has stored or is starting.
     now : datetime

@@ -33,7 +33,8 @@ def describe_profile(profile: ServerProfile) -> str:
     """A profile's size and price: ``2 cores, 8G memory, $0.12 an hour``."""
     cores = f"{profile.cpu:g} core" + ("" if profile.cpu == 1 else "s")
     gpu = f", {profile.gpu} GPU" + ("s" if profile.gpu > 1 else "") if profile.gpu else ""
-    return f"{cores}, {format_memory(profile.memory)} memory{gpu}, {format_price(profile.price_per_hour)}"
+    price = format_price(profile.price_per_hour)
+    return f"{cores}, {format_memory(profile.memory)} memory{gpu}, {price}"
 
 
 def format_price(usd_per_hour: float) -> str:

@@ -346,7 +346,8 @@ def _without_node(
     if is_too_large:
         text = (
             f"no node of this cluster is large enough for {named}, which needs "
-            f"{format_quantities(asked)}: the most that a node has is {format_quantities(find_largest_capacity(nodes or (), asked))}"
+            f"{format_quantities(asked)}: the most that a node has is "
+            f"{format_quantities(find_largest_capacity(nodes or (), asked))}"
         )
         hope = StartOutlook.LITTLE
     else:

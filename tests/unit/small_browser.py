@@ -33,7 +33,7 @@ class SmallStore:
     opened: list[tuple[str, str]] = field(default_factory=list)
 
     def open(self, place: S3Store, root: StorageLocation, made: Credential) -> Any:
-        """Stands in the place of `panneuro_hub.service.browse.project_reader.open_project_store`."""
+        """Stand in for `panneuro_hub.service.browse.project_reader.open_project_store`."""
         self.opened.append((root.uri, made.access_key_id))
         return self.of(root.key.rstrip("/"))
 

@@ -124,7 +124,8 @@ def test_dask_s_own_processes_keep_connections_apart() -> None:
         [
             sys.executable,
             "-c",
-            "from panneuro_hub.lab import tls_workaround; from tornado.iostream import SSLIOStream\n"
+            "from panneuro_hub.lab import tls_workaround; from tornado.iostream import "
+            "SSLIOStream\n"
             "tls_workaround.dask_setup(None); tls_workaround.dask_setup(None)\n"
             "print(hasattr(SSLIOStream.read_from_fd, '__wrapped__'),"
             " hasattr(SSLIOStream.read_from_fd.__wrapped__, '__wrapped__'))",

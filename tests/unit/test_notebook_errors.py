@@ -10,7 +10,10 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 IMPORT = "import panneuro_hub.lab as lab\nfrom panneuro_hub.errors import AccessDeniedError"
 HOSTILE = 'raise AccessDeniedError("no:\\n  \\x1b[31mred, \\u202e and")'
-WRAPPED = "try:\n    raise AccessDeniedError('no')\nexcept AccessDeniedError as no:\n    raise OSError('x') from no"
+WRAPPED = (
+    "try:\n    raise AccessDeniedError('no')\nexcept AccessDeniedError as no:\n"
+    "    raise OSError('x') from no"
+)
 LATER = "async def later():\n    raise AccessDeniedError('later')\n\n\nawait later()"
 CELLS = {
     "import": IMPORT,

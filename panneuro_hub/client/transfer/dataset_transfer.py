@@ -330,7 +330,8 @@ class DatasetTransfer:
             )
         if manifest is not None and manifest.changing:
             raise IncompleteDatasetError(
-                f"{self.name} is half replaced: {dataset_records.describe_changes(manifest.changing)}"
+                f"{self.name} is half replaced: "
+                f"{dataset_records.describe_changes(manifest.changing)}"
             )
         if manifest is None:
             raise IncompleteDatasetError(
@@ -412,7 +413,8 @@ class DatasetTransfer:
             new = [file.path for file in found.files if file.path not in known]
             if new:
                 raise FileConflictError(
-                    f"{self.name} is complete, and {format_path(new[0])} is not in it; --update adds "
+                    f"{self.name} is complete, and {format_path(new[0])} is not in it; "
+                    "--update adds "
                     f"what is new ({len(new)} files)"
                 )
         return before
@@ -574,7 +576,8 @@ class DatasetTransfer:
         """Refuse to say something else than another upload that was published meanwhile."""
         if replace(there, **said.given()) != there:
             raise FileConflictError(
-                f"{self.name} became complete meanwhile, by {describe_author(there)}, which says other "
+                f"{self.name} became complete meanwhile, by {describe_author(there)}, which "
+                "says other "
                 "things of it; the files are there, so give the same command with --update to "
                 "add them and to change what is said"
             )
@@ -691,7 +694,8 @@ def _note_empty_folders(found: FolderContents) -> tuple[str, ...]:
 def _note_lookalikes(found: FolderContents) -> tuple[str, ...]:
     pairs = find_lookalikes(found.files)
     return tuple(
-        f"{format_path(one)} and {format_path(other)} are one name on most disks of macOS and Windows; only "
+        f"{format_path(one)} and {format_path(other)} are one name on most disks of macOS "
+        "and Windows; only "
         "one of them can be fetched there"
         for one, other in pairs[:_MOST_NAMES]
     ) + ((f"and {len(pairs) - _MOST_NAMES} more such names",) if len(pairs) > _MOST_NAMES else ())

@@ -298,7 +298,8 @@ def refuse_rivals(
         if other is not None and other not in (file, known.get(file.path)):
             raise FileConflictError(
                 f"{name}: {format_path(file.path)} was published with other content meanwhile, by "
-                f"{describe_author(there)}; nothing of it was replaced. Look at it, and give the same "
+                f"{describe_author(there)}; nothing of it was replaced. Look at it, and "
+                "give the same "
                 "command with --update if yours is right"
             )
     if now is None:
@@ -309,9 +310,11 @@ def refuse_rivals(
         if file_ is None or file_ == rival.file or now - rival.since > _ABANDONED_AFTER:
             continue
         raise FileConflictError(
-            f"{name}: {rival.by} began to replace {format_path(rival.file.path)} with other content on "
+            f"{name}: {rival.by} began to replace {format_path(rival.file.path)} with other "
+            "content on "
             f"{rival.since:%Y-%m-%d at %H:%M} UTC; nothing of it was replaced. Wait for that "
-            f"upload, or give the same command again after {rival.since + _ABANDONED_AFTER:%H:%M} UTC "
+            "upload, or give the same command again after "
+            f"{rival.since + _ABANDONED_AFTER:%H:%M} UTC "
             "if it broke off"
         )
 

@@ -256,7 +256,7 @@ class NotebookBrowser:
     async def load_preview(
         self, viewer: PageViewer, project: str, name: str, number: int | None
     ) -> bytes:
-        """A notebook's picture, as PNG; raises as `load_notebook`, also where there is no picture."""
+        """Return a notebook's picture as PNG; raises as `load_notebook`, and if there is none."""
 
         def look(store: S3Store) -> bytes | None:
             return catalog.read_preview(store, _find_version(store, project, name, number))

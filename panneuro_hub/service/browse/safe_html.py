@@ -92,7 +92,7 @@ def sanitize_html(html: str) -> str:
 
 
 def make_picture_url(kind: str, encoded: str) -> str | None:
-    """A picture in base64 as an address for `sanitize_html`; `None` where it is none of its kind."""
+    """Return a base64 picture as an address for `sanitize_html`, or `None` for another type."""
     address = f"data:image/{kind};base64,{''.join(encoded.split())}"
     return address if _is_picture(address) else None
 

@@ -1,0 +1,1 @@
+"""Move files between a computer and a store."""

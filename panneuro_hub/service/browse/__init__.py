@@ -1,0 +1,1 @@
+"""Pages that list and show projects, datasets and notebooks."""

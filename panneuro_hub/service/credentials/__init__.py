@@ -1,0 +1,1 @@
+"""Decide about tickets, record in the ledger, and issue credentials."""

@@ -1,0 +1,1 @@
+"""What the gateway and the dashboards of Dask clusters ask the service."""

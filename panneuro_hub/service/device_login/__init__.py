@@ -1,0 +1,1 @@
+"""The login of a computer outside the hub, confirmed in the browser (RFC 8628)."""

@@ -1,0 +1,1 @@
+"""Handlers, pages and templates that all parts of the service share."""
