@@ -16,6 +16,7 @@ from panneuro_hub import secret_env
 from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.hub.service_role import SERVICE_ROLE
 from panneuro_hub.hub.subdomains import make_subdomain
+from panneuro_hub.pages import read_help_url
 from panneuro_hub.wire.hub_member import MEMBERS_SCOPE
 from panneuro_hub.wire.service_urls import GATEWAY_NAME, SERVICE_NAME
 
@@ -113,11 +114,16 @@ def configure(
     ]
     secret = {**_store_keys(), **(service_environment or {}), **_ledger(ledger_url)}
     environment = secret_env.write_secret_environment(secret) if secret else {}
+    if read_help_url():
+        environment = {**environment, "PANNEURO_HELP_URL": read_help_url()}
     _service(c, {"url": url, "command": command, "environment": environment})
 
 
 def _pages(c: Any) -> None:
-    """Let our pages come before JupyterHub's, and after the admin's own."""
+    """Let our pages come before JupyterHub's, and after the admin's own, with a link to help."""
+    if read_help_url():
+        given = c.JupyterHub.template_vars if "template_vars" in c.JupyterHub else {}
+        c.JupyterHub.template_vars = {"panneuro_help_url": read_help_url(), **given}
     paths = c.JupyterHub.template_paths
     if isinstance(paths, list):
         c.JupyterHub.template_paths = [*paths, str(_PAGE_OVERRIDES)]  # JupyterHub adds its own last

@@ -54,14 +54,18 @@ async def take_pictures(address: str) -> None:
         await page.locator("[type=submit]").first.click()
         await page.wait_for_url(f"{address}/user/{PERSON}/lab**")
         await page.wait_for_selector(".jp-NotebookPanel:visible")
-        await _prepare(address)
         await page.locator('[data-id="panneuro-project"]').click()
         await expect(page.locator(".panneuro-Zone")).to_be_visible()
         await page.get_by_text("Run", exact=True).first.click()
         await page.get_by_text("Run All Cells", exact=True).click()
-        await page.wait_for_selector(".jp-OutputArea-output img")
-        await page.wait_for_timeout(2000)  # the rest of the notebook is drawn
+        plot = page.locator(".jp-OutputArea-output img").first
+        await expect(plot).to_be_visible(timeout=TIMEOUT_MS)
+        await page.wait_for_timeout(2000)  # the page moves with the cells that still run
+        await plot.scroll_into_view_if_needed()
         await _picture(page, "panel")
+        await page.keyboard.press("Control+s")
+        await page.wait_for_timeout(2000)  # it is saved, with its plot
+        await _prepare(address)
         await page.goto(f"{address}/user/{PERSON}/lab/tree/refusal.ipynb?reset")
         await page.wait_for_selector(".jp-NotebookPanel:visible")
         await page.get_by_text("Run", exact=True).first.click()
@@ -70,6 +74,7 @@ async def take_pictures(address: str) -> None:
         await expect(refusal.first).to_be_visible(timeout=TIMEOUT_MS)
         await _picture(page, "refusal")
         await page.goto(f"{address}/services/panneuro/notebooks")
+        await page.wait_for_timeout(1000)  # the preview is loaded
         await _picture(page, "notebooks")
         await browser.close()
 

@@ -18,6 +18,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from docs._ext.generated_reference import trait_classes
+from panneuro_hub.client import command
 from panneuro_hub.collaboration import Collaboration, load_file
 
 ROOT = Path(__file__).parents[2]
@@ -79,18 +80,17 @@ def written(program: str) -> list[Any]:
     ]
 
 
-def parse(program: str, words: list[str]) -> click.Context:
+def parse(program: str, words: list[str]) -> None:
     """Let a program take a command line apart, without running it."""
     (script,) = entry_points(group="console_scripts", name=program)
     group = script.load()
     assert isinstance(group, click.Group), import_module(script.module)
     context = click.Context(group, info_name=program)
-    name, command, rest = group.resolve_command(context, list(words))
-    assert command is not None
-    inner = click.Context(command, info_name=name, parent=context)
-    _, left, _ = command.make_parser(inner).parse_args(args=list(rest))
+    name, chosen, rest = group.resolve_command(context, list(words))
+    assert chosen is not None
+    inner = click.Context(chosen, info_name=name, parent=context)
+    _, left, _ = chosen.make_parser(inner).parse_args(args=list(rest))
     assert not left
-    return inner
 
 
 @pytest.mark.parametrize("words", written("panneuro"))
@@ -155,7 +155,7 @@ def test_names_of_lab_exist() -> None:
             assert hasattr(lab, name), f"{block}: lab.{name}"
 
 
-def parsed(kind: type[dict[str, Any]] = dict) -> list[tuple[Block, Any]]:
+def parsed() -> list[tuple[Block, Any]]:
     """Return the YAML blocks of all documents with what they hold."""
     yaml = YAML(typ="safe")
     return [(block, yaml.load(block.text)) for block in blocks("yaml")]
@@ -206,3 +206,10 @@ def test_every_variable_is_in_the_reference() -> None:
     }
     known = set(re.findall(r"PANNEURO_[A-Z_]*[A-Z]\b", text))
     assert used == known
+
+
+def test_every_exit_code_is_in_the_reference() -> None:
+    text = (ROOT / "docs" / "reference" / "panneuro.md").read_text(encoding="utf-8")
+    documented = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
+    codes = {command.FAILED, command.USAGE, command.DENIED, command.LATER, command.INTERRUPTED}
+    assert documented == {0, *codes}

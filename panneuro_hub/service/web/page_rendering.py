@@ -17,7 +17,7 @@ from panneuro_hub.catalog.notebook_records import NotebookRecord
 from panneuro_hub.catalog.text_format import format_size
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.collaboration.units import format_memory
-from panneuro_hub.pages import load_templates
+from panneuro_hub.pages import load_templates, read_help_url
 from panneuro_hub.service.browse.copy_targets import CopyTargets
 from panneuro_hub.service.browse.dataset_views import DatasetView
 from panneuro_hub.service.browse.notebook_views import NotebookCard, NotebookView
@@ -27,6 +27,7 @@ from panneuro_hub.service.monitoring.cluster_usage import UsageReport
 from panneuro_hub.wording import describe_reasons, describe_target
 
 _templates = load_templates("panneuro_hub.service.web")
+_templates.globals["help_url"] = read_help_url
 NO_ANNOUNCEMENT = Markup()
 
 
