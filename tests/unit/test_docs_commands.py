@@ -211,5 +211,11 @@ def test_every_variable_is_in_the_reference() -> None:
 def test_every_exit_code_is_in_the_reference() -> None:
     text = (ROOT / "docs" / "reference" / "panneuro.md").read_text(encoding="utf-8")
     documented = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
-    codes = {command.FAILED, command.USAGE, command.DENIED, command.LATER, command.INTERRUPTED}
+    codes = {
+        command.FAILED,
+        command.USAGE,
+        command.DENIED,
+        command.RETRY_LATER,
+        command.INTERRUPTED,
+    }
     assert documented == {0, *codes}
