@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from playwright.async_api import Page, async_playwright, expect
@@ -56,8 +57,7 @@ async def take_pictures(address: str) -> None:
         await page.wait_for_selector(".jp-NotebookPanel:visible")
         await page.locator('[data-id="panneuro-project"]').click()
         await expect(page.locator(".panneuro-Zone")).to_be_visible()
-        await page.get_by_text("Run", exact=True).first.click()
-        await page.get_by_text("Run All Cells", exact=True).click()
+        await _run_all_cells(page)
         plot = page.locator(".jp-OutputArea-output img").first
         await expect(plot).to_be_visible(timeout=TIMEOUT_MS)
         await page.wait_for_timeout(2000)  # the page moves with the cells that still run
@@ -68,8 +68,7 @@ async def take_pictures(address: str) -> None:
         await _prepare(address)
         await page.goto(f"{address}/user/{PERSON}/lab/tree/refusal.ipynb?reset")
         await page.wait_for_selector(".jp-NotebookPanel:visible")
-        await page.get_by_text("Run", exact=True).first.click()
-        await page.get_by_text("Run All Cells", exact=True).click()
+        await _run_all_cells(page)
         refusal = page.locator(".jp-OutputArea-output").filter(has_text="AccessDenied")
         await expect(refusal.first).to_be_visible(timeout=TIMEOUT_MS)
         await _picture(page, "refusal")
@@ -86,6 +85,19 @@ async def _prepare(address: str) -> None:
         server = await person.enter()
         async with start_kernel(person, server) as python:
             print(await python.run(PREPARE))
+
+
+async def _run_all_cells(page: Page) -> None:
+    """Ask until it happens: JupyterLab ignores requests while it restores itself."""
+    prompt = page.locator(".jp-NotebookPanel:visible .jp-CodeCell .jp-InputPrompt").first
+    for _ in range(10):
+        await page.get_by_text("Run", exact=True).first.click()
+        await page.get_by_text("Run All Cells", exact=True).click()
+        with suppress(AssertionError):
+            await expect(prompt).not_to_have_text("[ ]:", timeout=TIMEOUT_MS / 10)
+            return
+        await page.keyboard.press("Escape")  # a menu that is still open
+    raise SystemExit("JupyterLab ran nothing")
 
 
 async def _picture(page: Page, name: str) -> None:
