@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 from sqlalchemy import Engine
 
 from panneuro_hub.errors import AccessDeniedError
 from panneuro_hub.service.credentials.ledger import Ledger, LedgerEntry
 from panneuro_hub.service.credentials.session_store import SessionStore
-from panneuro_hub.service.db.engine import Database
+from panneuro_hub.service.db.engine import Database, make_engine, metadata
 from panneuro_hub.service.device_login.login_store import DeviceLoginStore
 from panneuro_hub.service.hub_account import HubAccount
-from panneuro_hub.version_store import newest_version
+from panneuro_hub.version_store import VERSIONS, newest_version
 from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.cluster_reports import ClusterReport
 
@@ -127,3 +129,19 @@ async def _check_logins(database: Database, held: dict[str, str]) -> None:
     assert begun.request.host == "rig-4"
     with pytest.raises(AccessDeniedError):
         await logins.take_token(held["allowed without account"])
+
+
+def schema_differences(url: str) -> list[Any]:
+    """Return what the tables of a database and those of the code differ in."""
+    engine = make_engine(url)
+    with engine.begin() as connection:
+        options = {"include_name": _is_ours, "compare_type": True}
+        context = MigrationContext.configure(connection, opts=options)
+        # Both kinds of tables: the service's own, and the one that it shares with the hub.
+        found = compare_metadata(context, [metadata, VERSIONS.metadata])
+    engine.dispose()
+    return list(found)
+
+
+def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
+    return kind != "table" or name in {*metadata.tables, *VERSIONS.metadata.tables}

@@ -17,6 +17,7 @@ COMMANDS = {
     "diff": "panneuro_hub.cli.diff:diff",
     "policy": "panneuro_hub.cli.policy:policy",
     "aws-role": "panneuro_hub.cli.aws_role:aws_role",
+    "database": "panneuro_hub.cli.database:database",
     "demo": "panneuro_hub.cli.demo:demo",
 }
 

@@ -41,6 +41,7 @@ from panneuro_hub.service.dask.gateway_handlers import (
     RequesterHandler,
 )
 from panneuro_hub.service.db.engine import Database
+from panneuro_hub.service.db.schema import open_database
 from panneuro_hub.service.device_login import login_handlers
 from panneuro_hub.service.device_login.login_store import DeviceLoginStore
 from panneuro_hub.service.monitoring import usage_handlers
@@ -56,7 +57,7 @@ from panneuro_hub.service.web.base_handlers import (
 )
 from panneuro_hub.service.web.hub_announcements import AnnouncementCache
 from panneuro_hub.vending import Vending
-from panneuro_hub.version_store import VERSIONS, add_version, newest_version
+from panneuro_hub.version_store import add_version, newest_version
 
 _log = logging.getLogger("panneuro.service")
 _SWEEP_SECONDS = 600
@@ -218,7 +219,7 @@ async def run_service(hub: HubConnection, settings: ServiceSettings) -> None:
     # A browser's login ends with the account, at the next look.
     HubOAuth.instance(cache_max_age=int(USER_CACHE_SECONDS))
     async with AsyncExitStack() as stack:
-        database = stack.enter_context(closing(Database(settings.ledger_url)))
+        database = stack.enter_context(closing(open_database(settings.ledger_url)))
         ledger, sessions = Ledger(database), SessionStore(database)
         current = await stack.enter_async_context(
             follow_collaboration_file(settings.collaboration, database)
@@ -269,7 +270,6 @@ async def follow_collaboration_file(
     ServiceUnavailableError
         If the database cannot be used.
     """
-    database.create_tables(VERSIONS)
     stored = await database.run_transaction(newest_version)
     current = Current(collaboration, log=_log, stored=stored)
 
@@ -365,6 +365,8 @@ def main(
     logging.basicConfig(
         level=logging.INFO, format="[%(levelname)s %(asctime)s %(name)s] %(message)s"
     )
+    # The service says itself what it upgrades.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     reuse_for = timedelta(seconds=renew_after) if renew_after else None
     settings = ServiceSettings(collaboration, ledger, reuse_for, gateways)
     try:

@@ -17,7 +17,7 @@ from testing.waiting import wait_until_async
 
 from panneuro_hub.devstack.hub_visitor import visit_hub
 from panneuro_hub.service.credentials.session_store import SessionStore
-from panneuro_hub.service.db.engine import Database
+from panneuro_hub.service.db.schema import open_database
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -249,7 +249,7 @@ async def _begin_upload(hub: Hub, person: str) -> str:
         query = "select account from panneuro_accounts where name = ?"
         (account,) = accounts.execute(query, (person,)).fetchone()
     url = f"sqlite:///{hub.folder}/hub/ledger.sqlite"
-    with closing(Database(url)) as database:
+    with closing(open_database(url)) as database:
         expires = datetime.now(UTC) + timedelta(hours=1)
         _, ticket = await SessionStore(database).begin(
             "upload", person, "nhp-navigation", "", account=account, expires=expires

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, make_url
 
 from panneuro_hub.devstack.processes import find_free_port
 
@@ -34,6 +35,20 @@ def postgresql() -> Iterator[str]:
         if user:
             shutil.chown(folder, user)
         yield from _running(folder, initdb, postgres, user)
+
+
+@contextmanager
+def own_database(postgresql_url: str, name: str) -> Iterator[str]:
+    """Make an empty database in a PostgreSQL, and give its URL."""
+    admin = create_engine(postgresql_url, isolation_level="AUTOCOMMIT")
+    try:
+        with admin.connect() as connection:
+            connection.exec_driver_sql(f"create database {name}")
+        yield make_url(postgresql_url).set(database=name).render_as_string(hide_password=False)
+        with admin.connect() as connection:
+            connection.exec_driver_sql(f"drop database {name} with (force)")
+    finally:
+        admin.dispose()
 
 
 def _running(folder: Path, initdb: str, postgres: str, user: str | None) -> Iterator[str]:

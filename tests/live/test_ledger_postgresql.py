@@ -10,15 +10,14 @@ from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection, make_url, text, update
-from stored_database import check_rows, load_database
+from sqlalchemy import Connection, text, update
 from testing.waiting import wait_until_async
 
 from panneuro_hub.errors import ServiceUnavailableError
 from panneuro_hub.service.credentials.ledger import Ledger, LedgerEntry
 from panneuro_hub.service.credentials.session_store import SESSIONS_TABLE, SessionStore
-from panneuro_hub.service.db.engine import Database, make_engine
-from panneuro_hub.service.device_login.login_store import DeviceLoginStore
+from panneuro_hub.service.db.engine import Database
+from panneuro_hub.service.db.schema import open_database
 from panneuro_hub.wire.cluster_reports import ClusterReport
 
 MOMENT = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -37,7 +36,7 @@ ENTRY = LedgerEntry(
 
 @pytest.fixture
 def database(postgresql_url: str) -> Iterator[Database]:
-    with closing(Database(postgresql_url)) as database:
+    with closing(open_database(postgresql_url)) as database:
         yield database
 
 
@@ -45,7 +44,7 @@ def database(postgresql_url: str) -> Iterator[Database]:
 def replicas(postgresql_url: str) -> Iterator[list[Database]]:
     """Two services' connections."""
     with ExitStack() as stack:
-        yield [stack.enter_context(closing(Database(postgresql_url))) for _ in range(2)]
+        yield [stack.enter_context(closing(open_database(postgresql_url))) for _ in range(2)]
 
 
 async def test_rows_come_back_as_they_went_in(database: Database) -> None:
@@ -57,25 +56,11 @@ async def test_rows_come_back_as_they_went_in(database: Database) -> None:
 async def test_two_replicas_write_one_ledger(replicas: list[Database]) -> None:
     """Both make the table if it is not there, and no row of either is lost."""
     one, other = (Ledger(database) for database in replicas)
-    before = len(await one.entries())
+    before = len(await one.list_entries())
     await asyncio.gather(
         *(ledger.record_entry(ENTRY) for ledger in (one, other) for _ in range(20))
     )
-    assert len(await one.entries()) == before + 40
-
-
-async def test_replicas_that_start_at_once_make_the_tables_together(postgresql_url: str) -> None:
-    def start() -> None:
-        with closing(Database(postgresql_url)) as database:
-            SessionStore(database)
-            Ledger(database)
-
-    engine = make_engine(postgresql_url)
-    for _ in range(5):
-        with engine.begin() as connection:
-            connection.exec_driver_sql("drop table if exists panneuro_register, panneuro_ledger")
-        await asyncio.gather(*(asyncio.to_thread(start) for _ in range(4)))
-    engine.dispose()
+    assert len(await one.list_entries()) == before + 40
 
 
 async def test_a_ledger_that_went_away_says_so(database: Database) -> None:
@@ -94,7 +79,7 @@ async def test_a_server_that_hangs_makes_nobody_wait_for_ever(
 ) -> None:
     """Nothing but its own clock tells a client that the other side does not go on."""
     Ledger(database)  # makes the tables, with the time that a busy machine needs
-    with closing(Database(postgresql_url, wait=3)) as hasty:
+    with closing(open_database(postgresql_url, wait=3)) as hasty:
         ledger = Ledger(hasty)
         pid = await hasty.run(
             lambda connection: connection.execute(text("select pg_backend_pid()")).scalar_one()
@@ -185,48 +170,3 @@ def stopped(pid: int) -> Iterator[None]:
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
-
-
-async def test_tables_without_accounts_are_upgraded_in_place(replicas: list[Database]) -> None:
-    """As the service's first version made them; both replicas start at once."""
-    DeviceLoginStore(replicas[0])
-    session, _ = await SessionStore(replicas[0]).begin(
-        "upload", "ada", "p", "", account="a", login="l"
-    )
-
-    def make_old(connection: Connection) -> None:
-        for table in ("panneuro_register", "panneuro_logins", "panneuro_login_requests"):
-            connection.exec_driver_sql(f"alter table {table} drop column account")
-        connection.exec_driver_sql("alter table panneuro_register drop column login")
-
-    await replicas[0].run(make_old)
-    registers = await asyncio.gather(*(asyncio.to_thread(SessionStore, one) for one in replicas))
-    await asyncio.gather(*(asyncio.to_thread(DeviceLoginStore, one) for one in replicas))
-    found = await registers[1].find(session.id)
-    assert found is not None
-    assert (found.person, found.account, found.login) == ("ada", None, None)
-    _, ticket = await registers[0].begin("upload", "ada", "p", "", account="b", login="m")
-    again = await registers[1].find(ticket.name)
-    assert again is not None
-    assert (again.account, again.login) == ("b", "m")
-
-
-async def test_every_row_of_version_0_1_is_served(postgresql_url: str) -> None:
-    with own_database(postgresql_url, "stored") as url:
-        engine = make_engine(url)
-        load_database(engine, "postgresql")
-        engine.dispose()
-        with closing(Database(url)) as database:
-            await check_rows(database, "postgresql")
-
-
-@contextmanager
-def own_database(postgresql_url: str, name: str) -> Iterator[str]:
-    """Make a new database in the same PostgreSQL, and give its URL."""
-    admin = make_engine(postgresql_url).execution_options(isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f"create database {name}")
-    yield make_url(postgresql_url).set(database=name).render_as_string(hide_password=False)
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f"drop database {name} with (force)")
-    admin.dispose()

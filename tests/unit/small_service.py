@@ -17,6 +17,7 @@ from panneuro_hub.service.credentials.issuer import CredentialIssuer, RefusalCac
 from panneuro_hub.service.credentials.ledger import Ledger
 from panneuro_hub.service.credentials.session_store import SessionStore
 from panneuro_hub.service.db.engine import Database
+from panneuro_hub.service.db.schema import open_database
 from panneuro_hub.vending import Vending
 from panneuro_hub.vending.types import CredentialRequest
 from panneuro_hub.wire import Credential
@@ -69,7 +70,7 @@ async def small_service(
     """
     maker = Maker()
     vending = Vending(makers={"s3": maker})
-    with closing(Database(f"sqlite:///{folder}/ledger.sqlite")) as database:
+    with closing(open_database(f"sqlite:///{folder}/ledger.sqlite")) as database:
         ledger, register = Ledger(database), SessionStore(database)
         members = HubUsers(hub.url, TOKEN, keep=keep)
         issuer = CredentialIssuer(

@@ -26,7 +26,7 @@ from panneuro_hub.errors import (
 from panneuro_hub.service.credentials.hub_users import HubUsers
 from panneuro_hub.service.credentials.issuer import CredentialIssuer, RefusalCache
 from panneuro_hub.service.credentials.ledger import Ledger, LedgerEntry
-from panneuro_hub.service.db.engine import Database
+from panneuro_hub.service.db.schema import open_database
 from panneuro_hub.wire import Ticket
 
 pytest_plugins = ["service_fixtures"]
@@ -42,7 +42,7 @@ async def hub() -> AsyncIterator[SmallHub]:
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with closing(Database(f"sqlite:///{tmp_path}/ledger.sqlite")) as database:
+    with closing(open_database(f"sqlite:///{tmp_path}/ledger.sqlite")) as database:
         yield Ledger(database)
 
 
@@ -78,11 +78,8 @@ async def test_a_ledger_that_cannot_be_written_says_so(ledger: Ledger, tmp_path:
 
 def test_a_ledger_that_cannot_be_opened_names_it_without_its_password() -> None:
     url = "postgresql+psycopg://me:hunter2@127.0.0.1:9/none?connect_timeout=1"
-    with (
-        closing(Database(url)) as database,
-        pytest.raises(ServiceUnavailableError, match="cannot be opened") as refused,
-    ):
-        Ledger(database)
+    with pytest.raises(ServiceUnavailableError, match="cannot be opened") as refused:
+        open_database(url)
     assert "hunter2" not in str(refused.value)
 
 

@@ -5,21 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from old_tables import DEVICE, TICKET, TOKEN, make_old_tables
 from small_hub import TOKEN as HUB_TOKEN
 from small_hub import SmallHub, member
 from small_service import SmallService
 from small_site import GATEWAY, PREFIX, Site, hub_of, read, run, small_site
-from sqlalchemy import inspect
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 
-from panneuro_hub.errors import AccessDeniedError, TicketRefusedError
-from panneuro_hub.service.credentials.session_store import SessionStore
+from panneuro_hub.errors import TicketRefusedError
 from panneuro_hub.service.dask.cluster_sessions import ClusterSessions
-from panneuro_hub.service.db.engine import Database, make_engine
+from panneuro_hub.service.db.schema import open_database
 from panneuro_hub.service.device_login.login_store import DeviceLoginStore
 from panneuro_hub.service.hub_account import HubAccount
 from panneuro_hub.wire import Reason
@@ -150,7 +146,7 @@ async def test_ending_a_login_ends_its_uploads_at_once(
         await service.issuer.issue_credential(ticket)
     # In another replica, which has its own database connection and its own caches.
     url = service.database.url
-    with closing(Database(url)) as database:
+    with closing(open_database(url)) as database:
         replica = DeviceLoginStore(database)
         assert await replica.end((await replica.find_login(token)).id)
     with pytest.raises(TicketRefusedError):
@@ -174,40 +170,10 @@ async def test_the_hub_tells_of_the_end_of_an_account(
         await service.issuer.issue_credential(begun["ticket"])
 
 
-# --- the tables of the first version
+# --- rows of versions that did not know accounts
 
 
-async def test_tables_of_the_first_version_are_upgraded_and_serve_nobody(
-    hub: SmallHub, tmp_path: Path, example_file: Path
-) -> None:
-    url = f"sqlite:///{tmp_path}/ledger.sqlite"
-    engine = make_engine(url)
-    with engine.begin() as connection:
-        make_old_tables(connection)
-    engine.dispose()
-    for _ in range(2):  # a start after the upgrade finds nothing to do
-        with closing(Database(url)) as database:
-            logins, register = DeviceLoginStore(database), SessionStore(database)
-            assert [login.owner for login in await logins.list_all_logins()] == [None]
-            found = await register.find_session(TICKET.name)
-            assert found is not None
-            assert (found.person, found.account, found.ended) == ("ada", None, None)
-            assert await logins.list_logins(HubAccount("ada", "account-of-ada")) == []
-            assert (await logins.find_login(TOKEN)).owner is None
-    with closing(Database(url)) as database:
-        logins = DeviceLoginStore(database)
-        with pytest.raises(AccessDeniedError, match="this code is over"):
-            await logins.take_token(DEVICE)
-        # New rows go in beside the old ones.
-        await log_in(logins)
-        assert len(await logins.list_all_logins()) == 2
-    engine = make_engine(url)
-    indexes = {index["name"] for index in inspect(engine).get_indexes("panneuro_register")}
-    assert "ix_panneuro_register_login" in indexes
-    engine.dispose()
-
-
-async def test_rows_of_the_first_version_are_refused(
+async def test_rows_without_an_account_are_refused(
     service: SmallService, site: Site, logins: DeviceLoginStore
 ) -> None:
     token = await log_in(logins)

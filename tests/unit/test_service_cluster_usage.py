@@ -21,7 +21,7 @@ from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.names import shorten_names
 from panneuro_hub.service.credentials.monthly_usage import ResourceUsage, format_month
 from panneuro_hub.service.credentials.session_store import SessionRecord, SessionStore
-from panneuro_hub.service.db.engine import Database
+from panneuro_hub.service.db.schema import open_database
 from panneuro_hub.service.monitoring.cluster_usage import (
     UsageReport,
     build_project_usages,
@@ -43,7 +43,7 @@ LATE = datetime(2026, 11, 30, 23, 50, tzinfo=UTC)
 
 async def test_a_month_is_counted_by_itself(tmp_path: Path) -> None:
     clock = FakeClock(LATE)
-    with closing(Database(f"sqlite:///{tmp_path}/ledger.sqlite")) as database:
+    with closing(open_database(f"sqlite:///{tmp_path}/ledger.sqlite")) as database:
         register = SessionStore(database, clock.now)
         session, _ = await register.begin_session(
             "cluster", "ada", "p", "standard", account="a", gateway=GATEWAY, price_per_hour=3.6
@@ -77,7 +77,7 @@ async def test_a_month_is_counted_by_itself(tmp_path: Path) -> None:
 
 async def test_months_add_up_to_all(tmp_path: Path) -> None:
     clock = FakeClock(LATE)
-    with closing(Database(f"sqlite:///{tmp_path}/ledger.sqlite")) as database:
+    with closing(open_database(f"sqlite:///{tmp_path}/ledger.sqlite")) as database:
         register = SessionStore(database, clock.now)
         sessions = [
             (

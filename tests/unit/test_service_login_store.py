@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from testing.clocks import START, FakeClock
 
 from panneuro_hub.errors import AccessDeniedError
-from panneuro_hub.service.db.engine import Database
+from panneuro_hub.service.db.schema import open_database
 from panneuro_hub.service.device_login import login_store as module
 from panneuro_hub.service.device_login.login_store import (
     CONFIRMATION_LIFETIME,
@@ -36,7 +36,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def logins(tmp_path: Path, clock: FakeClock) -> Iterator[DeviceLoginStore]:
-    with closing(Database(f"sqlite:///{tmp_path}/ledger.sqlite")) as database:
+    with closing(open_database(f"sqlite:///{tmp_path}/ledger.sqlite")) as database:
         yield DeviceLoginStore(database, clock.now, clock.steady)
 
 

@@ -25,7 +25,8 @@ from panneuro_hub.service.credentials.session_store import (
     SessionStore,
     accrue_usage,
 )
-from panneuro_hub.service.db.engine import Database, _make_connect_limits
+from panneuro_hub.service.db.engine import connection_limits
+from panneuro_hub.service.db.schema import open_database
 from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.cluster_reports import ClusterReport
 
@@ -49,8 +50,8 @@ def path(tmp_path: Path) -> Path:
 def replicas(path: Path, clock: FakeClock) -> Iterator[tuple[SessionStore, SessionStore]]:
     """Two services with one database."""
     with (
-        closing(Database(f"sqlite:///{path}")) as one,
-        closing(Database(f"sqlite:///{path}")) as other,
+        closing(open_database(f"sqlite:///{path}")) as one,
+        closing(open_database(f"sqlite:///{path}")) as other,
     ):
         yield (
             SessionStore(one, clock.now, clock.steady),
@@ -289,7 +290,7 @@ def test_what_has_been_used_only_grows_and_never_faster_than_time(steps: Sequenc
 
 
 async def test_a_database_that_hangs_makes_nobody_wait_for_ever(path: Path) -> None:
-    with closing(Database(f"sqlite:///{path}", wait=0.2)) as database:
+    with closing(open_database(f"sqlite:///{path}", wait=0.2)) as database:
         ledger, register = Ledger(database), SessionStore(database)
         session, _ = await begin(register)
         with closing(sqlite3.connect(path)) as other:
@@ -328,4 +329,4 @@ async def test_a_database_that_hangs_makes_nobody_wait_for_ever(path: Path) -> N
 def test_waits_for_postgresql_end_unless_the_url_says_otherwise(
     url: str, limited: set[str]
 ) -> None:
-    assert set(_make_connect_limits(make_url(url))) == limited
+    assert set(connection_limits(make_url(url))) == limited

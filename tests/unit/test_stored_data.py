@@ -32,7 +32,8 @@ from panneuro_hub.hub.account_store import AccountStore
 from panneuro_hub.hub.local_spawner import PanNeuroLocalSpawner
 from panneuro_hub.hub.start_choice import check_start_choice
 from panneuro_hub.pod import agent_sidecar, home_volumes
-from panneuro_hub.service.db.engine import Database, make_engine
+from panneuro_hub.service.db.engine import make_engine
+from panneuro_hub.service.db.schema import open_database
 from panneuro_hub.version_store import newest_version
 from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.api_token import hash_api_token
@@ -222,7 +223,7 @@ async def test_every_row_of_the_service_s_database_is_served(tmp_path: Path) -> 
     engine = make_engine(url)
     load_database(engine, "sqlite")
     engine.dispose()
-    with closing(Database(url)) as database:
+    with closing(open_database(url)) as database:
         await check_rows(database, "sqlite")
 
 

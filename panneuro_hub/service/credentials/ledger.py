@@ -105,16 +105,10 @@ class Ledger:
     Parameters
     ----------
     database : Database
-
-    Raises
-    ------
-    ServiceUnavailable
-        If it cannot be opened.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        database.create_tables(LEDGER_TABLE)
 
     async def record_entry(self, entry: LedgerEntry) -> None:
         """Add a row.

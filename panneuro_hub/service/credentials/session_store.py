@@ -34,7 +34,6 @@ from sqlalchemy import (
 
 from panneuro_hub.service.cache import LookupCache
 from panneuro_hub.service.credentials.monthly_usage import (
-    MONTHS_TABLE,
     ResourceUsage,
     add_usage,
     format_month,
@@ -200,11 +199,6 @@ class SessionStore:
         The time now (aware, UTC).
     monotonic : callable
         Seconds that only grow.
-
-    Raises
-    ------
-    ServiceUnavailable
-        If the database cannot be opened.
     """
 
     def __init__(
@@ -216,7 +210,6 @@ class SessionStore:
         self._database = database
         self._clock = clock
         self._sessions = LookupCache(self._read, SESSION_CACHE_SECONDS, monotonic)
-        database.create_tables(SESSIONS_TABLE, MONTHS_TABLE)
 
     async def begin_session(
         self,

@@ -1,1 +1,1 @@
-"""The service's database."""
+"""The service's database: its engine, its tables, and the migrations of its schema."""

@@ -15,14 +15,11 @@ from sqlalchemy import (
     Connection,
     Engine,
     MetaData,
-    Table,
     create_engine,
     event,
-    inspect,
     make_url,
 )
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.schema import CreateColumn
 
 from panneuro_hub.errors import ServiceUnavailableError
 
@@ -59,36 +56,6 @@ class Database:
         # A daemon, so that a database that hangs does not keep the process from ending.
         self._thread = threading.Thread(target=self._work, name="database", daemon=True)
         self._thread.start()
-
-    def create_tables(self, *tables: Table) -> None:
-        """Make the tables and columns that are missing; for a start, since it blocks.
-
-        A column that an older version does not have is added empty, so that older replicas
-        can go on writing rows during an upgrade.
-
-        Raises
-        ------
-        ServiceUnavailableError
-            If the database cannot be opened; the text does not hold its password.
-        """
-
-        def make(connection: Connection) -> None:
-            metadata.create_all(connection, tables=tables)
-            for table in tables:
-                _add_missing_columns(connection, table)
-
-        try:
-            try:
-                self._submit(make).result(self._wait)
-            except SQLAlchemyError:
-                # Another replica may have made them between the look and the making.
-                self._submit(make).result(self._wait)
-        except (SQLAlchemyError, TimeoutError) as error:
-            shown = self._engine.url.render_as_string(hide_password=True)
-            raise ServiceUnavailableError(
-                f"the ledger {shown} cannot be opened ({type(error).__name__}); check --ledger "
-                "and its database"
-            ) from error
 
     async def run_transaction(self, work: Callable[[Connection], T]) -> T:
         """What `work` gives, in one transaction.
@@ -136,27 +103,26 @@ class Database:
             del job  # with what it was made of; the next one may be long in coming
 
 
-def _add_missing_columns(connection: Connection, table: Table) -> None:
-    """Add the columns that the table of an older version lacks, and their indexes."""
-    there = {column["name"] for column in inspect(connection).get_columns(table.name)}
-    for column in table.columns:
-        if column.name not in there:
-            definition = CreateColumn(column).compile(dialect=connection.dialect)
-            name = connection.dialect.identifier_preparer.format_table(table)
-            connection.exec_driver_sql(f"ALTER TABLE {name} ADD COLUMN {definition}")
-    for index in table.indexes:
-        if not {column.name for column in index.columns} <= there:
-            index.create(connection, checkfirst=True)
+def make_engine(url: str, patience: float | None = None) -> Engine:
+    """Return an engine whose transactions do not mix, and whose waits end.
 
-
-def make_engine(url: str) -> Engine:
-    """An engine whose transactions cannot mix, and whose waits end."""
+    Parameters
+    ----------
+    patience : float, optional
+        How long a statement may take, and wait for others, in seconds.
+    """
     parsed = make_url(url)
-    engine = create_engine(parsed, pool_pre_ping=True, connect_args=_make_connect_limits(parsed))
+    limits = connection_limits(parsed, patience)
+    engine = create_engine(parsed, pool_pre_ping=True, connect_args=limits)
     if parsed.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _disable_driver_begin)
         event.listen(engine, "begin", _begin_immediate)
     return engine
+
+
+def hide_password(url: str | URL) -> str:
+    """Return a database's URL for messages."""
+    return make_url(url).render_as_string(hide_password=True)
 
 
 def utc_now() -> datetime:
@@ -174,17 +140,20 @@ def to_aware(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC)
 
 
-def _make_connect_limits(url: URL) -> dict[str, Any]:
-    """What keeps PostgreSQL from letting us wait; what the URL says itself stays.
+def connection_limits(url: URL, patience: float | None = None) -> dict[str, Any]:
+    """Return what keeps a database from letting us wait; what the URL itself sets stays.
 
     Source: PostgreSQL documentation, "Database Connection Control Functions".
     """
+    if url.get_backend_name() == "sqlite":
+        return {} if patience is None or "timeout" in url.query else {"timeout": patience}
     if url.get_backend_name() != "postgresql" or url.get_driver_name() not in _LIBPQ:
         return {}
+    milliseconds = round((patience or _STATEMENT_SECONDS) * 1000)
     limits = {
         "connect_timeout": _CONNECT_SECONDS,
         "options": " ".join(
-            f"-c {name}={_STATEMENT_SECONDS * 1000}"
+            f"-c {name}={milliseconds}"
             # The second is of whoever stops in the middle of a transaction: others wait for it.
             for name in ("statement_timeout", "idle_in_transaction_session_timeout")
         ),

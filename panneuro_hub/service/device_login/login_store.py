@@ -36,7 +36,7 @@ from sqlalchemy import (
 
 from panneuro_hub.errors import AccessDeniedError, PanNeuroError
 from panneuro_hub.service.cache import put_newest
-from panneuro_hub.service.credentials.session_store import SESSIONS_TABLE, end_login_sessions
+from panneuro_hub.service.credentials.session_store import end_login_sessions
 from panneuro_hub.service.db.engine import Database, metadata, to_aware, to_naive, utc_now
 from panneuro_hub.service.hub_account import HubAccount
 
@@ -200,11 +200,6 @@ class DeviceLoginStore:
         The time now (aware, UTC).
     monotonic : callable
         Seconds that only grow.
-
-    Raises
-    ------
-    ServiceUnavailable
-        If the database cannot be opened.
     """
 
     def __init__(
@@ -218,7 +213,6 @@ class DeviceLoginStore:
         self._monotonic = monotonic
         self._polled: OrderedDict[str, float] = OrderedDict()
         self._wrong_codes: OrderedDict[str, list[float]] = OrderedDict()
-        database.create_tables(REQUESTS_TABLE, CONFIRMATIONS_TABLE, LOGINS_TABLE, SESSIONS_TABLE)
 
     async def begin_request(self, host: str) -> DeviceAuthorization:
         """Begin: a machine wants a login.
