@@ -49,7 +49,7 @@ async def check_rows(database: Database, backend: Backend) -> None:
     """Check that the present code reads and serves every stored row as version 0.1 did."""
     held = json.loads((STORED / "clients.json").read_text())[backend]
     await _check_ledger(database)
-    await _check_register(database, held)
+    await _check_sessions(database, held)
     await _check_logins(database, held)
     version = await database.run_transaction(newest_version)
     assert version is not None
@@ -59,7 +59,7 @@ async def check_rows(database: Database, backend: Backend) -> None:
 
 
 async def _check_ledger(database: Database) -> None:
-    entries = await Ledger(database).entries()
+    entries = await Ledger(database).list_entries()
     assert [(entry.event, entry.person) for entry in entries] == [
         ("refusal", "eve"),
         ("refusal", ""),
@@ -78,7 +78,7 @@ async def _check_ledger(database: Database) -> None:
     )
 
 
-async def _check_register(database: Database, held: dict[str, str]) -> None:
+async def _check_sessions(database: Database, held: dict[str, str]) -> None:
     register = SessionStore(database, lambda: SOON)
     totals = await register.sum_usage()
     assert {name: total.worker_seconds for name, total in totals.items()} == {
