@@ -81,7 +81,7 @@ async def test_a_server_that_hangs_makes_nobody_wait_for_ever(
     Ledger(database)  # makes the tables, with the time that a busy machine needs
     with closing(open_database(postgresql_url, wait=3)) as hasty:
         ledger = Ledger(hasty)
-        pid = await hasty.run(
+        pid = await hasty.run_transaction(
             lambda connection: connection.execute(text("select pg_backend_pid()")).scalar_one()
         )
         with stopped(pid), pytest.raises(ServiceUnavailableError, match="TimeoutError"):
@@ -137,9 +137,11 @@ async def test_two_replicas_keep_one_register(replicas: list[Database]) -> None:
     now = datetime(2026, 11, 22, 12, tzinfo=UTC)
     both = [SessionStore(database, lambda: now) for database in replicas]
     sessions = [
-        (await both[number % 2].begin("cluster", "ada", "p-two", "s", account="a", gateway="two"))[
-            0
-        ]
+        (
+            await both[number % 2].begin_session(
+                "cluster", "ada", "p-two", "s", account="a", gateway="two"
+            )
+        )[0]
         for number in range(10)
     ]
     listed = [ClusterReport(session.id, f"c-{session.id}", 3, 2.0, 1 << 40) for session in sessions]
@@ -148,16 +150,16 @@ async def test_two_replicas_keep_one_register(replicas: list[Database]) -> None:
         reports = (register.record_report("two", listed) for register in both for _ in range(4))
         for report in await asyncio.gather(*reports):
             assert len(report.running) == 10
-    total = (await both[1].totals())["p-two"]
+    total = (await both[1].sum_usage())["p-two"]
     assert (total.running, total.workers, total.cores) == (10, 30, 60)
     assert total.worker_seconds == pytest.approx(10 * 3 * 4 * 60)
-    assert (await both[0].running("p-two"))[0].memory == 1 << 40
+    assert (await both[0].list_running("p-two"))[0].memory == 1 << 40
 
     now += timedelta(minutes=1)
     ends = (register.end_session(session.id, "two") for register in both for session in sessions)
-    await asyncio.gather(*ends, both[0].report("two", listed), both[1].sweep())
-    assert await both[0].running("p-two") == []
-    total = (await both[0].totals())["p-two"]
+    await asyncio.gather(*ends, both[0].record_report("two", listed), both[1].end_expired())
+    assert await both[0].list_running("p-two") == []
+    total = (await both[0].sum_usage())["p-two"]
     assert total.worker_seconds == pytest.approx(10 * 3 * 5 * 60)
     assert (total.running, total.workers) == (0, 0)
 

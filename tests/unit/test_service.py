@@ -124,23 +124,23 @@ async def test_a_session_that_began_a_moment_ago_is_found(hub: SmallHub) -> None
 async def test_a_hub_that_does_not_answer_is_no_refusal(hub: SmallHub, status: int) -> None:
     hub.status = status
     with pytest.raises(ServiceUnavailableError, match=f"HTTP {status}"):
-        await HubUsers(hub.url, TOKEN).member("ada")
+        await HubUsers(hub.url, TOKEN).find_member("ada")
 
 
 async def test_an_answer_that_is_no_user_is_no_refusal(hub: SmallHub) -> None:
     hub.users["ada"] = ["not", "a", "user"]
     with pytest.raises(ServiceUnavailableError):
-        await HubUsers(hub.url, TOKEN).member("ada")
+        await HubUsers(hub.url, TOKEN).find_member("ada")
 
 
 async def test_a_hub_that_is_down_is_no_refusal() -> None:
     with pytest.raises(ServiceUnavailableError):
-        await HubUsers("http://127.0.0.1:9", TOKEN).member("ada")
+        await HubUsers("http://127.0.0.1:9", TOKEN).find_member("ada")
 
 
 async def test_names_stay_in_their_place_in_the_url(hub: SmallHub) -> None:
-    assert await HubUsers(hub.url, TOKEN).member("../users/ada") is None
-    assert await HubUsers(hub.url, TOKEN).member("ada?x=/y") is None
+    assert await HubUsers(hub.url, TOKEN).find_member("../users/ada") is None
+    assert await HubUsers(hub.url, TOKEN).find_member("ada?x=/y") is None
 
 
 # --- what is issued
@@ -168,7 +168,7 @@ async def test_nothing_is_issued_without_a_row(
         raise ServiceUnavailableError("the ledger cannot be used now")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Ledger, "record", broken)
+        patch.setattr(Ledger, "record_entry", broken)
         for _ in range(2):
             with pytest.raises(ServiceUnavailableError):
                 await service.issuer.issue_credential(TICKET.encode())
@@ -261,9 +261,11 @@ async def test_a_file_that_changes_under_way_is_no_fault(
     def issuer() -> CredentialIssuer:
         return replace(service.issuer, current=cast(Current, Changing(example, gone)))
 
-    assert (await issuer().credential(TICKET.encode())).access_key_id == "ASIA1"
-    assert (await issuer().view(TICKET.encode())).title == "Navigation in virtual reality"
-    said, accesses = await issuer().accesses("ada")
+    assert (await issuer().issue_credential(TICKET.encode())).access_key_id == "ASIA1"
+    assert (
+        await issuer().describe_session(TICKET.encode())
+    ).title == "Navigation in virtual reality"
+    said, accesses = await issuer().decide_accesses("ada")
     assert said.projects.keys() == accesses.keys()
 
 

@@ -112,7 +112,7 @@ async def test_a_cluster_serves_no_later_account_of_the_name(
     await service.issuer.issue_credential(ticket.encode())
     give_name_away(hub)
     listed = [ClusterReport(session.id, "c1", 1, 4.0, 1 << 30)]
-    [stop] = await ClusterSessions(service.issuer).report(GATEWAY, listed)
+    [stop] = await ClusterSessions(service.issuer).process_report(GATEWAY, listed)
     ended = Reason("account-ended", "nhp-navigation", detail="ada")
     assert (stop.session, stop.reasons) == (session.id, (ended,))
     with pytest.raises(TicketRefusedError, match="the account of this session has ended"):
@@ -148,7 +148,7 @@ async def test_ending_a_login_ends_its_uploads_at_once(
     url = service.database.url
     with closing(open_database(url)) as database:
         replica = DeviceLoginStore(database)
-        assert await replica.end((await replica.find_login(token)).id)
+        assert await replica.end_login((await replica.find_login(token)).id)
     with pytest.raises(TicketRefusedError):
         await service.issuer.issue_credential(tickets[0])
     await service.issuer.issue_credential(tickets[1])

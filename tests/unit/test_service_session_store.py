@@ -121,7 +121,7 @@ async def test_an_end_is_seen_at_once_here_and_soon_elsewhere(
 
     assert not await is_seen(here)
     assert not await is_seen(elsewhere)
-    await here.end(session.id, GATEWAY)
+    await here.end_session(session.id, GATEWAY)
     assert await is_seen(here)
     clock.advance(timedelta(seconds=11))
     assert await is_seen(elsewhere)
@@ -256,8 +256,10 @@ async def test_two_replicas_count_each_second_once(
     for _ in range(10):
         clock.advance(MINUTE)
         told = [running(session, workers=1)]
-        await asyncio.gather(*(each.report(GATEWAY, told) for each in replicas for _ in range(5)))
-    [total] = (await replicas[1].totals()).values()
+        await asyncio.gather(
+            *(each.record_report(GATEWAY, told) for each in replicas for _ in range(5))
+        )
+    [total] = (await replicas[1].sum_usage()).values()
     assert total.worker_seconds == pytest.approx(9 * 60)
 
 
