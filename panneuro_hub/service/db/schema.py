@@ -154,9 +154,10 @@ def upgrade_schema(url: str) -> SchemaStatus:
             if status.revision is not None and not status.is_recorded:
                 command.stamp(config, status.revision)
             command.upgrade(config, "head")
+            before = status.revision if status.is_recorded else None
             _log.info(
-                "The schema of the ledger's database is upgraded from %s to %s",
-                *(status.revision or "nothing", status.newest),
+                "The database's schema is now at revision %s (before: %s)",
+                *(status.newest, before or ("version 0.1" if status.revision else "no tables")),
             )
     return status
 
