@@ -7,12 +7,12 @@ follows, and settings of dask-gateway's classes are in `dask.yaml`, which it rea
 import os
 from pathlib import Path
 
-from panneuro_hub.dask import gateway_config
+from panneuro_hub.dask import configure
 from panneuro_hub.settings import read_settings
 
 c = get_config()
 
-gateway_config(
+configure(
     c,
     os.environ.get("PANNEURO_COLLABORATION", "/etc/panneuro/collaboration.yaml"),
     service_url=os.environ.get("PANNEURO_SERVICE_URL", "http://panneuro:10143/services/panneuro"),

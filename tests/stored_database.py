@@ -102,7 +102,7 @@ async def _check_sessions(database: Database, held: dict[str, str]) -> None:
         assert ticket.matches(session.ticket)
         assert (session.person, session.began) == (owner, WRITTEN)
         assert (session.account is None) == (what == "upload without account")
-        assert session.runs(SOON) == (what != "ended cluster")
+        assert session.is_running(SOON) == (what != "ended cluster")
     # What is reported now is added to what was there.
     reported = [ClusterReport(running.id, "c-ada", 4, 2.0, 8 << 30)]
     await register.record_report("dask-gateway", reported)

@@ -33,7 +33,7 @@ from panneuro_hub.dask.collaboration_source import open_current_collaboration
 from panneuro_hub.dask.dashboard_proxy import DashboardProxy
 from panneuro_hub.dask.dashboard_tokens import mask_tokens
 from panneuro_hub.dask.gateway_routes import add_routes, answer_errors_plainly, join_lines
-from panneuro_hub.dask.service_client import ServiceClient
+from panneuro_hub.dask.gateway_service_client import GatewayServiceClient
 from panneuro_hub.dask.session_user import SessionUser
 from panneuro_hub.dask.worker_failures import WorkerFailure, describe_failures
 from panneuro_hub.errors import PanNeuroError
@@ -225,7 +225,7 @@ class ClusterMixin(Backend):
                 "c.Backend.cluster_options is set: a cluster's options come from the collaboration "
                 "file, where each project has its worker profiles and images; take it out"
             )
-        self._service = ServiceClient(self.service_url, self.service_token)
+        self._service = GatewayServiceClient(self.service_url, self.service_token)
         try:
             self._current = await open_current_collaboration(
                 self.collaboration_file, self._service, self.log
@@ -291,7 +291,7 @@ class ClusterMixin(Backend):
             work now.
         """
         try:
-            options, choice, variables = await self._parse_choice(user, make_cluster_options)
+            options, choice, variables = await self._parse_choice(user, cluster_options)
             self._require_free_cluster(user.name)
             session_id, ticket = await self._service.begin_session(user.name, choice)
         except PanNeuroError as refusal:
@@ -396,17 +396,17 @@ class ClusterMixin(Backend):
             If its scheduler cannot be told.
         """
         async with self._quota_lock:
-            quota = self._compute_quota(cluster.name, wanted)
-            self._quota_ledger.reserve(cluster.name, quota.workers)
-        message = {"op": "scale", "count": quota.workers}
+            allowed = self._compute_quota(cluster.name, wanted)
+            self._quota_ledger.reserve(cluster.name, allowed.workers)
+        message = {"op": "scale", "count": allowed.workers}
         try:
             await self.forward_message_to_scheduler(cluster, message)
         except PublicException:
             self._quota_ledger.cancel_reservation(cluster.name)
             raise
         self.report_soon()
-        words = f"{quota.words}. Scaling to {quota.workers}." if quota.words else None
-        return GrantedSize(quota.workers, words)
+        words = f"{allowed.words}. Scaling to {allowed.workers}." if allowed.words else None
+        return GrantedSize(allowed.workers, words)
 
     async def adapt_cluster(
         self, cluster: models.Cluster, adapt_request: AdaptRequest
@@ -465,11 +465,11 @@ class ClusterMixin(Backend):
         except PanNeuroError as error:
             raise PublicException(join_lines(str(error))) from error
         async with self._quota_lock:
-            quota = self._compute_quota(cluster_name, wanted)
+            allowed = self._compute_quota(cluster_name, wanted)
             count_held = self._count_held(cluster_name)
-            await super().on_cluster_heartbeat(cluster_name, {**msg, "count": quota.workers})
-            self._quota_ledger.allocate(cluster_name, wanted, quota.workers)
-        if quota.workers != count_held:
+            await super().on_cluster_heartbeat(cluster_name, {**msg, "count": allowed.workers})
+            self._quota_ledger.allocate(cluster_name, wanted, allowed.workers)
+        if allowed.workers != count_held:
             self.report_soon()
 
     def read_heartbeat(self, message: Any) -> int:
@@ -486,11 +486,11 @@ class ClusterMixin(Backend):
         """Give what others gave back: a scheduler asks once, and would never hear of it."""
         async with self._quota_lock:
             for name, wanted in self._quota_ledger.list_waiting():
-                quota = self._compute_quota(name, wanted)
-                if quota.workers > self._count_held(name):
-                    self.log.info("Cluster %s gets %d workers now", name, quota.workers)
-                    await self.set_workers(name, quota.workers)
-                    self._quota_ledger.allocate(name, wanted, quota.workers)
+                allowed = self._compute_quota(name, wanted)
+                if allowed.workers > self._count_held(name):
+                    self.log.info("Cluster %s gets %d workers now", name, allowed.workers)
+                    await self.set_workers(name, allowed.workers)
+                    self._quota_ledger.allocate(name, wanted, allowed.workers)
 
     def _compute_quota(self, name: str, wanted: int) -> quota.WorkerQuota:
         cluster = self._find_cluster(name)

@@ -7,7 +7,7 @@ import logging
 import time
 
 from panneuro_hub.current import CollaborationVersion, Current
-from panneuro_hub.dask.service_client import ServiceClient
+from panneuro_hub.dask.gateway_service_client import GatewayServiceClient
 from panneuro_hub.errors import (
     CollaborationError,
     FileProblem,
@@ -21,7 +21,7 @@ RETRY_SECONDS = 1.0
 
 
 async def open_current_collaboration(
-    path: str, service: ServiceClient, log: logging.Logger, wait: float = _WAIT_SECONDS
+    path: str, service: GatewayServiceClient, log: logging.Logger, wait: float = _WAIT_SECONDS
 ) -> Current:
     """Read the collaboration file; while it is broken, take the version in force at the service.
 
@@ -46,7 +46,7 @@ async def open_current_collaboration(
         return Current(path, log=log, stored=stored)
 
 
-async def _fetch_version(service: ServiceClient, end: float) -> CollaborationVersion:
+async def _fetch_version(service: GatewayServiceClient, end: float) -> CollaborationVersion:
     while True:
         try:
             return await service.fetch_version()

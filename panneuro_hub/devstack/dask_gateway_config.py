@@ -2,14 +2,14 @@
 
 import os
 
-from panneuro_hub.dask import gateway_config
+from panneuro_hub.dask import configure
 from panneuro_hub.devstack.stack_settings import GATEWAY_VARIABLE, GatewaySettings
 from panneuro_hub.devstack.worker_limit import compute_worker_limit
 
 c = get_config()
 demo = GatewaySettings.read(os.environ[GATEWAY_VARIABLE])
 
-gateway_config(c, demo.collaboration, service_url=demo.service_url, backend="local")
+configure(c, demo.collaboration, service_url=demo.service_url, backend="local")
 
 c.DaskGateway.address = f"127.0.0.1:{demo.api_port}"
 c.Proxy.address = f"127.0.0.1:{demo.port}"

@@ -52,7 +52,7 @@ from panneuro_hub.service.web.base_handlers import (
     AccessPageHandler,
     CallbackHandler,
     CredentialsHandler,
-    HealthHandler,
+    ServiceHealthHandler,
     SessionHandler,
 )
 from panneuro_hub.service.web.hub_announcements import AnnouncementCache
@@ -169,7 +169,7 @@ def make_app(
             (rf"{prefix}/api/clusters/requester", RequesterHandler, asked),
             (rf"{prefix}/api/clusters/([^/]+)", ClusterHandler, asked),
             (rf"{prefix}/api/collaboration", CollaborationHandler, asked),
-            (rf"{prefix}/health", HealthHandler, {**given, "expiries": expiries}),
+            (rf"{prefix}/health", ServiceHealthHandler, {**given, "expiries": expiries}),
             (rf"{prefix}/?", AccessPageHandler, given),
             (rf"{prefix}/oauth_callback", CallbackHandler),
             *usage_handlers.build_monitoring_routes(prefix, issuer, calls or StoreCallMetrics()),
@@ -205,7 +205,7 @@ def log_request(handler: web.RequestHandler) -> None:
     if status >= 500 and status != 503:
         level = logging.ERROR
     if status >= 400 or not isinstance(
-        handler, HealthHandler | dashboard_handlers.DashboardCheckHandler
+        handler, ServiceHealthHandler | dashboard_handlers.DashboardCheckHandler
     ):
         took = 1000 * request.request_time()
         _log.log(

@@ -251,7 +251,7 @@ async def _begin_upload(hub: Hub, person: str) -> str:
     url = f"sqlite:///{hub.folder}/hub/ledger.sqlite"
     with closing(open_database(url)) as database:
         expires = datetime.now(UTC) + timedelta(hours=1)
-        _, ticket = await SessionStore(database).begin(
+        _, ticket = await SessionStore(database).begin_session(
             "upload", person, "nhp-navigation", "", account=account, expires=expires
         )
     return ticket.encode()

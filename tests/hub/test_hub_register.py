@@ -17,7 +17,7 @@ from testing.stand_in_server import StandInResponse, StandInServer
 from testing.waiting import wait_until_async
 
 from panneuro_hub.dask.authenticator import HubAuthenticator
-from panneuro_hub.dask.service_client import ServiceClient
+from panneuro_hub.dask.gateway_service_client import GatewayServiceClient
 from panneuro_hub.wire import Ticket
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -87,7 +87,7 @@ class Asked:
     """A request to the gateway, as far as its authenticator looks at it."""
 
     headers: dict[str, str]
-    app: dict[str, ServiceClient]
+    app: dict[str, GatewayServiceClient]
 
 
 async def test_a_server_s_token_opens_the_gateway_for_its_session_s_project(
@@ -109,7 +109,7 @@ async def test_a_server_s_token_opens_the_gateway_for_its_session_s_project(
             "read:users:name!user=dora",
             "read:users:groups!user=dora",
         }
-        service = ServiceClient(hub.service_url, desk.token)
+        service = GatewayServiceClient(hub.service_url, desk.token)
         asked = Asked({"Authorization": f"jupyterhub {token}"}, {"backend": service})
         user = await gateway_auth.authenticate(asked)
         await service.close()

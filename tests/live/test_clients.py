@@ -50,7 +50,7 @@ OUR_GRANTS = (
 class Session:
     """A session with short keys, as its processes find it."""
 
-    build_data_environment: dict[str, str]
+    environment: dict[str, str]
     service: ShortService
     tap: KeyTap
 
@@ -121,9 +121,7 @@ def session(
 class Reader:
     """A client's process, and when it last read."""
 
-    def __init__(
-        self, name: str, build_data_environment: dict[str, str], moved: threading.Condition
-    ) -> None:
+    def __init__(self, name: str, environment: dict[str, str], moved: threading.Condition) -> None:
         self.name = name
         self.reads = 0
         self.last_read: datetime | None = None
@@ -131,7 +129,7 @@ class Reader:
         self._moved = moved
         self.process = subprocess.Popen(
             [sys.executable, str(PROGRAMS), name],
-            env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", **build_data_environment},
+            env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

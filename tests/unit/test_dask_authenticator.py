@@ -64,11 +64,11 @@ class Backend:
         assert code == "stopped"
         self.stopped.append(name)
 
-    async def scale(self, asked: Cluster, _count: int) -> GrantedSize:
+    async def scale_cluster(self, asked: Cluster, _count: int) -> GrantedSize:
         self.told.append(asked.name)
         return GrantedSize(1)
 
-    async def adapt(self, asked: Cluster, _adapt: object) -> GrantedSize:
+    async def adapt_cluster(self, asked: Cluster, _adapt: object) -> GrantedSize:
         self.told.append(asked.name)
         return GrantedSize(1)
 

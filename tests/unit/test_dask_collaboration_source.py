@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestServer
 
 from panneuro_hub.dask import collaboration_source
 from panneuro_hub.dask.collaboration_source import open_current_collaboration
-from panneuro_hub.dask.service_client import ServiceClient
+from panneuro_hub.dask.gateway_service_client import GatewayServiceClient
 from panneuro_hub.errors import CollaborationError
 
 LOG = logging.getLogger("the.gateway")
@@ -47,12 +47,12 @@ def text(example_file: Path) -> str:
 
 
 @pytest_asyncio.fixture
-async def stand_in(text: str) -> AsyncIterator[tuple[StandIn, ServiceClient]]:
+async def stand_in(text: str) -> AsyncIterator[tuple[StandIn, GatewayServiceClient]]:
     made = StandIn({"text": text, "since": SINCE})
     app = web.Application()
     app.router.add_get("/services/panneuro/api/collaboration", made.answer)
     async with TestServer(app) as server:
-        service = ServiceClient(str(server.make_url("/services/panneuro")), TOKEN)
+        service = GatewayServiceClient(str(server.make_url("/services/panneuro")), TOKEN)
         yield made, service
         await service.close()
 
@@ -65,7 +65,7 @@ def broken(tmp_path: Path) -> str:
 
 
 async def test_a_good_file_asks_nobody(
-    stand_in: tuple[StandIn, ServiceClient], example_file: Path
+    stand_in: tuple[StandIn, GatewayServiceClient], example_file: Path
 ) -> None:
     made, service = stand_in
     current = await open_current_collaboration(str(example_file), service, LOG)
@@ -74,7 +74,7 @@ async def test_a_good_file_asks_nobody(
 
 
 async def test_a_broken_file_takes_the_version_of_the_service(
-    stand_in: tuple[StandIn, ServiceClient], broken: str
+    stand_in: tuple[StandIn, GatewayServiceClient], broken: str
 ) -> None:
     made, service = stand_in
     current = await open_current_collaboration(broken, service, LOG)
@@ -85,9 +85,9 @@ async def test_a_broken_file_takes_the_version_of_the_service(
 
 
 async def test_a_service_that_starts_later_is_waited_for(
-    stand_in: tuple[StandIn, ServiceClient], broken: str, monkeypatch: pytest.MonkeyPatch
+    stand_in: tuple[StandIn, GatewayServiceClient], broken: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collaboration_source, "AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(collaboration_source, "RETRY_SECONDS", 0.01)
     made, service = stand_in
     made.status = 503
     current = await open_current_collaboration(broken, service, LOG)
@@ -105,7 +105,10 @@ async def test_a_service_that_starts_later_is_waited_for(
     ],
 )
 async def test_without_a_valid_version_every_error_is_told(
-    stand_in: tuple[StandIn, ServiceClient], broken: str, version: dict[str, Any] | None, words: str
+    stand_in: tuple[StandIn, GatewayServiceClient],
+    broken: str,
+    version: dict[str, Any] | None,
+    words: str,
 ) -> None:
     made, service = stand_in
     made.version = version

@@ -8,12 +8,12 @@ import pytest
 from dask_gateway_server.app import DaskGateway
 from traitlets.config import Config
 
-from panneuro_hub.dask import gateway_config
+from panneuro_hub.dask import configure
 
 
 def test_everything_from_one_call(example_file: Path) -> None:
     c = Config()
-    gateway_config(c, example_file, service_url="http://panneuro:10143/services/panneuro")
+    configure(c, example_file, service_url="http://panneuro:10143/services/panneuro")
     assert c == {
         "DaskGateway": {
             "backend_class": "panneuro_hub.dask.kube_backend.PanNeuroKubeBackend",
@@ -31,7 +31,7 @@ def test_everything_from_one_call(example_file: Path) -> None:
 @pytest.mark.parametrize("backend", ["local", "kubernetes"])
 def test_the_classes_are_what_the_gateway_takes(example_file: Path, backend: str) -> None:
     c = Config()
-    gateway_config(c, example_file, backend=backend)
+    configure(c, example_file, backend=backend)
     gateway = DaskGateway(config=c)
     assert gateway.backend_class.__name__.startswith("PanNeuro")
     assert gateway.authenticator_class.__name__ == "HubAuthenticator"
@@ -41,7 +41,7 @@ def test_from_the_environment(example_file: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PANNEURO_COLLABORATION", str(example_file))
     monkeypatch.setenv("PANNEURO_SERVICE_URL", "http://there:1/services/panneuro")
     c = Config()
-    gateway_config(c, backend="local")
+    configure(c, backend="local")
     assert c.ClusterMixin.collaboration_file == str(example_file)
     assert c.ClusterMixin.service_url == "http://there:1/services/panneuro"
 
@@ -56,7 +56,7 @@ def test_an_authenticator_of_the_admins_stays(example_file: Path) -> None:
     ):
         c = Config()
         c.DaskGateway.authenticator_class = theirs
-        gateway_config(c, example_file)
+        configure(c, example_file)
         assert c.DaskGateway.authenticator_class == then
 
 
@@ -65,7 +65,7 @@ def test_links_of_the_file_stay_links(tmp_path: Path, example_file: Path) -> Non
     link = tmp_path / "collaboration.yaml"
     link.symlink_to(example_file)
     c = Config()
-    gateway_config(c, link)
+    configure(c, link)
     assert c.ClusterMixin.collaboration_file == str(link)
 
 
@@ -74,5 +74,5 @@ def test_a_broken_file_does_not_stop_the_controller(tmp_path: Path) -> None:
     broken = tmp_path / "collaboration.yaml"
     broken.write_text("name: x\n")
     c = Config()
-    gateway_config(c, broken)
+    configure(c, broken)
     assert c.ClusterMixin.collaboration_file == str(broken)

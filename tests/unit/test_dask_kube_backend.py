@@ -135,7 +135,7 @@ async def backend(
 
     monkeypatch.setattr(KubeBackend, "setup", setup)
     monkeypatch.setattr(KubeBackend, "cleanup", cleanup)
-    monkeypatch.setattr(PanNeuroKubeBackend, "begin", begin)
+    monkeypatch.setattr(PanNeuroKubeBackend, "follow_pods", begin)
     monkeypatch.setattr(PanNeuroKubeBackend, "cleanup", PanNeuroKubeBackend.__mro__[1].cleanup)
     service = web.Application()
     service.router.add_post("/api/clusters", world.begin)

@@ -145,7 +145,7 @@ def test_a_limit_that_was_lowered_gives_none_and_takes_no_part_of_a_worker() -> 
 def test_there_is_an_end_without_any_limit() -> None:
     got = compute_quota(limits(), BOB, MAX_WORKERS + 1, [])
     assert (got.workers, got.words) == (MAX_WORKERS, "a cluster may have 10000 workers at once")
-    assert compute_quota(limits(), holding("a", most=3), 5, []).workers == 3
+    assert compute_quota(limits(), holding("a", max_workers=3), 5, []).workers == 3
 
 
 def test_fractions_of_cores_are_exact() -> None:

@@ -121,7 +121,7 @@ async def test_who_stops_waiting_leaves_the_place_to_others(
 
 
 async def test_made_up_names_do_not_drive_out_good_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "_KEPT", 3)
+    monkeypatch.setattr(cache, "_MOST_NAMES", 3)
     place = Place({"ada": "1", "grace": "2"})
     answers = place.keep(10)
     for name in ("ada", "grace", *(f"nobody-{n}" for n in range(20)), "ada", "grace"):

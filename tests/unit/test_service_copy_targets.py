@@ -75,7 +75,7 @@ def test_another_image_is_for_the_person_to_say() -> None:
     assert [one.url for one in found.project_servers] == [
         "/base/user/ada/lab?panneuro-copy=nhp-navigation/tuning%403"
     ]
-    assert not found.suits(found.project_servers[0])
+    assert not found.has_image(found.project_servers[0])
     assert found.start is None  # one at a time
 
 

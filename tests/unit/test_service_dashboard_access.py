@@ -173,44 +173,44 @@ ADA, EVE, ZOE = (HubAccount(name, f"account-of-{name}") for name in ("ada", "eve
 
 def test_a_pass_is_good_for_its_dashboard_and_twelve_hours() -> None:
     clock = FakeClock(seconds=1_800_000_000.0)
-    passes = DashboardCookies(b"secret", clock.steady)
-    cookie = f'{DASHBOARD_COOKIE}="{passes.make_cookie(ZOE, MINE)}"'
-    assert passes.read_cookie(f"a=b; {cookie}; c=d", MINE) == ZOE
-    assert passes.read_cookie(cookie, DashboardAddress(GATEWAY, THEIRS)) is None
-    assert passes.read_cookie(cookie, DashboardAddress("another", OURS)) is None
-    assert DashboardCookies(b"another secret", clock.steady).holder(cookie, MINE) is None
+    cookies = DashboardCookies(b"secret", clock.steady)
+    cookie = f'{DASHBOARD_COOKIE}="{cookies.make_cookie(ZOE, MINE)}"'
+    assert cookies.read_cookie(f"a=b; {cookie}; c=d", MINE) == ZOE
+    assert cookies.read_cookie(cookie, DashboardAddress(GATEWAY, THEIRS)) is None
+    assert cookies.read_cookie(cookie, DashboardAddress("another", OURS)) is None
+    assert DashboardCookies(b"another secret", clock.steady).read_cookie(cookie, MINE) is None
     clock.advance(12 * 3600 - 1)
-    assert passes.read_cookie(cookie, MINE)
+    assert cookies.read_cookie(cookie, MINE)
     clock.advance(2)
-    assert passes.read_cookie(cookie, MINE) is None
+    assert cookies.read_cookie(cookie, MINE) is None
 
 
 def test_a_forged_cookie_beside_it_takes_nothing_away() -> None:
-    passes = DashboardCookies(b"secret")
-    cookie = f"{DASHBOARD_COOKIE}={passes.make_cookie(ADA, MINE)}"
+    cookies = DashboardCookies(b"secret")
+    cookie = f"{DASHBOARD_COOKIE}={cookies.make_cookie(ADA, MINE)}"
     for forged in (
         f"{DASHBOARD_COOKIE}=x",
-        f"{DASHBOARD_COOKIE}={DashboardCookies(b'x').issue(EVE, MINE)}",
+        f"{DASHBOARD_COOKIE}={DashboardCookies(b'x').make_cookie(EVE, MINE)}",
         f"{DASHBOARD_COOKIE}=",
         ";",
     ):
-        assert passes.read_cookie(f"{cookie}; {forged}", MINE) == ADA
-        assert passes.read_cookie(f"{forged}; {cookie}", MINE) == ADA
-        assert passes.read_cookie(forged, MINE) is None
+        assert cookies.read_cookie(f"{cookie}; {forged}", MINE) == ADA
+        assert cookies.read_cookie(f"{forged}; {cookie}", MINE) == ADA
+        assert cookies.read_cookie(forged, MINE) is None
 
 
 @given(st.text(max_size=80))
 def test_no_text_is_a_pass(text: str) -> None:
-    assert DashboardCookies(b"secret").holder(text, MINE) is None
-    assert DashboardCookies(b"secret").holder(f"{DASHBOARD_COOKIE}={text}", MINE) is None
+    assert DashboardCookies(b"secret").read_cookie(text, MINE) is None
+    assert DashboardCookies(b"secret").read_cookie(f"{DASHBOARD_COOKIE}={text}", MINE) is None
 
 
 def test_a_changed_pass_is_none() -> None:
-    passes = DashboardCookies(b"secret")
-    cookie = passes.make_cookie(ADA, MINE)
+    cookies = DashboardCookies(b"secret")
+    cookie = cookies.make_cookie(ADA, MINE)
     for place in range(len(cookie)):
         changed = cookie[:place] + ("0" if cookie[place] != "0" else "1") + cookie[place + 1 :]
-        assert passes.read_cookie(f'{DASHBOARD_COOKIE}="{changed}"', MINE) is None, place
+        assert cookies.read_cookie(f'{DASHBOARD_COOKIE}="{changed}"', MINE) is None, place
 
 
 # --- the answers

@@ -182,9 +182,9 @@ def test_a_long_transfer_begins_its_session_anew(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("panneuro_hub.client.connection.time.monotonic", lambda: now)
     begun = _LoginSession(Counting("https://h", "a", datetime.now(UTC), "t"), "p")
     now = 12 * 3600.0
-    assert begun.ticket() == "ticket-1"
+    assert begun.read_ticket() == "ticket-1"
     now += 1
-    assert begun.ticket() == "ticket-2"
+    assert begun.read_ticket() == "ticket-2"
     assert calls == ["POST /api/uploads", "POST /api/uploads", "DELETE /api/uploads/1"]
     begun.end()
     assert calls[-1] == "DELETE /api/uploads/2"

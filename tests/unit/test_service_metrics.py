@@ -150,7 +150,7 @@ async def test_calls_of_stores_are_counted_and_timed(calls: StoreCallMetrics, si
     assert told["panneuro_sts_calls_total", "failed"] == 1
     assert told["panneuro_sts_seconds_count", ""] == 2
     assert told["panneuro_sts_seconds_sum", ""] > 0
-    assert set(StoreCallMetrics().makers()) == {"s3"}
+    assert set(StoreCallMetrics().build_makers()) == {"s3"}
 
 
 async def test_two_replicas_say_the_same(service: SmallService, site: Site) -> None:

@@ -381,8 +381,8 @@ async def test_a_search_holds_nobody_up(site: Site, monkeypatch: pytest.MonkeyPa
             asyncio.get_running_loop()
         return words == "x"
 
-    monkeypatch.setattr(NotebookCard, "has", has)
-    monkeypatch.setattr(DatasetRow, "has", has)
+    monkeypatch.setattr(NotebookCard, "matches_words", has)
+    monkeypatch.setattr(DatasetRow, "matches_words", has)
     assert read(await site.get_as("ada", "/api/notebooks?q=x"))["count"] == 2
     assert (await site.get_as("ada", "/api/datasets?q=x")).code == 200
 

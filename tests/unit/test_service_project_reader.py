@@ -201,16 +201,16 @@ async def test_a_bounded_number_waits(
     viewing = ProjectReader(service.issuer, open_store=stored.open)
     free = threading.Event()
     given = await access_of(service, "ada")
-    limit_to_reading = [
+    readings = [
         asyncio.create_task(viewing.read_project(*given, lambda store: free.wait(30)))
         for _ in range(4)
     ]
     try:
-        done, _ = await asyncio.wait(limit_to_reading, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(readings, return_when=asyncio.FIRST_COMPLETED)
         assert "too many pages" in str(done.pop().exception())
     finally:
         free.set()
-    answers = await asyncio.gather(*limit_to_reading, return_exceptions=True)
+    answers = await asyncio.gather(*readings, return_exceptions=True)
     assert sum(answer is True for answer in answers) == 3
     # The turns are free again.
     assert await viewing.read_project(*given, lambda store: 1) == 1

@@ -89,7 +89,7 @@ async def test_a_session_is_found_and_its_ticket_is_nowhere(
     found = await register.find_session(session.id)
     assert found == session
     assert ticket.matches(found.ticket)
-    assert found.runs(START)
+    assert found.is_running(START)
     assert await register.find_session("0" * 16) is None
     assert ticket.secret.encode() not in await asyncio.to_thread(path.read_bytes)
     assert session.ticket not in repr(session)
@@ -100,8 +100,8 @@ async def test_what_was_written_comes_back(register: SessionStore, clock: FakeCl
         "upload", "zoë å", "p", "", account="a", expires=START + HOUR
     )
     assert await register.find_session(session.id) == session
-    assert session.runs(START + HOUR - MINUTE)
-    assert not session.runs(START + HOUR)
+    assert session.is_running(START + HOUR - MINUTE)
+    assert not session.is_running(START + HOUR)
     assert await register.list_running() == [], "an upload is no cluster"
     clock.advance(HOUR)
     assert await register.end_expired() == (session.id,)
@@ -117,7 +117,7 @@ async def test_an_end_is_seen_at_once_here_and_soon_elsewhere(
     async def is_seen(register: SessionStore) -> bool:
         found = await register.find_session(session.id)
         assert found is not None
-        return not found.runs(clock.now())
+        return not found.is_running(clock.now())
 
     assert not await is_seen(here)
     assert not await is_seen(elsewhere)
@@ -195,7 +195,7 @@ async def test_a_gateway_that_is_gone_leaves_nothing(
     found = await register.find_session(session.id)
     assert found is not None
     assert found.ended is None
-    assert not found.runs(clock.now()), "before any sweep, and in every replica"
+    assert not found.is_running(clock.now()), "before any sweep, and in every replica"
     assert await register.list_running() == []
     report = await register.record_report(GATEWAY, [running(session)])
     assert report.ended == (session.id,), "it is back, too late"
@@ -280,7 +280,7 @@ def test_what_has_been_used_only_grows_and_never_faster_than_time(steps: Sequenc
         after = accrue_usage(session, now)
         more = after.worker_seconds - session.worker_seconds
         assert 0 <= more <= 3 * MAX_REPORT_GAP.total_seconds()
-        assert after.heard == furthest
+        assert after.last_heard == furthest
         session = after
     assert session.worker_seconds <= 3 * (furthest - START).total_seconds()
     assert session.core_seconds == pytest.approx(2 * session.worker_seconds)

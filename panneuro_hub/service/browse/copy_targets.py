@@ -57,11 +57,11 @@ class CopyTargets:
     @property
     def direct_url(self) -> str | None:
         """Where to go at once, if there is nothing to choose or to be told."""
-        if len(self.project_servers) == 1 and self.suits(self.project_servers[0]):
+        if len(self.project_servers) == 1 and self.has_image(self.project_servers[0]):
             return self.project_servers[0].url
         return self.start if not self.project_servers and self.default is None else None
 
-    def suits(self, server: RunningServer) -> bool:
+    def has_image(self, server: RunningServer) -> bool:
         """Whether a server runs what the notebook ran in, as far as is known."""
         return not self.image or server.image in (None, self.image)
 

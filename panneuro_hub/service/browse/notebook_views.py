@@ -73,7 +73,7 @@ class NotebookCard:
     latest: NotebookRecord
     count: int
 
-    def has(self, words: str) -> bool:
+    def matches_words(self, words: str) -> bool:
         """Whether name, title, description, author or datasets have all `words`."""
         one = self.latest
         texts = (one.title, one.description, one.created_by, *one.datasets)
@@ -109,7 +109,7 @@ class RecipientCheck:
         How many people are not looked at, since there are so many.
     """
 
-    find_recipients: ProjectRecipients | None
+    recipients: ProjectRecipients | None
     problem: str = ""
     more: int = 0
 
@@ -177,7 +177,9 @@ class NotebookBrowser:
             notes += [f"{name}: {trouble}" for trouble in troubles]
         everything = [card for listed, _ in found.values() for card in listed]
         # There may be megabytes of words, and others are served meanwhile.
-        cards = await asyncio.to_thread(lambda: [card for card in everything if card.has(query)])
+        cards = await asyncio.to_thread(
+            lambda: [card for card in everything if card.matches_words(query)]
+        )
         cards.sort(key=lambda card: card.latest.label)
         cards.sort(key=lambda card: card.latest.created, reverse=True)
         return SearchResult(

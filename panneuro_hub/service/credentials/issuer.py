@@ -49,7 +49,7 @@ class TicketSession:
     project: str = ""
     what: str = ""
 
-    def says(self, reason: str) -> str:
+    def add_description(self, reason: str) -> str:
         """A reason, with what the session is where that is not plain."""
         return f"{self.what}: {reason}" if self.what else reason
 
@@ -192,7 +192,7 @@ class CredentialIssuer:
         ServiceUnavailable
             If it could not be written.
         """
-        reason = session.says(str(refusal))
+        reason = session.add_description(str(refusal))
         if self.refusals.is_new((person, session.id, reason)):
             await self.ledger.record_entry(
                 LedgerEntry("refusal", person[:255], session.project, session.id, reason)
@@ -217,7 +217,7 @@ class CredentialIssuer:
             found is None
             or found.person != ticket.user
             or not ticket.matches(found.ticket)
-            or not found.runs(datetime.now(UTC))
+            or not found.is_running(datetime.now(UTC))
         ):
             raise TicketRefusedError("the session of this ticket has ended; begin a new one")
         member = await self.hub_users.require_member(found.person)
@@ -261,7 +261,7 @@ def _make_entry(access: Access, session: TicketSession, credential: Credential) 
         person=access.person.name,
         project=access.project,
         session=session.id,
-        reason=session.says(describe_reasons(access.reasons)),
+        reason=session.add_description(describe_reasons(access.reasons)),
         grants=tuple((grant.mode, grant.prefix) for grant in access.grants),
         access_key_id=credential.access_key_id,
         expires=credential.expires,

@@ -144,14 +144,14 @@ class SessionRecord:
     account: str | None = None
     login: str | None = None
 
-    def runs(self, now: datetime) -> bool:
+    def is_running(self, now: datetime) -> bool:
         """Whether it has not ended, nor expired, nor been forgotten by its gateway."""
         if self.ended is not None or (self.expires is not None and now >= self.expires):
             return False
-        return not self.gateway or now - self.heard < SILENT_GATEWAY_LIMIT
+        return not self.gateway or now - self.last_heard < SILENT_GATEWAY_LIMIT
 
     @property
-    def heard(self) -> datetime:
+    def last_heard(self) -> datetime:
         """When anything was last heard of it."""
         return self.reported or self.began
 
@@ -178,11 +178,11 @@ class ProjectTotals:
 
 def accrue_usage(session: SessionRecord, now: datetime) -> SessionRecord:
     """The session, with what has run since it was last heard of; no second is counted twice."""
-    gap = min(max(now - session.heard, timedelta(0)), MAX_REPORT_GAP)
+    gap = min(max(now - session.last_heard, timedelta(0)), MAX_REPORT_GAP)
     worked = session.workers * gap.total_seconds()
     return replace(
         session,
-        reported=max(session.heard, now),
+        reported=max(session.last_heard, now),
         worker_seconds=session.worker_seconds + worked,
         core_seconds=session.core_seconds + worked * session.cores,
         cost_usd=session.cost_usd + worked * session.price_per_hour / 3600,
@@ -298,11 +298,11 @@ class SessionStore:
             for session in _select_for_update(
                 connection, select(SESSIONS_TABLE).where(mine, known)
             ):
-                if session.runs(now) and session.id in listed:
+                if session.is_running(now) and session.id in listed:
                     running.append(
                         _update_from_report(connection, session, listed[session.id], now)
                     )
-                elif not session.runs(now) or now - session.began > UNLISTED_GRACE:
+                elif not session.is_running(now) or now - session.began > UNLISTED_GRACE:
                     _end_session(connection, session, now)
                     over.append(session.id)
             return running, over
@@ -370,7 +370,7 @@ class SessionStore:
             open_ones = _select_for_update(
                 connection, select(SESSIONS_TABLE).where(SESSIONS_TABLE.c.ended.is_(None))
             )
-            over = [session for session in open_ones if not session.runs(now)]
+            over = [session for session in open_ones if not session.is_running(now)]
             for session in over:
                 _end_session(connection, session, now)
             return tuple(session.id for session in over)
@@ -390,7 +390,11 @@ class SessionStore:
         statement = _select_running_clusters().order_by(SESSIONS_TABLE.c.began, SESSIONS_TABLE.c.id)
         if project is not None:
             statement = statement.where(SESSIONS_TABLE.c.project == project)
-        return [session for session in await self._select(statement) if session.runs(self._clock())]
+        return [
+            session
+            for session in await self._select(statement)
+            if session.is_running(self._clock())
+        ]
 
     async def find_running(self, name: str) -> SessionRecord | None:
         """The running cluster that a gateway calls `name`; `None` unless there is just one.
@@ -401,7 +405,9 @@ class SessionStore:
             If it could not be read.
         """
         found = await self._select(_select_running_clusters().where(SESSIONS_TABLE.c.name == name))
-        running = [session for session in found if session.name and session.runs(self._clock())]
+        running = [
+            session for session in found if session.name and session.is_running(self._clock())
+        ]
         return running[0] if len(running) == 1 else None
 
     async def sum_usage(self) -> dict[str, ProjectTotals]:
@@ -522,7 +528,7 @@ def _write_session(connection: Connection, before: SessionRecord, after: Session
         after.core_seconds - before.core_seconds,
         after.cost_usd - before.cost_usd,
     )
-    add_usage(connection, after.id, after.project, after.heard, used)
+    add_usage(connection, after.id, after.project, after.last_heard, used)
 
 
 def _make_row(session: SessionRecord) -> dict[str, Any]:

@@ -272,7 +272,7 @@ class AccessPageHandler(OwnAccessHandler, WebPageHandler):
         self.finish(render_access(collaboration, name, accesses, self.page_context))
 
 
-class HealthHandler(IssuerHandler, ApiHandler):
+class ServiceHealthHandler(IssuerHandler, ApiHandler):
     """``GET /health``: for probes; says when the collaboration file on disk is broken."""
 
     def initialize(self, issuer: CredentialIssuer, expiries: ExpiryWatch | None = None) -> None:

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
 from panneuro_hub.access import ClusterChoice
-from panneuro_hub.dask.service_client import ServiceClient
+from panneuro_hub.dask.gateway_service_client import GatewayServiceClient
 from panneuro_hub.errors import (
     AccessDeniedError,
     InvalidChoiceError,
@@ -50,17 +50,17 @@ def answers() -> Answers:
 
 
 @pytest.fixture
-async def service(answers: Answers) -> AsyncIterator[ServiceClient]:
+async def service(answers: Answers) -> AsyncIterator[GatewayServiceClient]:
     app = web.Application()
     app.router.add_route("*", "/services/panneuro/{path:.*}", answers.answer)
     async with TestServer(app) as server:
-        it = ServiceClient(str(server.make_url("/services/panneuro/")), TOKEN)
+        it = GatewayServiceClient(str(server.make_url("/services/panneuro/")), TOKEN)
         yield it
         await it.close()
 
 
 async def test_a_session_begins_is_told_of_and_ends(
-    service: ServiceClient, answers: Answers
+    service: GatewayServiceClient, answers: Answers
 ) -> None:
     assert await service.begin_session("ada", CHOICE) == (TICKET.name, TICKET)
     answers.status, answers.body = 200, {"stop": [{"session": "a", "reason": "why"}, 7]}
@@ -83,7 +83,7 @@ async def test_a_session_begins_is_told_of_and_ends(
     assert {asked[3] for asked in answers.asked} == {f"token {TOKEN}"}
 
 
-async def test_whose_token_it_is(service: ServiceClient, answers: Answers) -> None:
+async def test_whose_token_it_is(service: GatewayServiceClient, answers: Answers) -> None:
     said = {"user": "ada", "teams": ["lab"], "project": "a", "image": None, "session": "s1"}
     answers.status, answers.body = 200, said
     requester = await service.find_requester("ada", "secret", may_start_servers=False)
@@ -115,7 +115,7 @@ async def test_whose_token_it_is(service: ServiceClient, answers: Answers) -> No
     ],
 )
 async def test_refusals(
-    service: ServiceClient, answers: Answers, status: int, kind: type[PanNeuroError]
+    service: GatewayServiceClient, answers: Answers, status: int, kind: type[PanNeuroError]
 ) -> None:
     answers.status, answers.body = status, {"message": "the service's own words"}
     with pytest.raises(kind, match="the service's own words"):
@@ -129,14 +129,14 @@ NO_TICKET = [{}, [], "", "{", {"session": "a"}, {"session": "a", "ticket": 7}]
 
 
 @pytest.mark.parametrize("body", [*NO_TICKET, {"session": 1, "ticket": "x"}])
-async def test_no_ticket(service: ServiceClient, answers: Answers, body: Any) -> None:
+async def test_no_ticket(service: GatewayServiceClient, answers: Answers, body: Any) -> None:
     answers.body = body
     with pytest.raises(ServiceUnavailableError, match="gave no ticket"):
         await service.begin_session("ada", CHOICE)
 
 
 async def test_nobody_there() -> None:
-    service = ServiceClient(f"http://127.0.0.1:{unused_port()}", TOKEN)
+    service = GatewayServiceClient(f"http://127.0.0.1:{unused_port()}", TOKEN)
     with pytest.raises(ServiceUnavailableError, match="does not answer") as refused:
         await service.begin_session("ada", CHOICE)
     assert TOKEN not in repr(refused.getrepr())

@@ -27,7 +27,7 @@ from panneuro_hub.wire.reason import read_reasons
 _TIMEOUT = aiohttp.ClientTimeout(total=20)
 
 
-class ServiceClient:
+class GatewayServiceClient:
     """A client of the service's API for gateways.
 
     Parameters
