@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from panneuro_hub.catalog.seekable_file import SeekableFile
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -18,7 +19,7 @@ _MOST_LONG_AHEAD = 2**25  # bytes
 FetchRange = Callable[[int, int], bytes | memoryview]
 
 
-class RangeFile(io.RawIOBase):
+class RangeFile(SeekableFile):
     """A file that is read in ranges, and keeps the blocks that it read last.
 
     What is smaller than a block comes from blocks: readers of HDF5 ask for many small
@@ -34,10 +35,8 @@ class RangeFile(io.RawIOBase):
     """
 
     def __init__(self, fetch: Callable[[int, int], bytes | memoryview], size: int) -> None:
-        super().__init__()
+        super().__init__(size)
         self._fetch = fetch
-        self._size = size
-        self._position = 0
         self._blocks: OrderedDict[int, bytes | memoryview] = OrderedDict()
         self._next_block = -1
         self._ahead = 0
@@ -45,28 +44,6 @@ class RangeFile(io.RawIOBase):
         self._window_start = 0
         self._long_end = -1
         self._long_ahead = 0
-
-    def readable(self) -> bool:
-        """Always."""
-        return True
-
-    def seekable(self) -> bool:
-        """Always."""
-        return True
-
-    def tell(self) -> int:
-        """Where the next byte is read."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go somewhere, as for any file."""
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}
-        if whence not in start:
-            raise ValueError(f"whence must be 0, 1 or 2, not {whence}")
-        if start[whence] + offset < 0:
-            raise ValueError(f"a file has nothing at {start[whence] + offset}")
-        self._position = start[whence] + offset
-        return self._position
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         """Fill `buffer`, but for the file's end."""

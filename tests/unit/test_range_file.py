@@ -52,7 +52,7 @@ def test_it_reads_as_bytes_do(steps: list[tuple[int, int, int]]) -> None:
     for whence, offset, size in steps:
         base = {io.SEEK_SET: 0, io.SEEK_CUR: plain.tell(), io.SEEK_END: len(CONTENT)}[whence]
         if base + offset < 0:
-            with pytest.raises(ValueError, match="nothing at -"):
+            with pytest.raises(ValueError, match="before the beginning"):
                 file.seek(offset, whence)
             continue
         assert file.seek(offset, whence) == plain.seek(offset, whence)
@@ -126,9 +126,3 @@ def test_a_closed_file_is_read_no_more() -> None:
     file.close()
     with pytest.raises(ValueError, match="closed"):
         file.read(1)
-
-
-def test_it_says_which_beginning_is_none() -> None:
-    file, _ = opened()
-    with pytest.raises(ValueError, match="whence must be 0, 1 or 2, not 7"):
-        file.seek(0, 7)

@@ -7,9 +7,10 @@ shape takes its place; it lies in a small file in memory, and its bytes come fro
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from panneuro_hub.catalog.seekable_file import SeekableFile
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -20,7 +21,7 @@ FetchBytes = Callable[[int, int], bytes | memoryview]
 _APART = 2**16  # bytes
 
 
-class StandInFile(io.RawIOBase):
+class StandInFile(SeekableFile):
     """A file that keeps what is written to it, and takes one part of it from a function.
 
     Parameters
@@ -34,53 +35,33 @@ class StandInFile(io.RawIOBase):
         self._fetch = fetch
         self._written: list[tuple[int, bytes]] = []
         self._region = range(0)
-        self._position = 0
-        self._end = 0
 
     def place(self, start: int, size: int) -> None:
         """Say where the part is that comes from the function."""
         self._region = range(start, start + size)
 
-    def readable(self) -> bool:
-        """Return true."""
-        return True
-
     def writable(self) -> bool:
         """Return true."""
         return True
 
-    def seekable(self) -> bool:
-        """Return true."""
-        return True
-
-    def tell(self) -> int:
-        """Return the position, in bytes."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go somewhere, as for any file."""
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._end}[whence]
-        self._position = start + offset
-        return self._position
-
     def truncate(self, size: int | None = None) -> int:
         """Set the size of the file; this takes no memory."""
-        self._end = self._position if size is None else size
-        return self._end
+        self._size = self._position if size is None else size
+        return self._size
 
     def write(self, data: ReadableBuffer) -> int:
         """Keep some bytes; only the metadata of HDF5 are ever written."""
         piece = bytes(data)
         self._written.append((self._position, piece))
         self._position += len(piece)
-        self._end = max(self._end, self._position)
+        self._size = max(self._size, self._position)
         return len(piece)
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         """Fill `buffer`, from the function or with what was written."""
         target = memoryview(buffer).cast("B")
         start = self._position
-        stop = min(start + len(target), self._end)
+        stop = min(start + len(target), self._size)
         if stop <= start:
             return 0
         found = bytearray(stop - start)
