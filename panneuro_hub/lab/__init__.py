@@ -25,10 +25,9 @@ if TYPE_CHECKING:
     from panneuro_hub.lab.current_session import CurrentSession as Session
     from panneuro_hub.lab.current_session import PathNotFoundError as NothingThere
     from panneuro_hub.lab.dataset_contents import Dataset
-    from panneuro_hub.lab.dataset_list import datasets
     from panneuro_hub.lab.object_file import ObjectChangedError
     from panneuro_hub.lab.object_file import ObjectChangedError as Changed
-    from panneuro_hub.lab.open_data import IncompleteUploadError, file
+    from panneuro_hub.lab.open_data import IncompleteUploadError, datasets, file
     from panneuro_hub.lab.open_data import IncompleteUploadError as Incomplete
     from panneuro_hub.lab.open_data import open as open  # noqa: A004
     from panneuro_hub.lab.project_clusters import cluster, clusters
@@ -92,7 +91,7 @@ _HOMES = {
     "UnreadableFileError": "read_errors",
     "cluster": "project_clusters",
     "clusters": "project_clusters",
-    "datasets": "dataset_list",
+    "datasets": "open_data",
     "file": "open_data",
     "filesystem": "session_stores",
     "open": "open_data",

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, overload
 
 from panneuro_hub.catalog.dataset_records import CatalogListing, list_catalog
-from panneuro_hub.catalog.dataset_rows import COLUMNS, make_dataset_rows
-from panneuro_hub.catalog.dataset_rows import DatasetRow as Listed
+from panneuro_hub.catalog.dataset_rows import COLUMNS, DatasetRow, make_dataset_rows
 from panneuro_hub.catalog.manifest import DatasetRecord
 from panneuro_hub.errors import (
     AccessDeniedError,
@@ -30,14 +29,25 @@ if TYPE_CHECKING:
 _AT_ONCE = 8  # projects
 
 
-class OpenableDataset(Listed):
-    """One dataset that can be opened; see `panneuro_hub.catalog.dataset_rows.DatasetRow`."""
+DatasetOpener = Callable[..., Any]
+"""Opens a dataset by its name, as `lab.open` does."""
+
+
+@dataclass(frozen=True)
+class OpenableDataset(DatasetRow):
+    """One dataset that can be opened; see `panneuro_hub.catalog.dataset_rows.DatasetRow`.
+
+    Parameters
+    ----------
+    opener : callable
+        Opens the dataset. It is an argument because `lab.open` returns lists of datasets.
+    """
+
+    opener: DatasetOpener = field(repr=False, compare=False)
 
     def open(self, **kwargs: Any) -> Any:
-        """Open it, as `lab.open` does."""
-        from panneuro_hub.lab.open_data import open as open_dataset
-
-        return open_dataset(self.name, **kwargs)
+        """Open the dataset, as `lab.open` does."""
+        return self.opener(self.name, **kwargs)
 
 
 class DatasetList(Sequence[OpenableDataset]):
@@ -85,9 +95,9 @@ class DatasetList(Sequence[OpenableDataset]):
         import pandas
 
         names = [
-            field.name
-            for field in fields(DatasetRecord)
-            if field.name not in ("dataset", "project")
+            column.name
+            for column in fields(DatasetRecord)
+            if column.name not in ("dataset", "project")
         ]
         return pandas.DataFrame(
             [
@@ -115,27 +125,19 @@ class DatasetList(Sequence[OpenableDataset]):
         return [{name: row[name] for name in shown} for row in rows]
 
 
-def datasets(project: str = "") -> DatasetList:
-    """The datasets that can be read here.
+def list_datasets(project: str, opener: DatasetOpener) -> DatasetList:
+    """Return the datasets of `project`, or of all projects that the session reads if it is empty.
 
     Parameters
     ----------
     project : str
-        One project; all that this session reads where not given.
-
-    Returns
-    -------
-    DatasetList
-        A table in a notebook; also a sequence, and by name: ``datasets()["nav/day-1"]``.
+    opener : callable
+        Opens one of the datasets by its name.
 
     Raises
     ------
-    AccessDeniedError
-        If `project` cannot be read here; the text says why.
-    ServiceUnavailableError
-        If the store is out of reach.
-    NotInSessionError
-        Outside a session of the hub.
+    AccessDeniedError, NotInSessionError, ServiceUnavailableError
+        As for `lab.datasets`.
     """
     view = session()
     names = [project] if project else list(view.prefixes)
@@ -150,7 +152,7 @@ def datasets(project: str = "") -> DatasetList:
                 raise listed
             notes.append(f"{place.project}: {listed}")
             continue
-        found += _make_datasets(place, listed)
+        found += _make_datasets(place, listed, opener)
         notes += [f"{place.project}: {trouble}" for trouble in listed.troubles]
     return DatasetList(found, notes)
 
@@ -172,10 +174,12 @@ def _read_listing(place: StoragePath) -> CatalogListing | PanNeuroError:
         return problem
 
 
-def _make_datasets(place: StoragePath, listed: CatalogListing) -> Iterator[OpenableDataset]:
+def _make_datasets(
+    place: StoragePath, listed: CatalogListing, opener: DatasetOpener
+) -> Iterator[OpenableDataset]:
     denied = place.view.denied
     for one in make_dataset_rows(place.project, place.root.uri, listed, denied):
-        yield OpenableDataset(one.name, one.project, one.record, one.upload, one.frozen)
+        yield OpenableDataset(one.name, one.project, one.record, one.upload, one.frozen, opener)
 
 
 def _format_note(text: str) -> str:

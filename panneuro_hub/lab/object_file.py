@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from obstore.exceptions import PreconditionError
 
@@ -17,14 +17,19 @@ if TYPE_CHECKING:
     from obstore import GetOptions
     from obstore.store import S3Store
 
-    from panneuro_hub.lab.dataset_links import DatasetLinks
-
 _PART_SIZE = 2**23  # bytes: a longer read is cut into such parts, which come side by side
 _MAX_REQUESTS = 8
 
 
 class ObjectChangedError(PanNeuroError, OSError):
     """An object was replaced by another one while it was read."""
+
+
+class LinkedFiles(Protocol):
+    """The files that an object may refer to; `DatasetLinks` is the one implementation."""
+
+    def open(self, origin: ObjectFile, name: str) -> ObjectFile:
+        """Open the file that `origin` refers to as `name`."""
 
 
 class ObjectFile(RangeFile):
@@ -45,7 +50,7 @@ class ObjectFile(RangeFile):
         In bytes.
     tag : str or None
         The version's tag, as the store said it.
-    neighbours : DatasetLinks, optional
+    neighbours : LinkedFiles, optional
         The files that it may refer to; without them it may refer to none.
     """
 
@@ -58,7 +63,7 @@ class ObjectFile(RangeFile):
         key: str,
         size: int,
         tag: str | None,
-        neighbours: DatasetLinks | None = None,
+        neighbours: LinkedFiles | None = None,
     ) -> None:
         super().__init__(self._range, size)
         self._opened = (store, place, key, size, tag)
@@ -116,7 +121,7 @@ def _make_options(start: int, end: int, tag: str | None) -> GetOptions:
 
 
 def open_object_file(
-    store: S3Store, place: PathLabel, key: str, neighbours: DatasetLinks | None = None
+    store: S3Store, place: PathLabel, key: str, neighbours: LinkedFiles | None = None
 ) -> ObjectFile:
     """Open an object; nothing of its content is read.
 

@@ -39,7 +39,7 @@ from panneuro_hub.lab.bids_tables import find_bids_table
 from panneuro_hub.lab.current_session import SCRATCH, PathNotFoundError, session
 from panneuro_hub.lab.dataset_contents import Dataset, DatasetFile
 from panneuro_hub.lab.dataset_links import DatasetLinks
-from panneuro_hub.lab.dataset_list import datasets
+from panneuro_hub.lab.dataset_list import DatasetList, list_datasets
 from panneuro_hub.lab.delimited_tables import read_table
 from panneuro_hub.lab.file_readers import read_file
 from panneuro_hub.lab.object_file import ObjectFile, open_object_file
@@ -118,6 +118,31 @@ def open(path: str, *, incomplete: bool = False, **kwargs: Any) -> Any:  # noqa:
         if dataset == place.key:
             return _open_whole_dataset(place, **kwargs)
         return open_path(place, dataset, **kwargs)
+
+
+def datasets(project: str = "") -> DatasetList:
+    """Return the datasets that you can read in this session.
+
+    Parameters
+    ----------
+    project : str
+        The name of one project; by default, all projects that the session reads.
+
+    Returns
+    -------
+    DatasetList
+        A table in a notebook; also a sequence, and by name: ``datasets()["nav/day-1"]``.
+
+    Raises
+    ------
+    AccessDeniedError
+        If `project` cannot be read in this session; the message says why.
+    ServiceUnavailableError
+        If the store does not answer.
+    NotInSessionError
+        Outside a session of the hub.
+    """
+    return list_datasets(project, open)
 
 
 def file(path: str) -> ObjectFile:

@@ -30,7 +30,11 @@ RECORD = DatasetRecord.of(
 
 
 def found(record: DatasetRecord | None, name: str = "nav/day-1") -> OpenableDataset:
-    return OpenableDataset(name, "nav", record, None, frozen=False)
+    return OpenableDataset(name, "nav", record, None, frozen=False, opener=open_nothing)
+
+
+def open_nothing(name: str, **options: object) -> tuple[str, dict[str, object]]:
+    return name, options
 
 
 class Tags(HTMLParser):
@@ -109,6 +113,10 @@ def test_a_listing_is_a_sequence_by_number_and_by_name() -> None:
     assert len(listed.find("day zarr")) == 0
     with pytest.raises(KeyError):
         listed["nav/c"]
+
+
+def test_a_dataset_is_opened_by_its_name_with_the_same_options() -> None:
+    assert found(RECORD).open(chunks={}) == ("nav/day-1", {"chunks": {}})
 
 
 def test_a_request_to_wait_is_shown_until_its_day_and_not_as_an_embargo() -> None:
