@@ -27,8 +27,23 @@ from panneuro_hub.devstack.samples.recordings import (
     read_receptor,
     write_zarr,
 )
+from panneuro_hub.devstack.seaweedfs import SeaweedFS
 
 CREATED = datetime(2026, 11, 2, 9, 15, tzinfo=UTC)
+
+
+def open_admin_store(seaweedfs: SeaweedFS, prefix: str) -> S3Store:
+    """Open a prefix of the bucket with the administrator's keys, to put data there."""
+    access_key, secret_key = seaweedfs.admin
+    return S3Store(
+        "lab",
+        prefix=prefix,
+        endpoint=seaweedfs.endpoint_url,
+        region=seaweedfs.region,
+        access_key_id=access_key,
+        secret_access_key=secret_key,
+        client_options={"allow_http": True},
+    )
 
 
 def put(

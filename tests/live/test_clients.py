@@ -23,10 +23,10 @@ import zarr
 from botocore.exceptions import ClientError
 from client_programs import CLIENTS, CONTENT, NUMBERS
 from key_tap import KeyTap
-from obstore.store import S3Store
 from session_views import because, view_of
 from short_service import ShortService
 from short_sessions import lab_store
+from stored_datasets import open_admin_store
 from zarr.storage import ObjectStore
 
 import panneuro_hub.lab as lab
@@ -55,34 +55,20 @@ class Session:
     tap: KeyTap
 
 
-def data_store(seaweedfs: SeaweedFS, prefix: str) -> S3Store:
-    """With the keys of who loads data."""
-    access_key, secret_key = seaweedfs.admin
-    return S3Store(
-        "lab",
-        prefix=prefix,
-        endpoint=seaweedfs.endpoint_url,
-        region=seaweedfs.region,
-        access_key_id=access_key,
-        secret_access_key=secret_key,
-        client_options={"allow_http": True},
-    )
-
-
 @pytest.fixture(scope="module")
 def data(seaweedfs: SeaweedFS) -> None:
     for name in CLIENTS:
         if "zarr" in name:
-            store = ObjectStore(data_store(seaweedfs, f"nav/{name}"))
+            store = ObjectStore(open_admin_store(seaweedfs, f"nav/{name}"))
             group = zarr.create_group(store)
             numbers = group.create_array(
                 "numbers", shape=NUMBERS, chunks=6, dtype="i4", dimension_names=("n",)
             )
             numbers[:] = np.arange(NUMBERS)
         else:
-            data_store(seaweedfs, "nav").put(f"{name}/data.bin", CONTENT)
-    data_store(seaweedfs, "human").put("secret.zarr/zarr.json", b"{}")
-    data_store(seaweedfs, "nav").put("empty/readme.txt", b"no data yet")
+            open_admin_store(seaweedfs, "nav").put(f"{name}/data.bin", CONTENT)
+    open_admin_store(seaweedfs, "human").put("secret.zarr/zarr.json", b"{}")
+    open_admin_store(seaweedfs, "nav").put("empty/readme.txt", b"no data yet")
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from obstore.store import S3Store
+from stored_datasets import open_admin_store
 from transfers import PROJECT, Bench, fill, made_bench, same
 
 import panneuro_hub.lab as lab
@@ -77,16 +78,7 @@ def session(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def store(seaweedfs: SeaweedFS) -> S3Store:
-    access_key, secret_key = seaweedfs.admin
-    return S3Store(
-        "lab",
-        prefix=f"{PROJECT}/",
-        endpoint=seaweedfs.endpoint_url,
-        region=seaweedfs.region,
-        access_key_id=access_key,
-        secret_access_key=secret_key,
-        client_options={"allow_http": True},
-    )
+    return open_admin_store(seaweedfs, f"{PROJECT}/")
 
 
 def test_all_keys_but_markers_are_listed_as_they_are(store: S3Store) -> None:

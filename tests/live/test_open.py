@@ -33,6 +33,7 @@ from stored_datasets import (
     example4d,
     fmri_csv,
     long_series,
+    open_admin_store,
     put,
     receptor_nwb,
     receptor_zarr,
@@ -72,20 +73,6 @@ class Desk:
     seaweedfs: SeaweedFS
 
 
-def loading(seaweedfs: SeaweedFS, prefix: str) -> S3Store:
-    """With the keys of who loads data."""
-    access_key, secret_key = seaweedfs.admin
-    return S3Store(
-        "lab",
-        prefix=f"opening/{prefix}",
-        endpoint=seaweedfs.endpoint_url,
-        region=seaweedfs.region,
-        access_key_id=access_key,
-        secret_access_key=secret_key,
-        client_options={"allow_http": True},
-    )
-
-
 def fill(nav: S3Store, stimuli: S3Store) -> None:
     put(nav, "nav", "receptor", receptor_zarr(), title="Auditory receptor neuron")
     put(nav, "nav", "2026/session-12", receptor_nwb(), title="The same, as NWB")
@@ -110,7 +97,8 @@ def fill(nav: S3Store, stimuli: S3Store) -> None:
 @pytest.fixture(scope="module")
 def desk(seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     folder = tmp_path_factory.mktemp("session")
-    nav, stimuli = loading(seaweedfs, "nav"), loading(seaweedfs, "stimuli")
+    nav = open_admin_store(seaweedfs, "opening/nav")
+    stimuli = open_admin_store(seaweedfs, "opening/stimuli")
     fill(nav, stimuli)
     ticket = Ticket.new("ada", "").encode()
     (folder / "ticket").write_text(ticket)
@@ -145,8 +133,9 @@ def desk(seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> Iter
             patch.setenv(name, value)
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         yield Desk(tap, nav, seaweedfs)
-        for meta in (one for page in loading(seaweedfs, "").list() for one in page):
-            loading(seaweedfs, "").delete(meta["path"])
+        everything = open_admin_store(seaweedfs, "opening/")
+        for meta in (one for page in everything.list() for one in page):
+            everything.delete(meta["path"])
 
 
 def test_datasets_are_listed_with_what_is_known_of_them(desk: Desk) -> None:
@@ -218,7 +207,7 @@ def test_zarr_is_an_xarray_dataset_and_comes_when_it_is_used(desk: Desk) -> None
 
 
 def test_zarr_without_arrays_at_its_root_is_a_tree(desk: Desk) -> None:
-    store = ZarrStore(loading(desk.seaweedfs, "nav/tree.zarr"))
+    store = ZarrStore(open_admin_store(desk.seaweedfs, "opening/nav/tree.zarr"))
     group = zarr.create_group(store)
     day = group.create_group("day-1")
     day.create_array("x", data=np.arange(3), dimension_names=("n",))
@@ -230,7 +219,8 @@ def test_zarr_without_arrays_at_its_root_is_a_tree(desk: Desk) -> None:
 
 def test_zarr_has_values_and_types_as_stored(desk: Desk) -> None:
     data = np.arange(600, dtype="i2").reshape(100, 6)
-    group = zarr.create_group(ZarrStore(loading(desk.seaweedfs, "nav/zeros.zarr")), zarr_format=2)
+    store = ZarrStore(open_admin_store(desk.seaweedfs, "opening/nav/zeros.zarr"))
+    group = zarr.create_group(store, zarr_format=2)
     array = group.create_array("x", data=data, chunks=(50, 3))
     array.attrs["_ARRAY_DIMENSIONS"] = ["t", "c"]
     for found in (lab.open("nav/zeros.zarr"), lab.open_zarr("nav/zeros.zarr")):
@@ -241,10 +231,10 @@ def test_zarr_has_values_and_types_as_stored(desk: Desk) -> None:
 
 def test_zarr_without_names_of_dimensions_is_a_group(desk: Desk) -> None:
     data = np.arange(600, dtype="i2").reshape(100, 6)
-    store = ZarrStore(loading(desk.seaweedfs, "nav/recording"))
+    store = ZarrStore(open_admin_store(desk.seaweedfs, "opening/nav/recording"))
     group = zarr.create_group(store, attributes={"sampling_frequency": 30000.0})
     group.create_array("traces_seg0", data=data, chunks=(50, 6))
-    image = zarr.create_group(ZarrStore(loading(desk.seaweedfs, "nav/image")))
+    image = zarr.create_group(ZarrStore(open_admin_store(desk.seaweedfs, "opening/nav/image")))
     image.attrs["ome"] = {"version": "0.5", "multiscales": [{"datasets": [{"path": "0"}]}]}
     image.create_array("0", data=np.ones((64, 64), "u2"), chunks=(32, 32))
     before = desk.tap.received
@@ -330,7 +320,7 @@ def test_nwb_is_an_nwb_file_and_comes_when_it_is_used(desk: Desk) -> None:
 
 @pytest.mark.skipif(HAS_NWB_ZARR, reason="this Python has an hdmf-zarr that reads it")
 def test_nwb_on_zarr_says_what_python_it_needs(desk: Desk) -> None:
-    store = ZarrStore(loading(desk.seaweedfs, "nav/later.nwb.zarr"))
+    store = ZarrStore(open_admin_store(desk.seaweedfs, "opening/nav/later.nwb.zarr"))
     zarr.create_group(store, attributes={"nwb_version": "2.8.0"})
     with pytest.raises(ImportError, match=r"hdmf-zarr 0\.14, which needs Python 3\.12"):
         lab.open("nav/later.nwb.zarr")
