@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kubernetes_asyncio.client import ApiClient
 from traitlets.config import Config
 
 from panneuro_hub.hub.kube_spawner import PanNeuroSpawner
@@ -83,3 +85,23 @@ def new_spawner(config: Config, hub: Hub | None = None, **kwargs: Any) -> PanNeu
     spawner.api_token = "the-api-token"
     spawner.oauth_client_id = "client"
     return spawner
+
+
+async def build_pod_manifest(spawner: PanNeuroSpawner, **options: str) -> dict[str, Any]:
+    """Return the pod of a start with these options, the same for each session and release."""
+    await spawner._run_apply_user_options(options)
+    assert spawner.session is not None
+    spawner.session = replace(spawner.session, id="0123456789abcdef")
+    pod = await spawner.get_pod_manifest()
+    plain: dict[str, Any] = ApiClient.sanitize_for_serialization(PlainClient(), pod)
+    for annotation in ("hub.jupyter.org/jupyterhub-version", "hub.jupyter.org/kubespawner-version"):
+        del plain["metadata"]["annotations"][annotation]  # not ours, and new with every release
+    return plain
+
+
+class PlainClient(ApiClient):
+    def __init__(self) -> None:
+        pass
+
+    def __del__(self) -> None:
+        pass

@@ -14,7 +14,7 @@ import pytest
 from jupyterhub.spawner import SpawnException
 from kubernetes_asyncio.client import ApiClient
 from kubespawner import KubeSpawner
-from spawners import Hub, config_of, new_spawner
+from spawners import Hub, PlainClient, build_pod_manifest, config_of, new_spawner
 from traitlets.config import Config
 
 from panneuro_hub.errors import PanNeuroError
@@ -36,22 +36,7 @@ def spawner(config: Config) -> PanNeuroSpawner:
 
 
 async def manifest(spawner: PanNeuroSpawner, **options: str) -> dict[str, Any]:
-    await spawner._run_apply_user_options({"project": "nhp-navigation"} | options)
-    assert spawner.session is not None
-    spawner.session = Session("0123456789abcdef", *list(vars(spawner.session).values())[1:])
-    pod = await spawner.get_pod_manifest()
-    plain: dict[str, Any] = ApiClient.sanitize_for_serialization(_Plain(), pod)
-    for annotation in ("hub.jupyter.org/jupyterhub-version", "hub.jupyter.org/kubespawner-version"):
-        del plain["metadata"]["annotations"][annotation]  # not ours, and new with every release
-    return plain
-
-
-class _Plain(ApiClient):
-    def __init__(self) -> None:
-        pass
-
-    def __del__(self) -> None:
-        pass
+    return await build_pod_manifest(spawner, **{"project": "nhp-navigation"} | options)
 
 
 @pytest.mark.parametrize("profile", ["small", "gpu"])
@@ -355,7 +340,7 @@ class SlowHomes:
     def __init__(self) -> None:
         self.claims: list[Any] = []
         self.api_client = SimpleNamespace(
-            sanitize_for_serialization=partial(ApiClient.sanitize_for_serialization, _Plain())
+            sanitize_for_serialization=partial(ApiClient.sanitize_for_serialization, PlainClient())
         )
 
     async def create_namespaced_persistent_volume_claim(self, namespace: str, body: Any) -> None:

@@ -37,6 +37,8 @@ class RunningCluster:
         The last letters of what the gateway calls it.
     owner, profile : str
         `profile` is a worker profile.
+    profile_title : str
+        The title of the worker profile; its name where the collaboration has it no longer.
     workers : int
     cores : float
     memory : int
@@ -47,6 +49,7 @@ class RunningCluster:
     name: str
     owner: str
     profile: str
+    profile_title: str
     workers: int
     cores: float
     memory: int
@@ -197,7 +200,9 @@ def build_project_usages(
             project=project,
             title=collaboration.projects[project].title,
             clusters=tuple(
-                _make_cluster(session, names) for session in running if session.project == project
+                _make_cluster(collaboration, session, names)
+                for session in running
+                if session.project == project
             ),
             this_month=this_month.get(project, ResourceUsage()),
             in_all=in_all.get(project, ResourceUsage()),
@@ -208,11 +213,15 @@ def build_project_usages(
     ]
 
 
-def _make_cluster(session: SessionRecord, names: Mapping[str, str]) -> RunningCluster:
+def _make_cluster(
+    collaboration: Collaboration, session: SessionRecord, names: Mapping[str, str]
+) -> RunningCluster:
+    profile = collaboration.dask.worker_profiles.get(session.profile)
     return RunningCluster(
         name=names.get(session.name, _NOT_REPORTED),
         owner=session.person,
         profile=session.profile,
+        profile_title=session.profile if profile is None else profile.title,
         workers=session.workers,
         cores=session.workers * session.cores,
         memory=session.workers * session.memory,
@@ -238,6 +247,7 @@ def _format_project(use: ProjectUsage) -> dict[str, Any]:
                 "name": cluster.name,
                 "owner": cluster.owner,
                 "worker_profile": cluster.profile,
+                "worker_profile_title": cluster.profile_title,
                 "workers": cluster.workers,
                 "cores": cluster.cores,
                 "memory_bytes": cluster.memory,
