@@ -1,1 +1,1 @@
-"""What is attached to the processes and pods of a session, whoever starts them; pure."""
+"""Volumes, containers and variables that the pods and processes of a session receive; pure."""

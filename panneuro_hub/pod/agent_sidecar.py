@@ -1,7 +1,7 @@
-"""What a session adds to its pod: the agent, its ticket and labels; all of it pure.
+"""The agent, its ticket and the labels that a session adds to its pod; pure.
 
-The ticket is a Secret that only the agent's container mounts; the notebook's
-container knows where on loopback to ask, and sees neither ticket nor keys.
+The ticket is a Secret that only the agent's container mounts. The notebook's container knows
+the agent's address on loopback, and sees neither the ticket nor the keys.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LABEL_PREFIX = "panneuro.org/"
 HUB_LABEL = f"{LABEL_PREFIX}hub"
 _TOKEN_FOLDER = "/run/panneuro"  # noqa: S105 - a folder
 _TICKET_FOLDER = "/run/panneuro-ticket"
-_UID = 65532  # the agent's own user, whom nobody else is
+_UID = 65532  # the agent's own user; no other container of the pod runs as it
 NOTEBOOK_SECURITY: dict[str, Any] = {
     "capabilities": {"drop": ["ALL"]},
     "runAsNonRoot": True,
@@ -29,7 +29,7 @@ NOTEBOOK_SECURITY: dict[str, Any] = {
 
 
 def build_session_labels(session: Session, user: str) -> dict[str, str]:
-    """Labels that cost tools join on: project, person and profile, safe for Kubernetes."""
+    """Return the labels that cost tools join on: project, person and profile."""
     return {
         f"{LABEL_PREFIX}project": session.project,
         f"{LABEL_PREFIX}profile": session.profile,
@@ -44,20 +44,20 @@ def make_hub_label(api_url: str) -> str:
     Parameters
     ----------
     api_url : str
-        URL of the hub's API, as sessions reach it. Hubs that share a namespace differ in it,
-        and it is the same after a hub has lost its database.
+        URL of the hub's API, as sessions reach it. It differs between the hubs that share a
+        namespace, and stays the same after a hub has lost its database.
     """
     return hashlib.sha256(api_url.encode()).hexdigest()[:32]
 
 
 def belongs_to_session(pod: Mapping[str, Any], session: Session) -> bool:
-    """Whether a pod, as the API server tells it, was made for this session."""
+    """Return `True` if a pod, as the API server describes it, was made for this session."""
     labels = pod["metadata"].get("labels") or {}
     return bool(labels.get(f"{LABEL_PREFIX}session") == session.id)
 
 
 def build_client_environment() -> dict[str, str]:
-    """Where the notebook's clients find the agent, in the same pod, on loopback."""
+    """Return the variables by which the notebook's clients find the agent on loopback."""
     return {
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{AGENT_PORT}/credentials",
         "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": f"{_TOKEN_FOLDER}/token",
@@ -65,12 +65,12 @@ def build_client_environment() -> dict[str, str]:
 
 
 def build_token_mount() -> dict[str, Any]:
-    """Where the notebook's container reads the token that the agent rotates."""
+    """Return the mount from which the notebook's container reads the agent's token."""
     return {"name": "panneuro-token", "mountPath": _TOKEN_FOLDER, "readOnly": True}
 
 
 def build_session_volumes(secret_name: str) -> list[dict[str, Any]]:
-    """The token's shared memory, and the ticket for the agent alone."""
+    """Return the volumes of the token, in shared memory, and of the ticket, for the agent alone."""
     return [
         {"name": "panneuro-token", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
         {
@@ -81,7 +81,7 @@ def build_session_volumes(secret_name: str) -> list[dict[str, Any]]:
 
 
 def build_agent_container(image: str, service_url: str) -> dict[str, Any]:
-    """The sidecar that holds the keys; as little privilege as a container can have."""
+    """Return the sidecar that holds the keys, with as little privilege as a container can have."""
     variables = {
         "PANNEURO_AGENT_PORT": str(AGENT_PORT),
         "PANNEURO_SERVICE_URL": service_url,
@@ -115,14 +115,14 @@ def build_agent_container(image: str, service_url: str) -> dict[str, Any]:
 
 
 def name_ticket_secret(session_id: str) -> str:
-    """Name of the Secret with a session's ticket; new for every session."""
+    """Return the name of the Secret with a session's ticket; every session has a new one."""
     return f"panneuro-ticket-{session_id}"
 
 
 def build_ticket_secret(
     name: str, ticket: Ticket, labels: dict[str, str], owner: dict[str, Any]
 ) -> dict[str, Any]:
-    """The Secret that holds a session's ticket; it goes when its pod goes.
+    """Return the Secret that holds a session's ticket; Kubernetes deletes it with its pod.
 
     Parameters
     ----------
@@ -139,5 +139,5 @@ def build_ticket_secret(
 
 
 def build_gpu_resources(profile: ServerProfile) -> dict[str, str]:
-    """Extended resources of a profile's GPUs."""
+    """Return the extended resources for a profile's GPUs."""
     return {"nvidia.com/gpu": str(profile.gpu)} if profile.gpu else {}

@@ -1,8 +1,8 @@
-"""Which home folder a session has, and what it shares with others of its person; pure.
+"""The home folder of a session, and the folder shared by all sessions of a person; pure.
 
 Programs run what they find in a home: ``~/.bashrc``, IPython's startup files, packages in
-``~/.local``. One home for all projects so carries code from a session of one project into a
-session of another, which has other keys.
+``~/.local``. A single home for all projects therefore carries code from a session of one project
+into a session of another project, which has other keys.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LONGEST_CLAIM = 63  # characters, as of a label; the name itself might have 253
 
 @dataclass(frozen=True)
 class HomePlan:
-    """What an admin decided about homes.
+    """The settings of an administrator for homes.
 
     Parameters
     ----------
@@ -41,11 +41,11 @@ class HomePlan:
 
     @property
     def has_shared_folder(self) -> bool:
-        """Whether homes have a shared folder; a single home needs none."""
+        """Return `True` if homes have a shared folder; a single home needs none."""
         return self.scope == "project" and self.shared != "none"
 
     def describe(self) -> str:
-        """Return what the person who chooses a project reads."""
+        """Return the sentences that the person who chooses a project reads."""
         if self.scope == "person":
             return (
                 "All your projects have one home folder. What a session leaves there, startup "
@@ -64,14 +64,14 @@ class HomePlan:
 
 
 def name_home_claim(account: str, person: str, server: str, project: str | None) -> str:
-    """Return the name of the claim for a home; another one for everything that differs.
+    """Return the name of the claim for a home, which differs if any argument differs.
 
     Parameters
     ----------
     account : str
-        Identifies the account: a later one of the same name has other homes.
+        Identifies the account: a later account of the same name has other homes.
     person, server : str
-        Of the hub; the server's name is ``""`` for the default one.
+        Names of the hub; the server's name is ``""`` for the default one.
     project : str or None
         `None` for a home of all projects.
     """
@@ -89,7 +89,7 @@ def _claim(kind: str, *parts: str) -> str:
 
 
 def build_claim_labels(account: str, person: str, project: str | None) -> dict[str, str]:
-    """Return the labels of a claim, by which admins find a person's."""
+    """Return the labels of a claim, by which administrators find the claims of a person."""
     labels = {f"{LABEL_PREFIX}owner": make_slug(person)}
     if account:
         labels[f"{LABEL_PREFIX}account"] = account
@@ -102,7 +102,7 @@ def build_shared_volume(claim: str | None, plan: HomePlan) -> dict[str, Any]:
     Parameters
     ----------
     claim : str or None
-        `None` where there is none yet: the folder is empty then.
+        `None` if the claim does not exist yet: the folder is empty then.
     """
     if claim is None:
         return {"name": _VOLUME, "emptyDir": {"sizeLimit": "1Mi"}}
@@ -111,7 +111,7 @@ def build_shared_volume(claim: str | None, plan: HomePlan) -> dict[str, Any]:
 
 
 def build_shared_mount(path: str, plan: HomePlan) -> dict[str, Any]:
-    """Return where the notebook's container finds the shared folder."""
+    """Return the mount by which the notebook's container finds the shared folder."""
     return {"name": _VOLUME, "mountPath": path, "readOnly": plan.shared == "read-only"}
 
 

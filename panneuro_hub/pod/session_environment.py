@@ -1,17 +1,17 @@
-"""Where a session's clients find its data and its clusters: variables, none of them secret."""
+"""Variables by which a session's clients find its data and its clusters; none is secret."""
 
 from __future__ import annotations
 
 from panneuro_hub.collaboration import S3Store
 
 RCLONE_REMOTE = "store"
-"""What rclone calls the store of a session's project: ``store:BUCKET/PATH``."""
+"""The name that rclone uses for the store of a session's project: ``store:BUCKET/PATH``."""
 
 
 def build_data_environment(store: S3Store, project: str, service_url: str) -> dict[str, str]:
-    """The variables that tell a session's clients where its data is; no secret.
+    """Return the variables by which a session's clients find its data; none is secret.
 
-    The agent adds where the credentials come from.
+    The agent adds the address from which the credentials come.
 
     Sources: AWS SDKs and Tools Reference Guide, "Environment variables"; rclone documentation,
     "Environment Variables" and "Amazon S3 Storage Providers".
@@ -32,13 +32,13 @@ def build_data_environment(store: S3Store, project: str, service_url: str) -> di
 
 
 def _rclone_remote(store: S3Store) -> dict[str, str]:
-    """Define the remote ``store:`` for rclone, which has no remote of its own accord."""
+    """Define the remote ``store:`` for rclone, which has no predefined remotes."""
     settings = {
         "TYPE": "s3",
         "PROVIDER": "Other" if store.endpoint_url else "AWS",
         "ENV_AUTH": "true",  # the keys come from the session's agent
         "REGION": store.region,
-        # A session may neither look at the bucket itself nor make one.
+        # A session may neither check nor create the bucket itself.
         "NO_CHECK_BUCKET": "true",
     }
     if store.endpoint_url:
@@ -47,7 +47,7 @@ def _rclone_remote(store: S3Store) -> dict[str, str]:
 
 
 def build_choice_environment(profile: str, image: str | None) -> dict[str, str]:
-    """The variables that tell a session what it runs, by the collaboration's names."""
+    """Return the variables that name a session's profile and image, as the collaboration does."""
     variables = {"PANNEURO_PROFILE": profile}
     if image:
         variables["PANNEURO_IMAGE"] = image
@@ -57,7 +57,7 @@ def build_choice_environment(profile: str, image: str | None) -> dict[str, str]:
 def build_gateway_environment(
     address: str, public_address: str, proxy_address: str | None
 ) -> dict[str, str]:
-    """The variables that tell a session's clients where Dask clusters are started; no secret.
+    """Return the variables by which a session's clients reach the Dask gateway; none is secret.
 
     A client shows the server's own token, which its process has already.
 
@@ -68,7 +68,7 @@ def build_gateway_environment(
     public_address : str
         The gateway, as browsers reach it: dashboards' links begin with it.
     proxy_address : str or None
-        Where connections to schedulers go; `None` for the host and port of `address`.
+        The address for connections to schedulers; `None` for the host and port of `address`.
 
     Source: Dask Gateway documentation, "Configuration Reference" of the client, and Dask
     documentation, "Configuration", for how a variable's name becomes a key.

@@ -1,4 +1,4 @@
-"""Policy: grants in the words of a store, as text; pure, no I/O."""
+"""Policies: grants as text in the language of a store; pure, no I/O."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""The roles that a collaboration's stores need in AWS: who may assume them, and what for.
+"""The roles that a collaboration's stores need in AWS: who may assume them, and for what.
 
-The *data role* is what the service assumes, each time with a session policy: what a
-session may do is what both allow. So the role may do everything that any session policy
-of this package can say, on the objects of its buckets, and nothing that changes a bucket.
+The service assumes the *data role*, each time with a session policy: a session may do what both
+allow. The role may therefore do everything that any session policy of this package can allow, on
+the objects of its buckets, and nothing that changes a bucket.
 
-The *service role* is what the service's own pods are, where EKS gives them an identity
-(IAM roles for service accounts). All that it may do is assume the data roles.
+The *service role* is the identity of the service's own pods, if EKS gives them one (IAM roles
+for service accounts). It may only assume the data roles.
 
 Sources: AWS Identity and Access Management User Guide, "IAM JSON policy elements" and
 "Roles terms and concepts"; Amazon EKS User Guide, "IAM roles for service accounts".
@@ -31,7 +31,7 @@ from panneuro_hub.policy.session_policy import (
 )
 
 SERVICE_ACCOUNT = "panneuro"
-"""The Kubernetes service account of the service's pods, as deploy/ names it."""
+"""The Kubernetes service account of the service's pods, as the manifests in deploy/ name it."""
 
 PolicyDocument = dict[str, Any]
 
@@ -45,13 +45,13 @@ _PROVIDER = re.compile(
     r"(?P<issuer>[A-Za-z0-9.-]+(?:/[A-Za-z0-9._-]+)*)"
 )
 _NAMESPACE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-# AWS takes no less, and no more for a role that is assumed by a role.
+# AWS accepts no less, and no more for a role that another role assumes.
 _LEAST_SESSION = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
 class AwsRole:
-    """A role, as an administrator of the account makes it.
+    """A role, as an administrator of the account creates it.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class AwsRole:
     trust, permissions : dict
         The trust policy, and the one permissions policy.
     max_session : timedelta
-        The longest session that it allows.
+        The longest session that the role allows.
     """
 
     arn: str
@@ -73,7 +73,7 @@ class AwsRole:
     max_session: timedelta
 
     def to_json(self) -> PolicyDocument:
-        """The role as a JSON object; the longest session in seconds."""
+        """Return the role as a JSON object, with the longest session in seconds."""
         return {
             "arn": self.arn,
             "name": self.name,
@@ -86,22 +86,22 @@ class AwsRole:
 
 @dataclass(frozen=True)
 class ServiceIdentity:
-    """Who the service is towards AWS.
+    """The identity of the service at AWS.
 
     Parameters
     ----------
     principal : str
-        ARN of the user or role whose keys it has.
+        ARN of the user or role whose keys the service has.
     provider : str or None
-        ARN of the cluster's OpenID Connect provider, where its pods are to become
-        `principal` by their service account.
+        ARN of the Kubernetes cluster's OpenID Connect provider, if the service's pods become
+        `principal` through their service account.
     namespace : str or None
         The Kubernetes namespace of these pods.
 
     Raises
     ------
     ValueError
-        If one of them is not what it should be; the text says which, and how to write it.
+        If one of them is invalid; the text says which one, and how to write it.
     """
 
     principal: str
@@ -132,12 +132,12 @@ class ServiceIdentity:
 
 
 def build_roles(collaboration: Collaboration, service: ServiceIdentity) -> tuple[AwsRole, ...]:
-    """Every role that the collaboration needs in AWS, the service's own first.
+    """Return every role that the collaboration needs in AWS, the service's own first.
 
     Parameters
     ----------
     collaboration : Collaboration
-        Stores with an `endpoint_url` or `sts_endpoint_url` are not in AWS, and passed over.
+        Stores with an `endpoint_url` or `sts_endpoint_url` are not in AWS and get no role.
     service : ServiceIdentity
 
     Raises
@@ -151,17 +151,20 @@ def build_roles(collaboration: Collaboration, service: ServiceIdentity) -> tuple
             stores.setdefault(store.role_arn, []).append((name, store))
     if not stores:
         raise ValueError("no store of this collaboration is in AWS: all have an endpoint_url")
-    data = tuple(_data_role(arn, used, service) for arn, used in stores.items())
+    data_roles = tuple(
+        _build_data_role(arn, role_stores, service) for arn, role_stores in stores.items()
+    )
     if service.provider is None:
-        return data
-    return (_service_role(service, service.provider, [role.arn for role in data]), *data)
+        return data_roles
+    arns = [role.arn for role in data_roles]
+    return (_build_service_role(service, service.provider, arns), *data_roles)
 
 
 def build_data_permissions(buckets: Iterable[str]) -> PolicyDocument:
-    """What a data role may do: everything that a session policy says, on these buckets alone.
+    """Return the permissions of a data role: all that a session policy can allow on these buckets.
 
-    Old versions of objects are the collaboration's backup. The role denies whatever could erase
-    them, so no other policy that somebody gives the role can allow it.
+    Old versions of objects are the collaboration's backup. The role denies every action that
+    could erase them, so no other policy that somebody gives the role can allow it.
     """
     arns = [f"arn:aws:s3:::{bucket}" for bucket in sorted(set(buckets))]
     return _policy(
@@ -186,35 +189,37 @@ def build_data_permissions(buckets: Iterable[str]) -> PolicyDocument:
     )
 
 
-def format_shell_commands(made: Sequence[AwsRole]) -> str:
-    """The roles as commands of the AWS command line, for somebody to read, and then to run."""
+def format_shell_commands(roles: Sequence[AwsRole]) -> str:
+    """Return commands of the AWS command line that create the roles, for a person to review."""
     lines = ["# Read this, then run it as an administrator of the account."]
-    for role in made:
+    for role in roles:
         lines += [
             "",
             f"# {role.purpose}",
             f"aws iam create-role --role-name '{role.name}' --path '{role.path}' "
             f"--max-session-duration {int(role.max_session.total_seconds())} "
-            f"--assume-role-policy-document {_quoted(role.trust)}",
+            f"--assume-role-policy-document {_quote_document(role.trust)}",
             f"aws iam put-role-policy --role-name '{role.name}' --policy-name panneuro "
-            f"--policy-document {_quoted(role.permissions)}",
+            f"--policy-document {_quote_document(role.permissions)}",
         ]
     return "\n".join(lines)
 
 
-def _data_role(arn: str, used: Sequence[tuple[str, Store]], service: ServiceIdentity) -> AwsRole:
+def _build_data_role(
+    arn: str, stores: Sequence[tuple[str, Store]], service: ServiceIdentity
+) -> AwsRole:
     parts = _ROLE.fullmatch(arn)
-    names = ", ".join(name for name, _ in used)
+    names = ", ".join(name for name, _ in stores)
     if parts is None:
         raise ValueError(
-            f"{arn!r}, of store {names}, is no role of an AWS account; write it whole: "
+            f"{arn!r}, of store {names}, is not a role of an AWS account; write it whole: "
             "arn:aws:iam::123456789012:role/PanNeuroData"
         )
-    longest = max(store.credential_lifetime for _, store in used)
+    longest = max(store.credential_lifetime for _, store in stores)
     if longest > _LEAST_SESSION and _ROLE.fullmatch(service.principal):
         raise ValueError(
-            f"the credential_lifetime of store {names} is more than an hour, and AWS gives a role "
-            "that is assumed by a role no more; let it be 1h at most"
+            f"the credential_lifetime of store {names} is more than an hour, which is the most "
+            "that AWS allows if a role assumes the role; set it to 1h or less"
         )
     return AwsRole(
         arn=arn,
@@ -228,12 +233,14 @@ def _data_role(arn: str, used: Sequence[tuple[str, Store]], service: ServiceIden
                 "Action": "sts:AssumeRole",
             }
         ),
-        permissions=build_data_permissions(store.bucket for _, store in used),
+        permissions=build_data_permissions(store.bucket for _, store in stores),
         max_session=max(longest, _LEAST_SESSION),
     )
 
 
-def _service_role(service: ServiceIdentity, provider: str, data: Sequence[str]) -> AwsRole:
+def _build_service_role(
+    service: ServiceIdentity, provider: str, data_role_arns: Sequence[str]
+) -> AwsRole:
     parts, issuer = _ROLE.fullmatch(service.principal), _PROVIDER.fullmatch(provider)
     if parts is None or issuer is None:
         raise ValueError("a service role needs a role and a provider")
@@ -258,7 +265,7 @@ def _service_role(service: ServiceIdentity, provider: str, data: Sequence[str]) 
             }
         ),
         permissions=_policy(
-            {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": sorted(data)}
+            {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": sorted(data_role_arns)}
         ),
         max_session=_LEAST_SESSION,
     )
@@ -268,9 +275,12 @@ def _policy(*statements: PolicyDocument) -> PolicyDocument:
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
-def _quoted(document: PolicyDocument) -> str:
-    """As one word of a shell: what the patterns above let through has no quote in it."""
+def _quote_document(document: PolicyDocument) -> str:
+    """Return a document as one word of a shell.
+
+    The patterns above allow no quotes, so a quote here is an attack or a mistake.
+    """
     text = json.dumps(document, indent=2)
     if "'" in text:
-        raise ValueError("a quote in a policy; no name that is allowed has one")
+        raise ValueError("a policy contains a quote, and no valid name has one")
     return f"'{text}'"

@@ -1,4 +1,4 @@
-"""Whether every session policy of a collaboration fits, told before anybody meets it."""
+"""Find projects whose session policy would be too long, before a session needs the policy."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _SHOWN = 5
 def review_policy_sizes(
     collaboration: Collaboration,
 ) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Say of each project whose longest policy is too long what makes it so.
+    """Report each project whose longest policy is too long, with the grants that make it long.
 
     Yields
     ------
     tuple of (key path, message)
-        As `panneuro_hub.collaboration.load_file` takes them from a check.
+        As `panneuro_hub.collaboration.load_file` expects them from a check.
     """
     for project in collaboration.projects:
         grants = find_longest_grants(collaboration, project)
@@ -40,12 +40,12 @@ def review_policy_sizes(
 
 
 def find_longest_grants(collaboration: Collaboration, project: str) -> tuple[Grant, ...]:
-    """The grants of the longest policy that a session of the project can need."""
+    """Return the grants of the longest policy that a session of the project can need."""
     widest = decide_widest_access(collaboration, project).grants
     if all(rule.level != "read" for rule in list_level_rules(collaboration.projects[project])):
         return widest
-    # Who reads needs a statement for the project's prefix that who writes does not: there it
-    # stands in one with scratch.
+    # A reader needs a statement for the project's prefix that a writer does not need: for a
+    # writer, one statement covers the prefix and the scratch prefix.
     own = find_location(collaboration, project).uri
     reader = tuple(
         replace(grant, mode="read") if grant.prefix == own else grant for grant in widest
@@ -54,7 +54,7 @@ def find_longest_grants(collaboration: Collaboration, project: str) -> tuple[Gra
 
 
 def _shares(grants: tuple[Grant, ...], length: int) -> Iterator[tuple[int, str]]:
-    """How many characters the policy would be shorter without each grant."""
+    """Yield how many characters shorter the policy would be without each grant."""
     for grant in grants:
         others = [other for other in grants if other is not grant]
         yield length - len(build_session_policy(others)), grant.prefix

@@ -1,4 +1,4 @@
-"""The session policy of an S3 store: what the grants say, and of the bucket its region alone.
+"""The session policy of an S3 store: the rights of the grants, and the region of each bucket.
 
 Sources: AWS Service Authorization Reference, "Actions, resources, and condition keys
 for Amazon S3"; AWS Security Token Service API Reference, "AssumeRole".
@@ -14,15 +14,15 @@ from panneuro_hub.names import StorageLocation, find_prefix_problem, is_bucket
 from panneuro_hub.wire import Grant
 
 S3_POLICY_LIMIT = 2048
-"""The longest session policy that AssumeRole takes, in characters."""
+"""The longest session policy that AssumeRole accepts, in characters."""
 
 READ_OBJECTS = ("s3:GetObject",)
-"""Given on every prefix."""
+"""Allowed on every prefix."""
 
 WRITE_OBJECTS = ("s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload")
-"""What changes objects: given on write prefixes, denied on frozen ones.
+"""Actions that change objects: allowed on write prefixes, denied on frozen ones.
 
-In a bucket with versions, each of these leaves the older versions where they are.
+In a bucket with versions, each of these actions keeps the older versions.
 """
 
 ERASE_OBJECTS = (
@@ -31,40 +31,41 @@ ERASE_OBJECTS = (
     "s3:BypassGovernanceRetention",
     "s3:PutObjectLegalHold",
 )
-"""What erases versions, or decides how long they are kept: never given, and denied by the role."""
+"""Actions that erase versions or change their retention: never allowed, and denied by the role."""
 
 MAINTAIN_OBJECTS = ("s3:GetObjectVersion", "s3:ListMultipartUploadParts")
-"""What writing needs besides, and changes nothing."""
+"""Further actions that writing needs; they change nothing."""
 
 LIST_READ = ("s3:ListBucket",)
-"""Given on every prefix, through the condition on ``s3:prefix``."""
+"""Allowed on every prefix, through the condition on ``s3:prefix``."""
 
 LIST_WRITE = ("s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads")
-"""Given on write prefixes, through the same condition."""
+"""Allowed on write prefixes, through the same condition."""
 
 LOCATE_BUCKET = ("s3:GetBucketLocation",)
-"""Given on every bucket that has a grant: s3fs asks it before it writes a folder of files, as Dask
-does, and would else try to make the bucket. It tells the region, which sessions are told anyway."""
+"""Allowed on every bucket that has a grant: s3fs sends this request before it writes a folder of
+files, as Dask does, and would otherwise try to create the bucket. The answer is the region, which
+sessions know already."""
 
-# Where a store does not say s3:prefix for one of the listings, its condition fails and the
-# listing is denied: the bucket never comes into view. AWS's reference names the key for ListBucket
-# and ListBucketVersions. It also takes the key of a missing object for s3:prefix when it chooses
-# between 404 and 403, so a chunk that is not there is answered as such.
+# If a store does not set s3:prefix for one of the listings, the condition fails and the listing is
+# denied: nobody can list the bucket. AWS's reference names the key for ListBucket and
+# ListBucketVersions. AWS also uses the key of a missing object as s3:prefix when it chooses between
+# 404 and 403, so a missing chunk gives a 404.
 _PREFIX = "s3:prefix"
 
 PolicyStatement = dict[str, Any]
 
 
 def build_session_policy(grants: Sequence[Grant]) -> str:
-    """Write the session policy for these grants.
+    """Return the session policy for these grants.
 
-    Where grants lie inside one another the longest one decides: a read grant inside
-    a write grant takes the writing away. On one and the same prefix read decides.
+    If one grant lies inside another, the longer one decides: a read grant inside a write grant
+    takes the right to write away. If two grants have the same prefix, read decides.
 
     Parameters
     ----------
     grants : sequence of Grant
-        Without any, the policy denies everything.
+        Without grants, the policy denies everything.
 
     Returns
     -------
@@ -74,17 +75,17 @@ def build_session_policy(grants: Sequence[Grant]) -> str:
     Raises
     ------
     ValueError
-        If a grant's prefix is no plain prefix, or if one lets write inside a place
-        where another takes writing away, which no policy can say.
+        If a grant's prefix is not a plain prefix, or if a grant to write lies inside a frozen
+        prefix, which no policy can express.
     """
     reads = _places(grants, "read")
     writes = _places(grants, "write") - reads
     frozen = {place for place in reads if any(outer.contains(place) for outer in writes)}
-    if any(shut.contains(place) for shut in frozen for place in writes):
+    if any(outer.contains(place) for outer in frozen for place in writes):
         raise ValueError("a grant to write lies inside a frozen prefix; ask for fewer grants")
     outer_writes = _outermost(writes)
     outer_reads = [place for place in _outermost(reads | writes) if place in reads]
-    # A grant of `reads` that covers a write grant leaves it its own listing and writing.
+    # A read grant that covers a write grant does not take away its listing and writing.
     statements = [
         *_allowed(READ_OBJECTS, outer_reads),
         *_allowed(READ_OBJECTS + WRITE_OBJECTS + MAINTAIN_OBJECTS, outer_writes),
@@ -100,11 +101,11 @@ def build_session_policy(grants: Sequence[Grant]) -> str:
 
 
 def _places(grants: Iterable[Grant], mode: str) -> set[StorageLocation]:
-    return {_checked(grant) for grant in grants if grant.mode == mode}
+    return {_check_location(grant) for grant in grants if grant.mode == mode}
 
 
-def _checked(grant: Grant) -> StorageLocation:
-    """The place of a grant, whose text is safe inside a pattern."""
+def _check_location(grant: Grant) -> StorageLocation:
+    """Return the location of a grant if its text is safe inside a pattern."""
     place = grant.location
     if place.scheme != "s3" or not is_bucket(place.bucket):
         raise ValueError(f"{grant.prefix!r} is not a prefix in an S3 bucket")
@@ -115,7 +116,7 @@ def _checked(grant: Grant) -> StorageLocation:
 
 
 def _outermost(places: Iterable[StorageLocation]) -> list[StorageLocation]:
-    """Those that lie inside no other, in order."""
+    """Return the places that lie inside no other place, in order."""
     every = set(places)
     return sorted(
         place
@@ -129,8 +130,8 @@ def _allowed(actions: Sequence[str], places: Sequence[StorageLocation]) -> list[
 
 
 def _denied(frozen: Sequence[StorageLocation]) -> list[PolicyStatement]:
-    # A key may be judged as it is written and folded only then: SeaweedFS does so when it
-    # deletes a batch, and took p//frozen/x for p/frozen/x.
+    # A store may check a key as it is written and fold it only afterwards: SeaweedFS does so when
+    # it deletes a batch, and treated p//frozen/x as p/frozen/x.
     folded = sorted({f"{place.bucket}/*//*" for place in frozen})
     below = [f"{place.bucket}/{place.key}*" for place in frozen]
     return _on_objects("Deny", WRITE_OBJECTS, below + folded)
@@ -169,5 +170,5 @@ def _located(places: Iterable[StorageLocation]) -> list[PolicyStatement]:
 
 
 def _short(values: Sequence[str]) -> str | list[str]:
-    """One value stands without a list."""
+    """Return a single value without a list, as policies allow, to save characters."""
     return values[0] if len(values) == 1 else list(values)

@@ -1,8 +1,8 @@
-"""Access to credential: one file a store type, one narrow interface, a cache.
+"""Credentials for sessions: one module for each type of store, one narrow interface, a cache.
 
-`Vending` answers requests. It asks the maker of the store's type for the rights in
-the store's own language, and for short-lived keys that have these rights and no
-others; it asks once for all who want the same at the same time.
+`Vending` answers requests. It asks the maker for the store's type to write the rights in the
+store's own language, and to create short-lived keys that have these rights and no others.
+Requests for the same credential at the same time share one call.
 """
 
 from __future__ import annotations

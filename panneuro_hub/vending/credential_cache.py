@@ -1,4 +1,4 @@
-"""Credentials kept for a while, and made once for all who want the same at the same time."""
+"""A cache of credentials with single flight: concurrent requests for a key share one call."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from panneuro_hub.wire import Credential
 UtcClock = Callable[[], datetime]
 MakeCredential = Callable[[], Awaitable[Credential]]
 
-# The rest of a credential's life is for whoever got it last to come back in time.
+# The rest of the lifetime is time for the last receiver to request the next credential.
 _LARGEST_SHARE = 2 / 3
 
 
 @dataclass
 class _CacheEntry:
-    """A credential, until when it is handed out, and whether anybody has got it yet."""
+    """A credential, the time until which it is handed out, and whether it was handed out yet."""
 
     credential: Credential
     until: datetime
@@ -34,115 +34,116 @@ class _CacheEntry:
 
 @dataclass
 class _PendingCall:
-    """A call under way, and where its error came from once it has failed."""
+    """A call under way, and the traceback of its error once it has failed."""
 
     task: asyncio.Task[_CacheEntry]
     origin: TracebackType | None = None
 
 
 class CredentialCache:
-    """Credentials by key, each handed out again for a while since it was made.
+    """Credentials by key, each handed out again for a limited time.
 
-    Belongs to one event loop.
+    A cache belongs to one event loop.
 
     Parameters
     ----------
     clock : callable
-        The time now (aware, UTC).
+        Returns the time now (aware, UTC).
     """
 
     def __init__(self, clock: UtcClock) -> None:
         self._clock = clock
-        self._kept: dict[Hashable, _CacheEntry] = {}
-        self._making: dict[Hashable, _PendingCall] = {}
+        self._entries: dict[Hashable, _CacheEntry] = {}
+        self._pending: dict[Hashable, _PendingCall] = {}
         self._closed = False
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._entries)
 
     async def get(
         self, key: Hashable, make: MakeCredential, reuse_for: timedelta
     ) -> VendedCredential:
-        """The credential of `key`: a kept one, or a new one.
+        """Return the credential for `key`: a cached one, or a new one.
 
         Parameters
         ----------
         key : hashable
-            What keys are for. Requests of different keys never share a credential.
+            Identifies the credential. Requests with different keys never share a credential.
         make : callable
-            Makes a new one. It runs once for all who wait for `key`, and to its end,
-            whoever of them stops waiting.
+            Creates a credential. It runs once for all callers that wait for `key`, and runs to
+            its end even if some of them stop waiting.
         reuse_for : timedelta
-            How long a new one is handed out again, at most; two thirds of its life
-            where that is less. This is when `Credential.renew_after` asks for the next.
+            The longest time for which a new credential is handed out again; two thirds of its
+            lifetime if that is less. `Credential.renew_after` is the end of this time.
 
         Raises
         ------
         VendingError
-            If the cache is closed, or the new one has expired already.
+            If the cache is closed, or the new credential has expired already.
         Exception
-            What `make` raised: to everybody who waited for it, and kept for nobody.
+            The error of `make`, for every caller that waited for it; errors are not cached.
         """
         if self._closed:
-            raise _stopping()
-        kept = self._kept.get(key)
-        if kept is None or self._clock() >= kept.until:
-            kept = await self._join(key, make, reuse_for)
-        return kept.hand_out()
+            raise _make_stopping_error()
+        entry = self._entries.get(key)
+        if entry is None or self._clock() >= entry.until:
+            entry = await self._join(key, make, reuse_for)
+        return entry.hand_out()
 
     async def close(self) -> None:
-        """Keep nothing any more; who is still waiting is told to come back."""
+        """Forget all credentials; callers that still wait get an error that says to try again."""
         self._closed = True
-        self._kept.clear()
-        tasks = [making.task for making in self._making.values()]
+        self._entries.clear()
+        tasks = [call.task for call in self._pending.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _join(self, key: Hashable, make: MakeCredential, reuse_for: timedelta) -> _CacheEntry:
-        making = self._making.get(key)
-        if making is None:
-            making = _PendingCall(asyncio.create_task(self._fill(key, make, reuse_for)))
-            self._making[key] = making
-            making.task.add_done_callback(lambda _: self._finish(key))
+        call = self._pending.get(key)
+        if call is None:
+            call = _PendingCall(asyncio.create_task(self._fill(key, make, reuse_for)))
+            self._pending[key] = call
+            call.task.add_done_callback(lambda _: self._finish(key))
         # wait() leaves the task alone when this waiter is cancelled.
-        await asyncio.wait([making.task])
-        if making.task.cancelled():
-            raise _stopping()
-        error = making.task.exception()
+        await asyncio.wait([call.task])
+        if call.task.cancelled():
+            raise _make_stopping_error()
+        error = call.task.exception()
         if error is not None:
-            # One error goes to many: each sees where it came from, not who else got it.
-            raise error.with_traceback(making.origin)
-        return making.task.result()
+            # Many waiters raise the same error object: each traceback must show where the error
+            # began, and not the other waiters.
+            raise error.with_traceback(call.origin)
+        return call.task.result()
 
     async def _fill(self, key: Hashable, make: MakeCredential, reuse_for: timedelta) -> _CacheEntry:
         credential = await make()
         now = self._clock()
-        life = credential.expires - now
-        if life <= timedelta(0):
+        lifetime = credential.expires - now
+        if lifetime <= timedelta(0):
             raise VendingError(
                 "the store made a credential that has expired already; compare the clocks of the "
                 "store and of this machine"
             )
-        # To the second, as it travels: who comes back at that time gets a new one.
-        until = (now + min(reuse_for, life * _LARGEST_SHARE)).replace(microsecond=0)
-        kept = _CacheEntry(replace(credential, renew_after=until), until)
+        # Whole seconds, as JSON has them: a request at exactly that time gets a new credential.
+        until = (now + min(reuse_for, lifetime * _LARGEST_SHARE)).replace(microsecond=0)
+        entry = _CacheEntry(replace(credential, renew_after=until), until)
         if not self._closed:
             self._drop_old(now)
-            self._kept[key] = kept
-        return kept
+            self._entries[key] = entry
+        return entry
 
     def _finish(self, key: Hashable) -> None:
-        making = self._making.pop(key)
-        # Looked at here, so that an error for which nobody waits any more is no warning.
-        error = None if making.task.cancelled() else making.task.exception()
+        call = self._pending.pop(key)
+        # Retrieve the error here: asyncio warns about an error that nobody retrieves.
+        error = None if call.task.cancelled() else call.task.exception()
         if error is not None:
-            making.origin = error.__traceback__
+            call.origin = error.__traceback__
 
     def _drop_old(self, now: datetime) -> None:
-        for key in [key for key, kept in self._kept.items() if now >= kept.until]:
-            del self._kept[key]
+        for key in [key for key, entry in self._entries.items() if now >= entry.until]:
+            del self._entries[key]
 
 
-def _stopping() -> VendingError:
+def _make_stopping_error() -> VendingError:
     return VendingError("the service is stopping; ask again", retry_after=5.0)

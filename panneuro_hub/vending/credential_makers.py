@@ -1,4 +1,4 @@
-"""Which maker is for which type of store."""
+"""The credential makers by type of store."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from panneuro_hub.vending.types import CredentialMaker
 
 
 def build_default_makers() -> dict[str, CredentialMaker]:
-    """A new maker for every type of store, by type."""
+    """Return a new maker for every type of store, by type."""
     return {"s3": S3CredentialMaker()}

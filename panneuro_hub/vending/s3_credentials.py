@@ -29,17 +29,17 @@ _ASK_AGAIN_AFTER = 15.0  # seconds
 
 
 class S3CredentialMaker:
-    """Makes credentials by AssumeRole, with the platform's own keys.
+    """Makes credentials by AssumeRole, with the service's own keys.
 
-    These come from where the AWS SDKs look for them in this process (a role of its
-    pod or machine, its environment), never from the collaboration file.
+    The service's keys come from the places where the AWS SDKs look for them (the role of the pod
+    or machine, the environment), never from the collaboration file.
 
     Parameters
     ----------
     session : AioSession, optional
-        Where the platform's keys come from; the process's default chain where not given.
+        Provides the service's keys; by default, the SDK's usual chain of providers does.
     backoff : StsRetryPolicy
-        When to try again after errors that may pass.
+        Decides when to retry after retryable errors.
     """
 
     def __init__(
@@ -52,9 +52,9 @@ class S3CredentialMaker:
         self._opening = asyncio.Lock()
 
     def rights(self, request: CredentialRequest) -> str:
-        """The session policy for exactly the grants of `request`; see `CredentialMaker`."""
+        """Return the session policy for exactly the grants of `request`; see `CredentialMaker`."""
         if not request.grants:
-            # Without a policy, AssumeRole would give all that the role may do.
+            # Without a policy, AssumeRole would allow all that the role may do.
             raise AccessDeniedError(f"{request.person} has no grants in {request.project}")
         store = request.store
         if any(grant.location.bucket != store.bucket for grant in request.grants):
@@ -68,7 +68,7 @@ class S3CredentialMaker:
         if len(policy) > S3_POLICY_LIMIT:
             raise VendingError(
                 f"the access of {request.person} in {request.project} needs a session policy of "
-                f"{len(policy)} characters, and STS takes {S3_POLICY_LIMIT}; let the project have "
+                f"{len(policy)} characters, and STS accepts {S3_POLICY_LIMIT}; give the project "
                 "fewer `reads` and `frozen`, or shorter prefixes"
             )
         return policy
@@ -88,7 +88,7 @@ class S3CredentialMaker:
                     DurationSeconds=int(request.store.credential_lifetime.total_seconds()),
                 )
             except KeyError:
-                # botocore's parser, at XML of another kind.
+                # botocore's parser raises KeyError for XML of another kind.
                 raise VendingError(_not_sts(request.store)) from None
             return answer
 
@@ -100,7 +100,7 @@ class S3CredentialMaker:
                 retry_after=_ASK_AGAIN_AFTER if is_retryable_error(error) else None,
             ) from error
         except ResponseParserError:
-            # From None: botocore repeats the answer, which could hold keys.
+            # From None: botocore's error repeats the response, which could contain keys.
             raise VendingError(_not_sts(request.store), retry_after=_ASK_AGAIN_AFTER) from None
         return _read(request.store, answer)
 
@@ -110,27 +110,30 @@ class S3CredentialMaker:
         await self._open.aclose()
 
     async def _client(self, store: S3Store) -> Any:
-        where = (find_sts_endpoint(store), store.region)
+        endpoint_url, region = key = (find_sts_endpoint(store), store.region)
         async with self._opening:
-            if where not in self._clients:
+            if key not in self._clients:
                 if self._session is None:
                     self._session = get_session()
-                self._clients[where] = await self._open.enter_async_context(
+                self._clients[key] = await self._open.enter_async_context(
                     self._session.create_client(
-                        "sts", endpoint_url=where[0], region_name=where[1], config=_client_config()
+                        "sts",
+                        endpoint_url=endpoint_url,
+                        region_name=region,
+                        config=_client_config(),
                     )
                 )
-            return self._clients[where]
+            return self._clients[key]
 
 
 def make_role_session_name(person: str, project: str) -> str:
-    """Whose session it is, as the store's own logs show it: ``person@project``, as slugs."""
+    """Return the name of a session in the store's own logs: ``person@project``, as slugs."""
     limit_person, limit_project = _NAME_PARTS
     return f"{make_slug(person, limit_person)}@{make_slug(project, limit_project)}"
 
 
 def find_sts_endpoint(store: S3Store) -> str | None:
-    """Where the store's STS answers; `None` for AWS's own in the store's region."""
+    """Return the URL of the store's STS; `None` for AWS's own STS in the store's region."""
     return store.sts_endpoint_url or store.endpoint_url
 
 
@@ -138,10 +141,10 @@ def _client_config() -> AioConfig:
     return AioConfig(
         connect_timeout=5,
         read_timeout=15,
-        # Trying again is ours: see Backoff.
+        # StsRetryPolicy retries.
         retries={"total_max_attempts": 1, "mode": "standard"},
-        # The collaboration file says where the store is; an AWS_ENDPOINT_URL that is
-        # meant for somebody else must not redirect the platform's keys.
+        # The collaboration file names the store's address. An AWS_ENDPOINT_URL that is meant
+        # for another program must not send the service's keys elsewhere.
         ignore_configured_endpoint_urls=True,
     )
 
@@ -158,13 +161,13 @@ def _read(store: S3Store, answer: Mapping[str, Any]) -> Credential:
             renew_after=expires,
         )
     except (KeyError, AttributeError, TypeError):
-        # From None: the error could repeat what was answered.
+        # From None: the error could repeat the response, which could contain keys.
         raise VendingError(_not_sts(store)) from None
 
 
 def _describe(store: S3Store) -> str:
-    where = find_sts_endpoint(store) or f"AWS in {store.region}"
-    return f"the store s3://{store.bucket}/ (role {store.role_arn}, STS at {where})"
+    endpoint = find_sts_endpoint(store) or f"AWS in {store.region}"
+    return f"the store s3://{store.bucket}/ (role {store.role_arn}, STS at {endpoint})"
 
 
 def _not_sts(store: S3Store) -> str:

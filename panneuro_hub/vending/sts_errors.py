@@ -1,4 +1,4 @@
-"""What an STS answers instead of keys, in words, and whether it may pass by itself."""
+"""Explanations of the errors of an STS, and which of them are retryable."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 # Source: AWS Security Token Service API Reference, "Common Errors"; botocore's retry rules.
-_PASSING_CODES = frozenset(
+_RETRYABLE_CODES = frozenset(
     {
         "InternalError",
         "InternalFailure",
@@ -69,30 +69,31 @@ _ADVICE = {
         "credential_lifetime"
     ),
 }
-_PASSING = (
+_RETRYABLE = (
     ConnectionError,
     CredentialRetrievalError,
     HTTPClientError,
     MetadataRetrievalError,
-    ResponseParserError,  # cut short, or a proxy's own words
+    ResponseParserError,  # a truncated response, or a proxy's own page
 )
 _CODE = re.compile(r"[A-Za-z0-9.]{1,64}")
 
 
 def is_retryable_error(error: Exception) -> bool:
-    """Whether the same request may succeed a little later."""
+    """Return `True` if the same request may succeed a little later."""
     if isinstance(error, ClientError):
         status = _status(error)
-        return _code(error) in _PASSING_CODES or status == 429 or status >= 500
+        return _code(error) in _RETRYABLE_CODES or status == 429 or status >= 500
     if isinstance(error, SSLError):
         return False
-    return isinstance(error, _PASSING)
+    return isinstance(error, _RETRYABLE)
 
 
 def explain_sts_error(error: Exception) -> str:
-    """What happened and what the admin can do; repeats nothing of what the other side wrote.
+    """Return what happened and what the administrator can do.
 
-    Error codes are the exception; anything that does not look like one is left out.
+    The text repeats nothing that the other side wrote except error codes, because a response
+    could contain keys. Anything that does not look like an error code is left out.
     """
     if isinstance(error, ClientError):
         return f"STS answered {_code(error) or f'HTTP {_status(error)}'}: {_advice(error)}"
@@ -113,9 +114,9 @@ def explain_sts_error(error: Exception) -> str:
 def _advice(error: ClientError) -> str:
     if is_retryable_error(error):
         return "it is overloaded or in trouble; this passes by itself"
-    # Stores that do not say more say this much.
-    refused = _EITHER if _status(error) in (401, 403) else _LOOK
-    return _ADVICE.get(_code(error) or "", refused)
+    # Some stores give only a status.
+    fallback = _EITHER if _status(error) in (401, 403) else _LOOK
+    return _ADVICE.get(_code(error) or "", fallback)
 
 
 def _code(error: ClientError) -> str | None:

@@ -1,4 +1,4 @@
-"""Trying again, a bounded number of times, later and later."""
+"""A bounded number of retries with increasing waits."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class StsRetryPolicy:
-    """When to try again.
+    """The number of attempts, and the waits between them.
 
     Parameters
     ----------
     tries : int
-        How often to try in all.
+        The number of attempts in all.
     first : float
         Longest wait after the first failure, in seconds; it doubles with each failure.
     longest : float
-        What no wait exceeds, in seconds.
+        The longest wait after any failure, in seconds.
     sleep : callable
         Waits for a number of seconds.
     share : callable
-        A random number in [0, 1): how much of the longest wait is waited, so that
-        those who failed together do not come back together.
+        Returns a random number in [0, 1), which shortens each wait, so that requests that failed
+        together do not come back together.
     """
 
     tries: int = 4
@@ -37,12 +37,12 @@ class StsRetryPolicy:
     share: Callable[[], float] = random.random
 
     def wait(self, failures: int) -> float:
-        """How long to wait after that many failures, in seconds: half of it is chance."""
+        """Return the wait after this number of failures, in seconds; up to half of it is random."""
         bound = min(self.longest, self.first * 2.0 ** (failures - 1))
         return bound * (1 + self.share()) / 2
 
     async def run(
-        self, attempt: Callable[[], Awaitable[T]], may_pass: Callable[[Exception], bool]
+        self, attempt: Callable[[], Awaitable[T]], is_retryable: Callable[[Exception], bool]
     ) -> T:
         """Await `attempt` until it succeeds.
 
@@ -50,19 +50,19 @@ class StsRetryPolicy:
         ----------
         attempt : callable
             Makes one attempt.
-        may_pass : callable
-            Whether an error is of the kind that may pass by itself.
+        is_retryable : callable
+            Returns `True` for an error after which a retry can succeed.
 
         Raises
         ------
         Exception
-            The error of the last attempt, or the first that cannot pass.
+            The error of the last attempt, or the first error that is not retryable.
         """
         for failures in range(1, self.tries):
             try:
                 return await attempt()
             except Exception as error:
-                if not may_pass(error):
+                if not is_retryable(error):
                     raise
                 await self.sleep(self.wait(failures))
         return await attempt()

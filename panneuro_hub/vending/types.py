@@ -1,4 +1,4 @@
-"""What vending is asked, what it answers, and what a store type must be able to do."""
+"""Requests to vending, its results, and the interface that each type of store implements."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from panneuro_hub.wire import Credential, Grant
 
 @dataclass(frozen=True)
 class CredentialRequest:
-    """A session that wants keys for its grants.
+    """A session's request for keys with its grants.
 
     Parameters
     ----------
     session : str
-        Which session: sessions never share keys.
+        Id of the session: sessions never share keys.
     person, project : str
-        Whose session, and the one project that it works in.
+        The person of the session, and the one project that it works in.
     store : Store
-        Where the keys must work.
+        The store for which the keys are.
     grants : tuple of Grant
-        All that they may do, as `access` decided now.
+        All rights of the keys, as `access` decided them now.
     """
 
     session: str
@@ -34,13 +34,13 @@ class CredentialRequest:
 
 @dataclass(frozen=True)
 class VendedCredential:
-    """A credential, and whether it is the first time that it is handed out.
+    """A credential, and whether this is the first time that it is handed out.
 
     Parameters
     ----------
     credential : Credential
     fresh : bool
-        True for exactly one receiver of each credential that a store made.
+        `True` for exactly one receiver of each credential that a store made.
     """
 
     credential: Credential
@@ -48,14 +48,14 @@ class VendedCredential:
 
 
 class CredentialMaker(Protocol):
-    """A type of store: how rights are written there, and how keys are made."""
+    """The interface of a type of store: it writes rights as text and makes keys."""
 
     def rights(self, request: CredentialRequest) -> str:
-        """The grants in the store's own language, the same text for the same rights.
+        """Return the grants in the store's own language, the same text for the same rights.
 
         Raises
         ------
-        AccessDenied
+        AccessDeniedError
             If there are no grants.
         VendingError
             If the store cannot express them.
@@ -67,7 +67,7 @@ class CredentialMaker(Protocol):
         Returns
         -------
         Credential
-            `expires` as the issuer says it. `renew_after` is of no meaning yet.
+            `expires` is the time that the store states. `renew_after` has no meaning yet.
 
         Raises
         ------
@@ -76,4 +76,4 @@ class CredentialMaker(Protocol):
         """
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""

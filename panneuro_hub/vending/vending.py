@@ -1,4 +1,4 @@
-"""Requests to credentials: the right maker, through the cache."""
+"""Credentials for requests, from the maker for the store's type, through the cache."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def _utc_now() -> datetime:
 
 
 class Vending:
-    """Makes credentials for sessions, and keeps each for a while.
+    """Makes credentials for sessions, and caches each for a limited time.
 
     Parameters
     ----------
     makers : mapping of str to CredentialMaker, optional
-        By type of store; every type that there is where not given.
+        The makers by type of store; by default, one for every type.
     reuse_for : timedelta, optional
-        How long a credential is handed out again since it was made; a third of the
-        store's `credential_lifetime` where not given.
+        How long a credential is handed out again after it was made; by default, a third of the
+        store's `credential_lifetime`.
     clock : callable
-        The time now (aware, UTC).
+        Returns the time now (aware, UTC).
     """
 
     def __init__(
@@ -45,20 +45,20 @@ class Vending:
     async def credential(
         self, request: CredentialRequest, record: RecordCredential | None = None
     ) -> VendedCredential:
-        """Keys for exactly the grants of `request`.
+        """Return keys for exactly the grants of `request`.
 
         Parameters
         ----------
         record : callable, optional
-            Called with every credential that a store makes for this, before anybody
-            gets it; if it fails, nobody does.
+            Called with every credential that a store makes for this request, before anybody
+            receives it; if the call fails, nobody receives the credential.
 
         Raises
         ------
         AccessDeniedError
-            If there are no grants. No store is asked.
+            If there are no grants. No request goes to the store.
         VendingError
-            If the store makes no credential; `retry_after` says whether that may pass.
+            If the store makes no credential; `retry_after` is set if a retry may succeed.
         """
         if not request.grants:
             raise AccessDeniedError(
@@ -84,7 +84,7 @@ class Vending:
         return await self._cache.get(key, make, reuse_for)
 
     async def close(self) -> None:
-        """Forget every credential and let go of connections."""
+        """Forget every credential and close the connections."""
         await self._cache.close()
         for maker in self._makers.values():
             await maker.close()

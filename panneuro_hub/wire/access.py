@@ -1,4 +1,4 @@
-"""What a session may do, as it travels from the service to the researcher."""
+"""Grants, denials and the view of a session, as JSON from the service to the researcher."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ TargetKind = Literal[
 
 @dataclass(frozen=True)
 class Grant:
-    """A prefix, what may be done below it, and why.
+    """A prefix, the mode of access below it, and the reasons.
 
-    Where grants lie inside one another, the longest one that covers a key decides.
+    If grants lie inside one another, the longest one that covers a key decides.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Grant:
     mode : {"read", "write"}
         ``write`` includes reading.
     reasons : tuple of Reason
-        Why it is given.
+        The reasons for the grant.
     project : str
         The project whose data this is; for scratch, the session's project.
     """
@@ -41,7 +41,7 @@ class Grant:
 
     @property
     def location(self) -> StorageLocation:
-        """The prefix, taken apart."""
+        """The prefix as scheme, bucket and key."""
         return StorageLocation.parse(self.prefix)
 
     def to_json(self) -> dict[str, Any]:
@@ -63,20 +63,20 @@ class Grant:
 
 @dataclass(frozen=True)
 class Denial:
-    """Something that could be expected and is not given, and why.
+    """An action that a person could expect and may not take, and the reasons.
 
     Parameters
     ----------
     action : {"open", "read", "write", "use", "start", "other"}
-        What cannot be done. ``other`` comes from earlier versions alone.
+        The denied action. Only earlier versions write ``other``.
     kind : {"project", "prefix", "profile", "image", "worker profile", "server", "cluster", "other"}
-        What it cannot be done to.
+        The kind of the target.
     name : str
-        Of the target: a project's, profile's or image's name, or a prefix.
+        The name of the target: of a project, profile or image, or a prefix.
     project : str
-        The project whose data or offer it is.
+        The project that owns the data or makes the offer.
     reasons : tuple of Reason
-        Why not; at least one.
+        The reasons for the denial; at least one.
     """
 
     action: Action
@@ -87,7 +87,7 @@ class Denial:
 
     @property
     def codes(self) -> tuple[ReasonCode, ...]:
-        """The codes of the reasons, in their order."""
+        """The codes of the reasons, in order."""
         return tuple(reason.code for reason in self.reasons)
 
     def covers(self, action: Action, place: StorageLocation) -> bool:
@@ -122,12 +122,12 @@ class Denial:
 
 @dataclass(frozen=True)
 class SessionView:
-    """Where a session is and what it may do, as its researcher sees it.
+    """The project of a session and its rights, as its researcher sees them.
 
     Parameters
     ----------
     user, project : str
-        Whose session, and the one project that it works in.
+        The person of the session, and the one project that it works in.
     title : str
         The project's title.
     level : str or None
@@ -137,7 +137,7 @@ class SessionView:
     scratch : str or None
         The person's scratch prefix in this project.
     endpoint_url : str or None
-        Of an S3-compatible store; `None` for AWS itself.
+        The address of an S3-compatible store; `None` for AWS itself.
     region : str
         The store's region.
     prefixes : mapping of str to str
@@ -159,7 +159,7 @@ class SessionView:
     denied: tuple[Denial, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON object that `from_json` reads."""
+        """Return the JSON object that `from_json` reads."""
         return {
             "user": self.user,
             "project": self.project,

@@ -1,4 +1,4 @@
-"""The end of an account of the hub, as the hub tells the service of it."""
+"""The message by which the hub tells the service that an account ends."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from panneuro_hub.wire.signed_message import read_signed_message, sign_message
 
 ACCOUNT_END_PATH = "/api/accounts/end"
-"""Where the service is told, below its own prefix."""
+"""Path of the request that carries the message, below the service's own prefix."""
 
 HUB_AUTH_SCHEME = "panneuro-hub "
-"""Begins the header Authorization of such a request."""
+"""Start of the header Authorization of such a request."""
 
 _KIND = "account-end"
 
@@ -23,7 +23,7 @@ class AccountEnd:
     ----------
     name : str
     account : str
-        Its identifier, which no other account has.
+        Identifier of the account, which no other account has.
     """
 
     name: str
@@ -45,7 +45,7 @@ class AccountEnd:
 
         Raises
         ------
-        AccessDenied
+        AccessDeniedError
             If the hub did not write it.
         """
         name, account = read_signed_message(_KIND, header.removeprefix(HUB_AUTH_SCHEME), token)

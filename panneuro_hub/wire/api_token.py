@@ -1,8 +1,8 @@
 """The digest by which the hub, the service and a gateway know the API token of a server.
 
 JupyterHub gives each server a token of its own. The hub keeps the token's digest with the
-server's session, so a gateway that is shown a token can ask which session it belongs to, and
-no part has to pass the token on.
+server's session. A gateway that receives a token can therefore ask for the session of its
+digest, and no part has to pass the token on.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What browsers say of the requests they make, and what a script on another page cannot say.
+"""Checks of the headers by which browsers describe a request, and which scripts cannot forge.
 
 Without separate domains, pages of people's servers have the origin of the hub: a script
 there can fetch the hub's pages with the person's cookies, and write any `Referer` of the
@@ -13,26 +13,26 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 OPENER_POLICY = "same-origin"
-"""Of ``Cross-Origin-Opener-Policy``: a page that has none keeps no hold on a window of ours."""
+"""Value of ``Cross-Origin-Opener-Policy``: a page without it keeps no reference to our windows."""
 
 SCRIPT_REFUSED = (
-    "this page is for people: open it in a browser's tab of its own. A page of a server, a "
-    "frame or a script cannot have it"
+    "this page is for people: open it in a browser tab of its own. A page of a server, a "
+    "frame or a script cannot open it"
 )
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
 def is_page_view(headers: Mapping[str, str], *, frames: bool = False) -> bool:
-    """Return whether a browser asks for a page to show in a tab, rather than for a script.
+    """Return `True` if a browser requests a page to show in a tab, rather than for a script.
 
-    What says nothing of all this counts as a page view: programs, old browsers, and any
-    browser that reaches the hub over plain HTTP.
+    A request without these headers counts as a page view: programs, old browsers, and any
+    browser that reaches the hub over plain HTTP send such requests.
 
     Parameters
     ----------
     headers : mapping of str to str
-        Of the request; upper and lower case must be the same in it.
+        Headers of the request, in a mapping that ignores upper and lower case.
     frames : bool
         Whether a page for a frame of another page counts too.
     """
@@ -43,23 +43,23 @@ def is_page_view(headers: Mapping[str, str], *, frames: bool = False) -> bool:
 
 
 def is_checked_script(headers: Mapping[str, str]) -> bool:
-    """Return whether a script asks in a way for which JupyterHub wants a token of its pages.
+    """Return `True` if a script sends a request for which JupyterHub requires its XSRF token.
 
-    It does not where a script asks with ``mode: "no-cors"``, and lets the script read the
-    answer where the origin is the same.
+    JupyterHub requires no token for a request with ``mode: "no-cors"``, and a script of the same
+    origin can read the response to such a request.
     """
     return headers.get("Sec-Fetch-Mode") in ("cors", "same-origin", "websocket")
 
 
 def is_from_page(headers: Mapping[str, str]) -> bool:
-    """Return whether any page led to the request, rather than the person's own typing."""
+    """Return `True` if a page led to the request, and the person did not type the address."""
     return headers.get("Sec-Fetch-Site") not in (None, "none")
 
 
 def is_same_origin_form(headers: Mapping[str, str]) -> bool:
-    """Return whether a browser says that a form of our own origin was sent as a page view.
+    """Return `True` if a browser says that a form of our own origin was sent as a page view.
 
-    Unlike `is_page_view`, silence is a no.
+    Unlike `is_page_view`, missing headers give `False`.
     """
     return (
         headers.get("Sec-Fetch-Mode") == "navigate"
@@ -69,10 +69,11 @@ def is_same_origin_form(headers: Mapping[str, str]) -> bool:
 
 
 def is_cross_origin_return(headers: Mapping[str, str]) -> bool:
-    """Return whether a browser says that a page of another origin led it here.
+    """Return `True` if a browser says that a page of another origin led to the request.
 
-    A person comes so from the identity provider. A script of the hub's origin cannot, and
-    keeps no window that it opened this way. Silence is a no.
+    A person returns from the identity provider in this way. A script of the hub's origin cannot
+    make such a request, and keeps no reference to a window that it opened this way. Missing
+    headers give `False`.
     """
     return (
         headers.get("Sec-Fetch-Mode") == "navigate"
@@ -82,12 +83,12 @@ def is_cross_origin_return(headers: Mapping[str, str]) -> bool:
 
 
 def is_from_server(method: str, headers: Mapping[str, str], base_path: str) -> bool:
-    """Return whether a request that changes something names a page of a server as its origin.
+    """Return `True` if a request that changes something names a page of a server as its origin.
 
     Parameters
     ----------
     base_path : str
-        Where the hub's paths begin, such as ``/``.
+        Start of the hub's paths, such as ``/``.
     """
     if method in _SAFE:
         return False

@@ -1,4 +1,4 @@
-"""What a Dask gateway tells the service, and what the service answers."""
+"""Reports of a Dask gateway to the service, and the service's answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from panneuro_hub.wire.reason import Reason
 
 @dataclass(frozen=True)
 class ClusterReport:
-    """One cluster that runs; cores and memory (bytes) are of one worker."""
+    """A running cluster; cores and memory (in bytes) are those of one worker."""
 
     session: str
     name: str
@@ -20,7 +20,7 @@ class ClusterReport:
 
 @dataclass(frozen=True)
 class ClusterStop:
-    """A session whose cluster must stop, and why."""
+    """A session whose cluster must stop, and the reasons."""
 
     session: str
     reasons: tuple[Reason, ...]
@@ -28,7 +28,7 @@ class ClusterStop:
 
 @dataclass(frozen=True)
 class GatewayUser:
-    """Who sends a request to a gateway, as the hub and the service know them.
+    """The sender of a request to a gateway, as the hub and the service know them.
 
     Parameters
     ----------
@@ -36,10 +36,10 @@ class GatewayUser:
     teams : tuple of str
         The teams that the identity provider puts them in.
     project : str or None
-        The project of the session whose token they show; `None` for a token of the person's
-        own, with which they may choose among their projects.
+        The project of the session whose token the request has; `None` for a token of the
+        person's own, with which they may choose among their projects.
     image : str or None
-        What that session runs, by the collaboration's name of it.
+        The image of that session, by its name in the collaboration file.
     session : str or None
         Id of that session.
     """

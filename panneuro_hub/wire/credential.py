@@ -15,13 +15,13 @@ class Credential:
     Parameters
     ----------
     access_key_id : str
-        Names the keys; not secret, and what a store's own logs show.
+        Identifies the keys. It is not secret; a store's own logs show it.
     secret_access_key, session_token : str
         The secrets.
     expires : datetime
-        When the issuer says that they end (aware, UTC); never invented.
+        The expiration that the store states (aware, UTC); never invented.
     renew_after : datetime
-        When to ask for the next ones (aware, UTC), well before `expires`.
+        The time at which to request the next keys (aware, UTC), well before `expires`.
     """
 
     access_key_id: str
@@ -31,7 +31,7 @@ class Credential:
     renew_after: datetime
 
     def to_json(self) -> dict[str, str]:
-        """The answer of the container-credentials protocol.
+        """Return the response of the container-credentials protocol.
 
         ``RenewAfter`` is ours; the SDKs ignore it.
 
@@ -52,7 +52,7 @@ class Credential:
         Raises
         ------
         ValueError
-            If a key is missing or a time is not one; the text holds no value.
+            If a key is missing or a time is invalid; the text contains no value.
         """
         try:
             expires = parse_time(document["Expiration"])
@@ -70,12 +70,12 @@ class Credential:
 
 
 def format_time(moment: datetime) -> str:
-    """An aware datetime as RFC 3339 in UTC, to the second, ending in ``Z``."""
+    """Return an aware datetime as RFC 3339 in UTC, to the second, ending in ``Z``."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def parse_time(text: str) -> datetime:
-    """Read RFC 3339; the result is aware, in UTC.
+    """Return the datetime of an RFC 3339 text, aware and in UTC.
 
     Raises
     ------

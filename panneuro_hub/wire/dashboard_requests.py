@@ -1,26 +1,26 @@
-"""What the gate before dashboards and the service that judges for it have agreed on."""
+"""The cookie and headers that the dashboard proxy and the service agree on."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 DASHBOARD_COOKIE = "panneuro-dashboard"
-"""Says who somebody is, at one dashboard."""
+"""Cookie that identifies a person at one dashboard."""
 
 CLUSTER_HEADER = "X-PanNeuro-Cluster"
-"""The cluster whose dashboard somebody may see, in an answer that says yes."""
+"""Header of a response that allows access: the cluster whose dashboard the person may see."""
 
 
 def is_page_navigation(headers: Mapping[str, str]) -> bool:
-    """Whether a person's browser asks for a page, rather than a page for a part or a WebSocket.
+    """Return `True` if a browser requests a page, rather than a part of a page or a WebSocket.
 
     Parameters
     ----------
     headers : mapping of str to str
-        Of the request; upper and lower case must be the same in it.
+        Headers of the request, in a mapping that ignores upper and lower case.
     """
     if "Upgrade" in headers:
         return False
     mode = headers.get("Sec-Fetch-Mode")
-    # Browsers are silent about it where the hub is reached over plain HTTP.
+    # Browsers do not send the header to a hub over plain HTTP.
     return mode == "navigate" if mode else "text/html" in headers.get("Accept", "")

@@ -1,4 +1,4 @@
-"""Variables that name keys which are not a session's own, and would win over them."""
+"""Variables that name keys of other origin, which would take precedence over a session's keys."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FOREIGN_KEY_VARIABLES = (
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
 )
-"""What every SDK looks at before it asks the session's agent.
+"""The variables that every SDK reads before it asks the session's agent.
 
 Source: AWS SDKs and Tools Reference Guide, "Environment variables".
 """

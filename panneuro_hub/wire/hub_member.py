@@ -18,7 +18,8 @@ MEMBERS_PATH = "/panneuro/members"
 UNKNOWN_MEMBER = "unknown_member"
 """Code of the hub's answer (404) for a name that no account has.
 
-A 404 without it means that the hub does not know the address: it is older than the service.
+A 404 without this code means that the hub does not know the path: the hub is older than the
+service.
 """
 
 
@@ -34,9 +35,9 @@ class RunningSession:
     ticket : str
         Digest of its ticket.
     image : str or None
-        By the collaboration's name of it.
+        Name of the image in the collaboration file.
     api_token : str
-        Digest of its server's API token; ``""`` where the hub has not kept it.
+        Digest of its server's API token; ``""`` if the hub does not have it.
     """
 
     id: str
@@ -49,13 +50,13 @@ class RunningSession:
 
 @dataclass(frozen=True)
 class MemberGroups:
-    """A person in the list of everybody whom the hub knows.
+    """A person in the list of all persons whom the hub knows.
 
     Parameters
     ----------
     name : str
     groups : frozenset of str
-        The identity provider's groups that count now, whole, as far as the hub has asked.
+        All groups of the identity provider that count now, as far as the hub knows them.
     """
 
     name: str
@@ -64,8 +65,9 @@ class MemberGroups:
 
 def format_member_list(members: Iterable[MemberGroups]) -> dict[str, Any]:
     """Return the JSON object that `parse_member_list` reads."""
-    listed = [{"name": one.name, "groups": sorted(one.groups)} for one in members]
-    return {"members": listed}
+    return {
+        "members": [{"name": member.name, "groups": sorted(member.groups)} for member in members]
+    }
 
 
 def parse_member_list(document: Mapping[str, Any]) -> tuple[MemberGroups, ...]:
@@ -77,8 +79,8 @@ def parse_member_list(document: Mapping[str, Any]) -> tuple[MemberGroups, ...]:
         If it is not such a document.
     """
     return tuple(
-        MemberGroups(str(one["name"]), frozenset(map(str, one["groups"])))
-        for one in document["members"]
+        MemberGroups(str(member["name"]), frozenset(map(str, member["groups"])))
+        for member in document["members"]
     )
 
 
@@ -92,13 +94,13 @@ class HubMember:
     account : str
         Identifies this account of the hub, and no later account of the same name; random.
     groups : frozenset of str
-        The identity provider's groups that count now, whole. Empty where the membership
-        has ended, the person is blocked, or the last answer is older than the grace.
+        All groups of the identity provider that count now. Empty if the membership has ended,
+        the person is blocked, or the last answer is older than the grace.
     confirmed : datetime or None
-        When the provider last said so (aware); `None` for never.
+        The time of the provider's last answer (aware); `None` for never.
     sessions : tuple of RunningSession
     may_have_more : bool
-        Whether the hub lets them have more servers than one.
+        `True` if the hub allows them more than one server.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Reasons as data: a code, and the names, teams and days that decided.
+"""Reasons as data: a code, and the names, teams and days on which a decision rests.
 
 Every decision travels as these fields. `panneuro_hub.wording` turns them into sentences for
 people; no program reads the sentences.
@@ -12,7 +12,7 @@ from datetime import date
 from typing import Any, Literal, get_args
 
 ReasonCode = Literal[
-    # Levels, and what stands in the way of them.
+    # Levels, and the obstacles to them.
     "team-has-level",
     "every-team-has-level",
     "requirement-met",
@@ -75,7 +75,7 @@ REASON_CODES: tuple[ReasonCode, ...] = get_args(ReasonCode)
 
 @dataclass(frozen=True)
 class Reason:
-    """One thing that decided; the fields that its code does not need are empty.
+    """One reason for a decision; the fields that its code does not need are empty.
 
     Parameters
     ----------
@@ -146,11 +146,13 @@ class Reason:
         if document["code"] not in REASON_CODES:
             return cls("other", detail=str(document.get("message") or document["code"]))
         known = {each.name for each in fields(cls)}
-        said = {name: _read(name, value) for name, value in document.items() if name in known}
-        return cls(**said)
+        values = {
+            name: _parse_field(name, value) for name, value in document.items() if name in known
+        }
+        return cls(**values)
 
 
-def _read(name: str, value: Any) -> Any:
+def _parse_field(name: str, value: Any) -> Any:
     if name in ("teams", "names"):
         return tuple(map(str, value))
     if name in ("ended", "embargo"):
@@ -161,7 +163,7 @@ def _read(name: str, value: Any) -> Any:
 def read_reasons(document: Mapping[str, Any]) -> tuple[Reason, ...]:
     """Return the reasons of a JSON object that has ``reasons``, or only the sentence ``reason``.
 
-    Earlier versions wrote the sentence alone.
+    Earlier versions wrote only the sentence.
 
     Raises
     ------

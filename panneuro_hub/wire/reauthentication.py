@@ -1,4 +1,4 @@
-"""A fresh login at the identity provider, as the hub vouches for it to the service.
+"""The proof of a fresh login at the identity provider, which the hub makes for the service.
 
 The service names a request; the hub lets the person log in at the provider once more, and
 sends the browser back with a proof that only the hub and the service can make.
@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from panneuro_hub.wire.signed_message import read_signed_message, sign_message
 
 REAUTHENTICATION_PATH = "panneuro/reauthenticate"
-"""The hub's page that begins it, below the hub's own prefix."""
+"""Path of the hub's page that starts the login, below the hub's own prefix."""
 
 _REQUEST = re.compile(r"[A-Za-z0-9_-]{20,64}")
 _KIND = "reauthentication"
@@ -21,7 +21,7 @@ _KIND = "reauthentication"
 
 @dataclass(frozen=True)
 class ReauthenticationProof:
-    """Somebody has just logged in at the identity provider, for one request.
+    """The statement that a person has just logged in at the identity provider, for one request.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class ReauthenticationProof:
     request : str
         The request that the login was for, as the service named it.
     at : datetime
-        Aware.
+        The time of the login (aware).
     """
 
     user: str
@@ -38,12 +38,12 @@ class ReauthenticationProof:
     at: datetime
 
     def make_proof(self, token: str) -> str:
-        """Return the proof, good as a part of a query.
+        """Return the proof as text that is safe in a query.
 
         Parameters
         ----------
         token : str
-            The service's API token, which the hub and the service know.
+            The service's API token, which only the hub and the service know.
         """
         return sign_message(_KIND, [self.user, self.request, int(self.at.timestamp())], token)
 
@@ -53,7 +53,7 @@ class ReauthenticationProof:
 
         Raises
         ------
-        AccessDenied
+        AccessDeniedError
             If the hub did not write it; the message does not repeat it.
         """
         user, request, at = read_signed_message(_KIND, proof, token)
@@ -61,5 +61,5 @@ class ReauthenticationProof:
 
 
 def is_request_name(text: str) -> bool:
-    """Return whether `text` can be the name of a request."""
+    """Return `True` if `text` can be the name of a request."""
     return _REQUEST.fullmatch(text) is not None

@@ -1,4 +1,4 @@
-"""A session as the hub keeps it: in a server's state, where the service reads it."""
+"""A session as the hub stores it in a server's state, from which the service reads it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from panneuro_hub.wire.api_token import hash_api_token
 from panneuro_hub.wire.ticket import Ticket
 
 STATE_KEY = "panneuro"
-"""Where a session stands in the state of its server."""
+"""Key of the session in the state of its server."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Session:
     Parameters
     ----------
     id : str
-        Names the session in the ledger; no secret.
+        Identifies the session in the ledger; not secret.
     project, profile : str
     image : str or None
     ticket : str
@@ -43,7 +43,7 @@ class Session:
         return cls(secrets.token_hex(8), project, profile, image)
 
     def with_ticket(self, ticket: Ticket) -> Session:
-        """The same session, knowing its ticket's digest."""
+        """Return the same session with its ticket's digest."""
         return replace(self, ticket=ticket.digest)
 
     def with_api_token(self, token: str) -> Session:
@@ -51,7 +51,7 @@ class Session:
         return replace(self, api_token=hash_api_token(token))
 
     def to_state(self) -> dict[str, Any]:
-        """What survives a restart of the hub."""
+        """Return the state that survives a restart of the hub."""
         return asdict(self)
 
     @classmethod
@@ -63,6 +63,6 @@ class Session:
             state["profile"],
             state["image"],
             state["ticket"],
-            # Sessions that began before the hub kept it have none.
+            # Sessions of earlier versions have no digest.
             state.get("api_token", ""),
         )

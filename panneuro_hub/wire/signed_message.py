@@ -1,6 +1,6 @@
-"""What the hub and the service tell each other by way of a browser, or without one: signed.
+"""Signed messages between the hub and the service, which may travel through a browser.
 
-Both know the service's API token, and nobody else does.
+Only the hub and the service know the service's API token, which is the key.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from panneuro_hub.errors import AccessDeniedError
 _LONGEST = 4096  # characters
 
 
-def sign_message(kind: str, said: list[Any], token: str) -> str:
-    """Return a message as text that is good in a header or a query.
+def sign_message(kind: str, content: list[Any], token: str) -> str:
+    """Return a message as text that is safe in a header or a query.
 
     Parameters
     ----------
     kind : str
-        What the message is about; a message of one kind is none of another.
-    said : list
+        The kind of the message; a message of one kind is not valid as another kind.
+    content : list
         JSON.
     token : str
         The service's API token.
     """
-    text = base64.urlsafe_b64encode(json.dumps(said).encode()).decode()
+    text = base64.urlsafe_b64encode(json.dumps(content).encode()).decode()
     return f"{text}.{_signature(kind, text, token)}"
 
 

@@ -1,10 +1,9 @@
-"""The ticket: what a session shows to obtain credentials, and nothing else.
+"""The ticket that a session shows to receive credentials.
 
-A ticket names its session and carries a random secret. Only the secret's digest is
-kept. That of a server's session is in the hub, in the server's state; it is gone when
-the server stops, and so is the ticket. Sessions that are no server are in the
-service's own register, until they end there. A ticket is no JupyterHub token: no
-other part of the hub knows what to do with it.
+A ticket names its session and carries a random secret. Only its digest is stored. The hub stores
+the digest of a server's session in the server's state and deletes it when the server stops, which
+ends the ticket. The service's own register has the sessions that are not servers, until they end.
+A ticket is not a JupyterHub token and has no other use.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from typing import Literal
 from panneuro_hub.errors import TicketRefusedError
 
 TicketKind = Literal["server", "register"]
-"""Where a ticket's session is known: in a server's state, or in the service's register."""
+"""The place that knows a ticket's session: a server's state, or the service's register."""
 
 _BEGINNINGS: dict[TicketKind, str] = {"server": "pn1", "register": "pn1r"}
 _LONGEST = 4096
@@ -35,12 +34,12 @@ class Ticket:
     user : str
         The person, as the hub names them.
     name : str
-        Of a server's session: the name of the server, ``""`` for the default one.
-        Of one in the register: its id there.
+        For a server's session: the name of the server, ``""`` for the default one.
+        For a session of the register: its id there.
     secret : str
         256 random bits.
     kind : {"server", "register"}
-        Where the session is known.
+        The place that knows the session.
     """
 
     user: str
@@ -55,18 +54,18 @@ class Ticket:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all that the ticket says, hexadecimal: what is kept of it."""
-        said = [self.user, self.name, self.secret]
-        # A list of another length: no ticket of one kind can say what one of the other does.
-        text = json.dumps(said if self.kind == "server" else [self.kind, *said])
+        """SHA-256 of all fields of the ticket, hexadecimal; only this digest is stored."""
+        fields = [self.user, self.name, self.secret]
+        # The lists differ in length, so tickets of different kinds never have the same digest.
+        text = json.dumps(fields if self.kind == "server" else [self.kind, *fields])
         return hashlib.sha256(text.encode()).hexdigest()
 
     def matches(self, digest: str) -> bool:
-        """Whether `digest` is of this ticket, compared in constant time."""
+        """Return `True` if `digest` belongs to this ticket; compare in constant time."""
         return hmac.compare_digest(self.digest.encode(), digest.encode())
 
     def encode(self) -> str:
-        """One line of ASCII, good as an HTTP header value."""
+        """Return the ticket as one line of ASCII that is safe as the value of an HTTP header."""
         named = base64.urlsafe_b64encode(json.dumps([self.user, self.name]).encode()).decode()
         return f"{_BEGINNINGS[self.kind]}.{named}.{self.secret}"
 
@@ -83,7 +82,7 @@ class Ticket:
             "this is not a PanNeuro ticket; a session's agent sends the text of its ticket file"
         )
         parts = text.split(".")
-        kind = _kind(parts[0])
+        kind = _find_kind(parts[0])
         if len(text) > _LONGEST or len(parts) != 3 or kind is None or not parts[2]:
             raise refused
         try:
@@ -92,15 +91,15 @@ class Ticket:
             raise refused from None
         if not (isinstance(user, str) and isinstance(name, str) and user):
             raise refused
-        if any(_breaks(letter) for letter in user + name):
+        if any(_is_forbidden(letter) for letter in user + name):
             raise refused
         return cls(user, name, parts[2], kind)
 
 
-def _kind(beginning: str) -> TicketKind | None:
+def _find_kind(beginning: str) -> TicketKind | None:
     return next((kind for kind, text in _BEGINNINGS.items() if text == beginning), None)
 
 
-def _breaks(letter: str) -> bool:
-    """Whether a letter stands in no name: a control character, or half of one of two."""
+def _is_forbidden(letter: str) -> bool:
+    """Return `True` for letters that no name contains: control characters and surrogates."""
     return ord(letter) < 32 or 0xD800 <= ord(letter) <= 0xDFFF

@@ -343,7 +343,7 @@ async def test_a_policy_that_is_too_long_is_refused_before_sts_is_asked(
         for number in range(60)
     )
     async with faulty_sts(success()) as sts, vending(some_keys(), patience) as vends:
-        with pytest.raises(VendingError, match=f"STS takes {S3_POLICY_LIMIT}") as caught:
+        with pytest.raises(VendingError, match=f"STS accepts {S3_POLICY_LIMIT}") as caught:
             await vends.credential(request_to(sts, grants=many))
     assert caught.value.retry_after is None
     assert sts.asked == []

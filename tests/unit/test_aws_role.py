@@ -197,7 +197,7 @@ def test_no_other_policy_of_the_role_lets_it_erase_versions(collaboration: Colla
 @pytest.mark.parametrize("arn", ["arn:aws:iam::000000000000:user/x", "role/PanNeuroData"])
 def test_a_store_without_a_role_in_aws_is_told(collaboration: Collaboration, arn: str) -> None:
     wrong = changed(collaboration, store(role_arn=arn))
-    with pytest.raises(ValueError, match=r"of store main, is no role"):
+    with pytest.raises(ValueError, match=r"of store main, is not a role"):
         build_roles(wrong, ServiceIdentity(USER))
 
 
