@@ -1,4 +1,4 @@
-"""The collaboration as it is now: read again when its file changes, kept when that is broken."""
+"""The collaboration in force: it follows changes of its file, and outlasts an invalid file."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class CollaborationVersion:
 
 @dataclass(frozen=True)
 class CollaborationSnapshot:
-    """What is in force at one moment, and what is wrong with the file then.
+    """The version in force at one moment, and the problem of the file at that moment.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class CollaborationSnapshot:
 
 @dataclass(frozen=True)
 class _FilePrint:
-    """What tells one state of a file from another, without reading it."""
+    """Properties that distinguish the states of a file without reading it."""
 
     modified: int
     size: int
@@ -98,7 +98,7 @@ class _FilePrint:
 
     @classmethod
     def of(cls, path: Path) -> _FilePrint | None:
-        """Of the file that `path` leads to in the end; `None` where it leads nowhere.
+        """Return the print of the file that `path` leads to; `None` if there is none.
 
         A ConfigMap changes by moving a link to another folder, so the links are followed.
         """
@@ -111,7 +111,7 @@ class _FilePrint:
 
 @dataclass(frozen=True)
 class _FileState:
-    """All that `Current` knows, replaced as a whole so that no reader sees half of it.
+    """The whole state of `Current`, replaced as one object so that no reader sees half of it.
 
     `settled` is `False` until the file was read again a look after it changed: a
     second write within one tick of the file system's clock leaves no other mark.
@@ -174,7 +174,7 @@ class Current:
 
     @property
     def problem(self) -> CollaborationError | None:
-        """What is wrong with the file now, or `None`."""
+        """The problem of the file now, or `None`."""
         return self.look().problem
 
     @property
@@ -189,7 +189,7 @@ class Current:
 
     def look(self) -> CollaborationSnapshot:
         """Return what is in force now, after a look at the file if the last one is old."""
-        # Who comes while another thread reads takes what there is and does not wait.
+        # If another thread reads the file, this one uses the current state and does not wait.
         if self._due() and self._reading.acquire(blocking=False):
             try:
                 if self._due():

@@ -28,12 +28,12 @@ _SHORTEST_END = 3  # characters
 
 
 def is_name(text: str) -> bool:
-    """Whether `text` is a name: 1 to 63 of ``[a-z0-9-]``, no dash at either end."""
+    """Return `True` for a name: 1 to 63 of ``[a-z0-9-]``, no dash at either end."""
     return NAME.fullmatch(text) is not None
 
 
 def is_bucket(text: str) -> bool:
-    """Whether `text` can be the name of an S3 bucket."""
+    """Return `True` if `text` can be the name of an S3 bucket."""
     looks = _BUCKET.fullmatch(text) is not None and _ADDRESS.fullmatch(text) is None
     return looks and ".." not in text
 
@@ -190,7 +190,7 @@ class StorageLocation:
         return f"{self.scheme}://{self.bucket}/{self.key}"
 
     def contains(self, other: StorageLocation) -> bool:
-        """Whether this prefix covers `other`; ``teamA/`` never covers ``teamAB/``."""
+        """Return `True` if this prefix covers `other`; ``teamA/`` never covers ``teamAB/``."""
         return (
             (self.scheme, self.bucket) == (other.scheme, other.bucket)
             and self.key.endswith("/")

@@ -1,4 +1,4 @@
-"""What only the service's process may know: the platform's own keys, for one.
+"""Variables that only the service's process may know, such as the keys for the stores' roles.
 
 JupyterHub writes the environment of a service, and its command, into its database as
 they are. So both hold no secret: the environment names a private file, which lives as

@@ -1,7 +1,6 @@
-"""Access: what a person may do in a project, with reasons; pure, no I/O.
+"""Access: the rights of a person in a project, with reasons; pure, no I/O.
 
-`decide_access` is the one place where it is decided. Everything else here asks it, shows
-its answer, or compares two answers.
+Only `decide_access` decides. Everything else in this package uses, shows or compares its results.
 """
 
 from __future__ import annotations

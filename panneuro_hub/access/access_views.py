@@ -1,4 +1,4 @@
-"""Access as others want to see it: a session's researcher, a team."""
+"""Views of access: for the researcher of a session, and for a team."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from panneuro_hub.wire import Denial, Reason, SessionView
 def build_session_view(
     collaboration: Collaboration, access: Access, others: Mapping[str, Access] | None = None
 ) -> SessionView:
-    """Where a session is and what it may do, as its researcher sees it.
+    """Return the project of a session and its rights, as its researcher sees them.
 
-    A session whose project has left the collaboration is shown with empty places.
+    If the project has left the collaboration, the view has empty places.
 
     Parameters
     ----------
     others : mapping of str to Access, optional
-        The same person's access in every project: the view then says of each one
-        that cannot be read here why that is.
+        The same person's access in every project. With it, the view explains for each project
+        why the session cannot read it.
     """
     name = access.project
     project = collaboration.projects.get(name)
@@ -53,7 +53,7 @@ def build_session_view(
 
 
 def limit_to_reading(collaboration: Collaboration, access: Access) -> Access:
-    """The same access with reading the project's own prefix left of its grants, and no other."""
+    """Return the same access with only one grant left: reading the project's own prefix."""
     if access.project not in collaboration.projects:
         return replace(access, grants=())
     own = find_location(collaboration, access.project).uri
@@ -66,9 +66,9 @@ def limit_to_reading(collaboration: Collaboration, access: Access) -> Access:
 
 
 def list_team_prefixes(collaboration: Collaboration, team: str, now: datetime) -> list[TeamPrefix]:
-    """The places that members of a team reach through it at `now`, in the order of the file.
+    """Return the places that a team gives its members at `now`, in the order of the file.
 
-    Where a project requires more teams, the place says which.
+    If a project requires more teams, the place names them.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def _elsewhere(
 
 
 def _readable(collaboration: Collaboration, access: Access) -> dict[str, str]:
-    """Prefix by project, for every project that this access reads."""
+    """Return the prefix of every project that this access can read, by project."""
     return {
         grant.project: grant.prefix
         for grant in access.grants

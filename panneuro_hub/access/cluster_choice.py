@@ -1,4 +1,4 @@
-"""`check_cluster_choice`: whether a Dask cluster may be what somebody asks for; pure, no I/O."""
+"""`check_cluster_choice`: check the options of a requested Dask cluster; pure, no I/O."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ClusterChoice:
     project, profile : str
         `profile` is a worker profile.
     image : str or None
-        `None` where the collaboration lists no images.
+        `None` if the collaboration lists no images.
     """
 
     project: str
@@ -30,12 +30,12 @@ class ClusterChoice:
 def check_cluster_choice(
     collaboration: Collaboration, access: Access, profile: str, image: str | None
 ) -> ClusterChoice:
-    """Check what a cluster shall be against what the person may do in the project.
+    """Check the options of a cluster against the person's access to the project.
 
     Parameters
     ----------
     access : Access
-        The person's, as `decide` found it with the same collaboration.
+        The person's access, as `decide_access` returned it for the same collaboration.
     profile : str
         A worker profile's name; any text from outside.
     image : str or None
@@ -43,11 +43,10 @@ def check_cluster_choice(
 
     Raises
     ------
-    AccessDenied
-        If the person has no access, or what is chosen is not the project's; the text
-        says why.
-    InvalidChoice
-        If an image must be chosen and is not, or is where there are none.
+    AccessDeniedError
+        If the person has no access, or the project does not offer what was chosen.
+    InvalidChoiceError
+        If an image is needed and missing, or given although the collaboration lists no images.
     """
     project = access.project
     if access.level is None or access.dask is None:

@@ -1,4 +1,4 @@
-"""What a collaboration sets for everyone, flat, so that two can be compared line by line."""
+"""The settings of a collaboration as a flat list, so that two can be compared line by line."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class SettingKey:
 
 
 def list_settings(collaboration: Collaboration) -> dict[SettingKey, str]:
-    """Every setting that decides about access, limits or money, as text."""
-    every = [
+    """Return every setting that decides about access, limits or money, as text."""
+    settings = [
         *_teams(collaboration),
         *_stores(collaboration),
         *_images(collaboration),
@@ -31,7 +31,7 @@ def list_settings(collaboration: Collaboration) -> dict[SettingKey, str]:
         *_worker_profiles(collaboration),
         *_projects(collaboration),
     ]
-    return {setting: value for setting, value in every if value is not None}
+    return {setting: value for setting, value in settings if value is not None}
 
 
 Settings = Iterator[tuple[SettingKey, str | None]]

@@ -1,8 +1,8 @@
-"""`compare_collaborations`: who gains and loses what between two collaborations.
+"""`compare_collaborations`: the access that people gain and lose between two collaborations.
 
-Rules only ever add access, so each thing that a person may do has smallest sets
-of teams that give it. Those sets are compared, not all sets: when people in some
-teams notice a difference, so do people in one of the sets that are reported.
+Rules only add access, so each right has smallest sets of teams that give it. The comparison
+covers these sets and not all sets of teams: if people in some teams notice a difference, then
+people in one of the reported sets notice it too.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DifferenceTarget = tuple[DifferenceKind, str]
 
 _SOMEBODY = "each-person"
 _RENAMED = "name (the same groups at the provider)"
-# What access can be, the least first; rules only ever add to it.
+# The values of access, the least first; rules only add access.
 _VALUES: tuple[str | None, ...] = (None, "offered", "read", "write", "manage")
 _SECTIONS: tuple[DifferenceKind, ...] = ("membership", "store", "image", "limit")
 
@@ -35,11 +35,10 @@ _SECTIONS: tuple[DifferenceKind, ...] = ("membership", "store", "image", "limit"
 def compare_collaborations(
     old: Collaboration, new: Collaboration, now: datetime
 ) -> list[AccessDifference]:
-    """Who gains and who loses what, when `new` takes the place of `old`.
+    """Return the access that people gain and lose when `new` replaces `old`.
 
-    Access is compared at `now` and after the end of each embargo that is ahead;
-    what differs only from or until such a day says so. The people of a team that is only
-    renamed keep what they have.
+    Access is compared at `now` and after the end of each future embargo; a difference that
+    begins or ends on such a day names the day. The people of a renamed team keep their access.
 
     Parameters
     ----------
@@ -48,9 +47,9 @@ def compare_collaborations(
 
     Returns
     -------
-    list of Difference
-        First access, by project, then memberships, stores, images and limits. People
-        in more teams are passed over where those in fewer of them notice as much.
+    list of AccessDifference
+        First access, by project, then memberships, stores, images and limits. A set of teams is
+        left out if people in fewer of these teams notice the same difference.
 
     Raises
     ------
@@ -77,7 +76,7 @@ def compare_collaborations(
 def _moments(
     old: Collaboration, new: Collaboration, now: datetime
 ) -> list[tuple[date | None, datetime]]:
-    """Now, and the end of each embargo that is ahead."""
+    """Return `now` and the end of each future embargo."""
     days = {
         project.embargo.until
         for collaboration in (old, new)
@@ -88,7 +87,7 @@ def _moments(
 
 
 def _ways_in(collaboration: Collaboration, name: str) -> set[Teams]:
-    """The smallest sets of teams that give some level in a project."""
+    """Return the smallest sets of teams that give some level in a project."""
     project = collaboration.projects.get(name)
     if project is None:
         return set()
@@ -105,17 +104,17 @@ def _ways_in(collaboration: Collaboration, name: str) -> set[Teams]:
 
 
 def _ways(collaboration: Collaboration, name: str) -> set[Teams]:
-    """The smallest sets of teams that give anything in a project's sessions."""
+    """Return the smallest sets of teams that give anything in a project's sessions."""
     ways = _ways_in(collaboration, name)
     if not ways:
         return ways
     project = collaboration.projects[name]
-    besides: set[Teams] = {frozenset()}
+    additions: set[Teams] = {frozenset()}
     for other in project.reads:
-        besides |= _ways_in(collaboration, other)
+        additions |= _ways_in(collaboration, other)
     for profile in collaboration.profiles.values():
-        besides |= {frozenset({team}) for team in profile.teams or ()}
-    return {way | more for way, more in product(ways, besides)}
+        additions |= {frozenset({team}) for team in profile.teams or ()}
+    return {way | addition for way, addition in product(ways, additions)}
 
 
 def _in_project(
@@ -125,8 +124,8 @@ def _in_project(
     project: str,
     moments: list[tuple[date | None, datetime]],
 ) -> Iterator[AccessDifference]:
-    """What people in exactly these teams notice in one project."""
-    # What one side freezes is a place of its own for everybody, on the other side too.
+    """Yield the differences that people in exactly these teams notice in one project."""
+    # A prefix that one side freezes is compared on both sides.
     frozen = _frozen(old, project) | _frozen(new, project)
     compared = [
         (
@@ -158,7 +157,7 @@ Values = tuple[str | None, str | None]
 
 
 def _frozen(collaboration: Collaboration, name: str) -> set[str]:
-    """The prefixes that a project freezes, as grants write them."""
+    """Return the prefixes that a project freezes, as grants write them."""
     project = collaboration.projects.get(name)
     if project is None:
         return set()
@@ -167,7 +166,7 @@ def _frozen(collaboration: Collaboration, name: str) -> set[str]:
 
 
 def _compare(old: Access, new: Access, places: set[str]) -> dict[DifferenceTarget, Values]:
-    """Everything that either access has, and `places`, with what it is in each; equal ones too."""
+    """Return the values of all rights of either access, and of `places`; equal values too."""
     values: dict[DifferenceTarget, Values] = {("level", old.project): (old.level, new.level)}
     granted = [grant.prefix for grant in (*old.grants, *new.grants)]
     for prefix in dict.fromkeys([*granted, *sorted(places)]):
@@ -192,7 +191,7 @@ def _offered(offers: tuple[SessionOffer, ...], name: str) -> str | None:
 def _runs(
     course: list[tuple[date | None, Values]],
 ) -> Iterator[tuple[date | None, date | None, Values]]:
-    """Join neighbouring moments with the same values: from which day, until which, what."""
+    """Join neighbouring moments with the same values; yield first day, last day and values."""
     since, values = course[0]
     for day, later in course[1:]:
         if later != values:
@@ -204,14 +203,14 @@ def _runs(
 def _novel(
     found: list[AccessDifference], more: Iterator[AccessDifference]
 ) -> Iterator[AccessDifference]:
-    """Of `more`, what is not already plain from people in fewer of the same teams."""
+    """Yield the differences of `more` that people in fewer of the same teams do not notice."""
     for difference in more:
         if not any(_covers(other, difference) for other in found):
             yield difference
 
 
 def _covers(fewer: AccessDifference, more: AccessDifference) -> bool:
-    """Whether people in more teams notice what those in fewer do, no more and no longer."""
+    """Return `True` if people in more teams notice nothing beyond what people in fewer notice."""
     return (
         (fewer.project, fewer.kind, fewer.what) == (more.project, more.kind, more.what)
         and set(fewer.who) < set(more.who)
@@ -227,7 +226,7 @@ def _gains(difference: AccessDifference) -> bool:
 
 
 def _worth(difference: AccessDifference) -> list[str | None]:
-    """The lesser and the greater of before and after."""
+    """Return the lesser and the greater of before and after."""
     return sorted((difference.before, difference.after), key=_VALUES.index)
 
 

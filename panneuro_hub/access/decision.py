@@ -1,4 +1,4 @@
-"""`decide_access`: what one person may do in one project; pure, no I/O."""
+"""`decide_access`: decide the rights of one person in one project; pure, no I/O."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
 def decide_access(
     collaboration: Collaboration, person: Person, project: str, now: datetime
 ) -> Access:
-    """All grants, profiles and limits of one person in one project, with reasons.
+    """Return all grants, profiles and limits of one person in one project, with reasons.
 
-    Deny by default: what no rule gives is not there, and `Access.denied` says what
-    would be needed.
+    The default is to deny: a right exists only if a rule gives it, and `Access.denied` says what
+    a further right would need.
 
     Parameters
     ----------
     project : str
-        Any text; for a project that there is not, the level is `None`.
+        Any text; for an unknown project, the level is `None`.
     now : datetime
         The moment to decide for, aware; days in the collaboration begin at 00:00 UTC.
 
@@ -48,7 +48,7 @@ def decide_access(
 def decide_all_accesses(
     collaboration: Collaboration, person: Person, now: datetime
 ) -> dict[str, Access]:
-    """`decide_access` for every project of the collaboration, in the order of the file.
+    """Return `decide_access` for every project of the collaboration, in the order of the file.
 
     Raises
     ------
@@ -63,9 +63,9 @@ def decide_all_accesses(
 
 
 def decide_widest_access(collaboration: Collaboration, project: str) -> Access:
-    """The access of a person in every team, with the longest slug, after every embargo.
+    """Return the access of a person in every team, with the longest slug, after every embargo.
 
-    No access to the project reaches more places.
+    No other access to the project reaches more places.
     """
     return decide_with_membership(
         collaboration,
@@ -83,7 +83,7 @@ def decide_with_membership(
     project: str,
     now: datetime,
 ) -> Access:
-    """`decide_access`, for teams that are known to count."""
+    """Return `decide_access` for a membership that is known already."""
     if project not in collaboration.projects:
         unknown = (Reason("unknown-project", project, names=tuple(collaboration.projects)),)
         denial = Denial("open", "project", project, project, unknown)
@@ -140,7 +140,7 @@ def _nothing(
 
 
 def _apart(things: Iterable[T | Denial]) -> tuple[tuple[T, ...], tuple[Denial, ...]]:
-    """What is given and what is not, each in its order."""
+    """Split decisions into what is given and the denials, each in order."""
     given: list[T] = []
     denied: list[Denial] = []
     for thing in things:

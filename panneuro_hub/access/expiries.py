@@ -1,7 +1,7 @@
-"""Entries of `expires`: which of them is a person's, and which are nobody's; pure.
+"""The entries of `expires`: find those of a person, and report those of nobody; pure.
 
-An entry that is not recognized would leave a membership open that somebody meant to end.
-So names are compared generously, and what still matches nobody is reported.
+An entry that matches nobody leaves a membership open that somebody meant to end. Names are
+therefore compared generously, and entries that still match nobody are reported.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ FindingCode = Literal["other-form", "matches-nobody"]
 
 @dataclass(frozen=True)
 class ExpiryFinding:
-    """An entry of `expires` that an admin should look at.
+    """An entry of `expires` that an administrator should check.
 
     Parameters
     ----------
     code : {"other-form", "matches-nobody"}
-        ``other-form``: it is written in a form that no account's name has, and is compared
-        without it. ``matches-nobody``: no account that the hub knows has this name.
+        ``other-form``: no account's name can have the form of this name, which is ignored in
+        the comparison. ``matches-nobody``: no account that the hub knows has this name.
     team, name : str
     day : date
     """
@@ -39,14 +39,14 @@ class ExpiryFinding:
 
 @dataclass(frozen=True)
 class NameIndex:
-    """Names of people, for looking up whether one of them is meant.
+    """Names of people, and the comparison of another name with them.
 
     Parameters
     ----------
     whole : frozenset of str
         All names, folded.
     local : frozenset of str
-        What stands before the ``@`` of those that are addresses.
+        The parts before the ``@`` of the names that are addresses.
     """
 
     whole: frozenset[str]
@@ -59,10 +59,10 @@ class NameIndex:
         return cls(whole, frozenset(local for local, at, _ in map(_split, whole) if at))
 
     def has(self, name: str) -> bool:
-        """Return `True` if a name is one of these.
+        """Return `True` if a name is one of these names.
 
-        Case, Unicode form and blanks do not matter, and neither does the domain of an
-        address where only one of the two names has one.
+        Case, Unicode form and blanks make no difference; nor does the domain of an address if
+        only one of the two names has a domain.
         """
         folded = fold_text(name)
         local, at, _ = _split(folded)
@@ -81,12 +81,12 @@ def find_membership_end(team: Team, person: str) -> date | None:
 def review_expiries(
     collaboration: Collaboration, people: Collection[str] | None = None
 ) -> list[ExpiryFinding]:
-    """Return the entries that an admin should look at, in the order of the file.
+    """Return the entries that an administrator should check, in the order of the file.
 
     Parameters
     ----------
     people : collection of str, optional
-        The names of all accounts of the hub; without them nothing is known of who matches.
+        The names of all accounts of the hub; without them, no entry is compared with accounts.
     """
     known = None if people is None else NameIndex.of(people)
     found = []
@@ -100,7 +100,7 @@ def review_expiries(
 
 
 def describe_finding(finding: ExpiryFinding) -> str:
-    """Return the sentence for an admin."""
+    """Return the sentence for an administrator."""
     where = f"teams.{finding.team}.expires: {visible(finding.name)}"
     if finding.code == "matches-nobody":
         return (

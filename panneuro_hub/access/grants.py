@@ -1,4 +1,4 @@
-"""The places that a session may read and write, each with its reason."""
+"""The places that a session can read and write, each with its reason."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Given = Iterator[Grant | Denial]
 
 
 def decide_own_prefix(collaboration: Collaboration, project: str, has: LevelDecision) -> Given:
-    """The project's own prefix, with the frozen places inside it."""
+    """Yield the grants and denials for the project's own prefix and its frozen places."""
     place = find_location(collaboration, project)
     frozen = find_frozen_locations(collaboration, project)
     writes = has.level is not None and LEVEL_RANK[has.level] >= LEVEL_RANK["write"]
@@ -41,7 +41,10 @@ def decide_own_prefix(collaboration: Collaboration, project: str, has: LevelDeci
 def decide_other_projects(
     collaboration: Collaboration, membership: TeamMembership, project: str, now: datetime
 ) -> Given:
-    """The projects that this one reads, for who may read them anyway."""
+    """Yield the grants and denials for the projects that this one reads.
+
+    A person gets a grant only for a project that they can read in its own sessions.
+    """
     mine = collaboration.projects[project]
     for other in mine.reads:
         if other == project:
@@ -60,7 +63,7 @@ def decide_other_projects(
 
 
 def decide_scratch(collaboration: Collaboration, project: str, person: str) -> Given:
-    """A place of the person's own, where the store has scratch."""
+    """Yield the grant for the person's own scratch place, if the store has scratch."""
     place = find_scratch(collaboration, project, person)
     settings = find_store(collaboration, project).scratch
     if place is None or settings is None:

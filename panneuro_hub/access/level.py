@@ -15,20 +15,20 @@ LEVEL_RANK: dict[Level, int] = {"read": 1, "write": 2, "manage": 3}
 
 @dataclass(frozen=True)
 class LevelRule:
-    """One way into a project: a team, its level, and the day from which it counts."""
+    """A rule that gives a level: a team, its level, and the day from which the rule counts."""
 
     team: str
     level: Level
     since: date | None = None
 
     def matches(self, membership: TeamMembership) -> bool:
-        """Whether the person is in the team."""
+        """Return `True` if the person is in the team."""
         if self.team == EVERY_TEAM:
             return bool(membership.active)
         return self.team in membership.active
 
     def began(self, now: datetime) -> bool:
-        """Whether it counts at `now`."""
+        """Return `True` if the rule counts at `now`."""
         return self.since is None or start_of_day(self.since) <= now
 
 
@@ -40,9 +40,9 @@ class LevelDecision:
     ----------
     level : {"read", "write", "manage"} or None
     reasons : tuple of Reason
-        Why the level is what it is.
+        The reasons for the level.
     needs : tuple of Reason
-        What stands in the way of a level, or of a higher one.
+        The obstacles to a level, or to a higher level.
     """
 
     level: Level | None
@@ -51,7 +51,7 @@ class LevelDecision:
 
 
 def list_level_rules(project: Project) -> Iterator[LevelRule]:
-    """Every way into a project, in the order of the file."""
+    """Yield every rule that gives a level in a project, in the order of the file."""
     for team, level in project.teams.items():
         yield LevelRule(team, level)
     if project.embargo is not None:
@@ -62,7 +62,7 @@ def list_level_rules(project: Project) -> Iterator[LevelRule]:
 def decide_level(
     collaboration: Collaboration, membership: TeamMembership, name: str, now: datetime
 ) -> LevelDecision:
-    """The level that these teams give in a project, and why not more.
+    """Return the level that these teams give in a project, and the obstacles to a higher one.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def _missing(membership: TeamMembership, team: str, project: str) -> Reason:
 def _need(
     collaboration: Collaboration, membership: TeamMembership, rule: LevelRule, project: str
 ) -> Reason:
-    """Return what stands between the person and what `rule` gives."""
+    """Return the obstacle between the person and the level of `rule`."""
     every = rule.team == EVERY_TEAM
     teams = () if every else (rule.team,)
     gives = Reason("not-in-team", project, teams=teams, level=rule.level, embargo=rule.since)
@@ -117,7 +117,7 @@ def _need(
 
 
 def _no_way_in(collaboration: Collaboration, membership: TeamMembership, name: str) -> list[Reason]:
-    """Return why no rule applies: what concerns this very person, or else every way in."""
+    """Return why no rule applies: the rules close to this person, or else all rules."""
     rules = list(list_level_rules(collaboration.projects[name]))
     near = [rule for rule in rules if rule.team in membership.ended or rule.matches(membership)]
     if near:
@@ -132,7 +132,7 @@ def _no_way_in(collaboration: Collaboration, membership: TeamMembership, name: s
 def _why(
     collaboration: Collaboration, membership: TeamMembership, rules: list[LevelRule], name: str
 ) -> Iterator[Reason]:
-    """Yield why the level is what it is, naming every team that gives it."""
+    """Yield the reasons for the level, which name every team that gives it."""
     project = collaboration.projects[name]
     level = rules[0].level
     plain = [rule.team for rule in rules if rule.since is None and rule.team != EVERY_TEAM]

@@ -23,7 +23,7 @@ U = TypeVar("U")
 def decide_profiles(
     collaboration: Collaboration, membership: TeamMembership, project: str
 ) -> Iterator[SessionOffer | Denial]:
-    """Every profile, default first: offered, or not, and why."""
+    """Yield an offer or a denial for every profile, the default first."""
     chosen = collaboration.projects[project].profiles
     some = False
     for name, profile in _default_first(collaboration.profiles):
@@ -40,7 +40,7 @@ def decide_profiles(
 
 
 def decide_images(collaboration: Collaboration, project: str) -> Iterator[SessionOffer | Denial]:
-    """Every image, default first: offered, or not, and why."""
+    """Yield an offer or a denial for every image, the default first."""
     chosen = collaboration.projects[project].images
     some = False
     for name, _ in _default_first(collaboration.images):
@@ -55,7 +55,7 @@ def decide_images(collaboration: Collaboration, project: str) -> Iterator[Sessio
 
 
 def merge_dask_limits(collaboration: Collaboration, project: str) -> DaskLimits:
-    """The limits of the collaboration, with what the project sets apart."""
+    """Return the limits of the collaboration, with the project's own values."""
     common = collaboration.dask
     own = collaboration.projects[project].dask or ProjectDask()
     apart = sorted(name for name, value in own if value is not None)
@@ -82,7 +82,7 @@ def _per_person(own: PersonLimits, common: PersonLimits) -> WorkerLimits:
 
 
 def find_budget_limit(collaboration: Collaboration, project: str) -> BudgetLimit | None:
-    """The project's budget, if it has one."""
+    """Return the project's budget, if it has one."""
     budget = collaboration.projects[project].budget
     if budget is None:
         return None

@@ -1,4 +1,4 @@
-"""`check_path`: whether one object can be read and written in a session, and why."""
+"""`check_path`: decide if a session can read and write one object, with reasons."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from panneuro_hub.wire import Grant, Reason
 
 
 def check_path(collaboration: Collaboration, access: Access, uri: str) -> PathCheck:
-    """Whether a session with this access can read and write one object.
+    """Decide if a session with this access can read and write one object.
 
     The longest grant that covers the object decides.
 
     Parameters
     ----------
     uri : str
-        ``s3://bucket/key``; anything else is judged as out of reach.
+        ``s3://bucket/key``; any other text is out of reach.
     """
     try:
         place = StorageLocation.parse(uri)
@@ -40,7 +40,7 @@ def check_path(collaboration: Collaboration, access: Access, uri: str) -> PathCh
 
 
 def find_covering_grant(access: Access, place: StorageLocation) -> Grant | None:
-    """The longest grant that covers `place`; of two on one prefix, the lesser."""
+    """Return the longest grant that covers `place`; of two on one prefix, the lesser."""
     covering = (grant for grant in access.grants if grant.location.contains(place))
     return max(covering, key=lambda grant: (len(grant.prefix), grant.mode == "read"), default=None)
 
@@ -70,14 +70,14 @@ def _of_project(collaboration: Collaboration, access: Access, owner: str) -> tup
         return access.reasons
     session = collaboration.projects.get(access.project)
     if session is not None and owner in session.reads:
-        told = [
+        denied = [
             reason
             for denial in access.denied
             if (denial.action, denial.project) == ("read", owner)
             for reason in denial.reasons
         ]
         reads = Reason("project-reads", access.project, other=owner)
-        return tuple(told) or (reads, *access.reasons)
+        return tuple(denied) or (reads, *access.reasons)
     aside = Reason("not-read-here", access.project, other=owner)
     membership = find_membership(collaboration, access.person, access.at)
     could = decide_level(collaboration, membership, owner, access.at)

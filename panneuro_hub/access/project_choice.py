@@ -1,4 +1,4 @@
-"""`choose_access`: which of a person's projects something shall be in; pure, no I/O."""
+"""`choose_access`: choose one of a person's projects; pure, no I/O."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from panneuro_hub.wording import denied_for, invalid_choice
 
 
 def choose_access(accesses: Mapping[str, Access], project: str) -> Access:
-    """The access in the project that was chosen, or in the only one that is open.
+    """Return the access in the chosen project, or in the person's only project.
 
-    It may be one that gives nothing: its level and its reasons say so.
+    The access may give nothing: its level and its reasons say so.
 
     Parameters
     ----------
     accesses : mapping of str to Access
         The person's access in every project.
     project : str
-        Any text from outside; ``""`` where the person left it open.
+        Any text from outside; ``""`` if the person chose no project.
 
     Raises
     ------
-    AccessDenied
-        If there is no such project, or it is left open and none is the person's.
-    InvalidChoice
-        If it is left open and several are.
+    AccessDeniedError
+        If there is no such project, or none was chosen and the person has no project.
+    InvalidChoiceError
+        If none was chosen and the person has several projects.
     """
     mine = tuple(name for name, access in accesses.items() if access.level)
     if project:

@@ -1,4 +1,4 @@
-"""Where the data of a collaboration lies."""
+"""The locations of a collaboration's data."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from panneuro_hub.names import StorageLocation, make_slug
 
 
 def find_store(collaboration: Collaboration, project: str) -> Store:
-    """The store in which a project's data lies."""
+    """Return the store that holds a project's data."""
     return collaboration.stores[collaboration.projects[project].store]
 
 
 def find_location(collaboration: Collaboration, project: str) -> StorageLocation:
-    """The prefix of a project."""
+    """Return the prefix of a project."""
     return StorageLocation(
         find_store(collaboration, project).bucket, collaboration.projects[project].prefix
     )
@@ -21,13 +21,13 @@ def find_location(collaboration: Collaboration, project: str) -> StorageLocation
 def find_frozen_locations(
     collaboration: Collaboration, project: str
 ) -> tuple[StorageLocation, ...]:
-    """The prefixes of a project where nobody writes any more."""
+    """Return the frozen prefixes of a project."""
     bucket = find_store(collaboration, project).bucket
     return tuple(StorageLocation(bucket, key) for key in collaboration.projects[project].frozen)
 
 
 def find_scratch(collaboration: Collaboration, project: str, person: str) -> StorageLocation | None:
-    """A person's scratch prefix in a project; `None` where the store has no scratch."""
+    """Return a person's scratch prefix in a project; `None` if the store has no scratch."""
     store = find_store(collaboration, project)
     if store.scratch is None:
         return None
@@ -37,12 +37,12 @@ def find_scratch(collaboration: Collaboration, project: str, person: str) -> Sto
 def find_owner(
     collaboration: Collaboration, place: StorageLocation, store: str | None
 ) -> str | None:
-    """The project whose prefix covers `place`, or `None`.
+    """Return the project whose prefix covers `place`, or `None`.
 
     Parameters
     ----------
     store : str or None
-        Whose bucket is meant where stores of different services have one of the same name.
+        The store to prefer if stores of different services have buckets of the same name.
     """
     projects = collaboration.projects
     owners = (name for name in projects if find_location(collaboration, name).contains(place))
@@ -52,7 +52,7 @@ def find_owner(
 def find_scratch_root(
     collaboration: Collaboration, place: StorageLocation, store: str | None
 ) -> StorageLocation | None:
-    """The scratch prefix that covers `place`, or `None`; `store` as for `find_owner`."""
+    """Return the scratch prefix that covers `place`, or `None`; `store` as for `find_owner`."""
     roots = {
         name: StorageLocation(each.bucket, each.scratch.prefix)
         for name, each in collaboration.stores.items()

@@ -1,4 +1,4 @@
-"""Who of a project cannot read what something shared in it uses; pure, no I/O."""
+"""Find the people of a project who cannot read the data that a shared notebook uses; pure."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from panneuro_hub.wire import Reason
 
 @dataclass(frozen=True)
 class InaccessibleProject:
-    """Data that somebody of a project cannot read in its sessions.
+    """Data that some people of a project cannot read in its sessions.
 
     Parameters
     ----------
     project : str
-        Whose data it is.
+        The project that owns the data.
     reasons : tuple of Reason
-        Why; they say nothing that these people may not know of each other.
+        The reasons; they contain nothing that these people may not know of each other.
     people : tuple of str
     """
 
@@ -34,14 +34,14 @@ class InaccessibleProject:
 
 @dataclass(frozen=True)
 class ProjectRecipients:
-    """The people of a project, and what of some other projects they cannot read in it.
+    """The people of a project, and the data of other projects that they cannot read in it.
 
     Parameters
     ----------
     people : tuple of str
-        Who has access to the project.
+        The people who have access to the project.
     shut : tuple of InaccessibleProject
-        In the order of the projects that were asked about.
+        In the order of the given projects.
     """
 
     people: tuple[str, ...]
@@ -55,16 +55,16 @@ def find_recipients(
     uses: Iterable[str],
     now: datetime,
 ) -> ProjectRecipients:
-    """Who may be in a project, and who of them cannot read data of the projects in `uses`.
+    """Return the people of a project, and those who cannot read data of the projects in `uses`.
 
-    What counts is a session in `project`: it reads what that project reads, and no more.
-    Of anything else it is only said that the project does not read it: which rights
-    somebody has elsewhere is for nobody to find out by naming a project in a notebook.
+    Only rights in a session of `project` count. For a project that `project` does not read, the
+    result says only that: nobody may learn a person's rights in another project by naming that
+    project in a notebook.
 
     Parameters
     ----------
     uses : iterable of str
-        Names of projects; may name some that there are not.
+        Names of projects; unknown names are allowed.
 
     Raises
     ------
@@ -82,19 +82,19 @@ def find_recipients(
 
 
 def list_responsible_teams(collaboration: Collaboration, project: str) -> tuple[str, ...]:
-    """The titles of the teams that manage a project, or else of those that write it."""
+    """Return the titles of the teams that manage a project, or else of those that write it."""
     teams = collaboration.projects[project].teams
     for level in ("manage", "write"):
-        asked = [team for team in collaboration.teams if teams.get(team) == level]
-        if asked:
-            return tuple(collaboration.teams[team].title for team in asked)
+        responsible = [team for team in collaboration.teams if teams.get(team) == level]
+        if responsible:
+            return tuple(collaboration.teams[team].title for team in responsible)
     return ()
 
 
 def _shut(
     collaboration: Collaboration, inside: Iterable[Access], used: str
 ) -> Mapping[tuple[Reason, ...], list[str]]:
-    """Return who cannot read a project's data, by the reasons."""
+    """Return the people who cannot read a project's data, by the reasons."""
     found: dict[tuple[Reason, ...], list[str]] = {}
     for access in inside:
         reasons = _why_not(collaboration, access, used)
@@ -111,5 +111,5 @@ def _why_not(collaboration: Collaboration, access: Access, used: str) -> tuple[R
             Reason("not-read-here", access.project, other=used),
             Reason("own-session-reads", used),
         )
-    verdict = check_path(collaboration, access, find_location(collaboration, used).uri)
-    return () if verdict.read else verdict.reasons
+    check = check_path(collaboration, access, find_location(collaboration, used).uri)
+    return () if check.read else check.reasons

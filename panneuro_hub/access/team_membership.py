@@ -1,4 +1,4 @@
-"""Who is in which team, and until when."""
+"""The teams of a person, and the ends of their memberships."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class TeamMembership:
     active : frozenset of str
         Teams of the collaboration that the person is in.
     ended : mapping of str to date
-        Teams in which the collaboration has ended the membership, whatever the
-        provider says.
+        Teams in which the collaboration file has ended the membership, regardless of the
+        provider.
     """
 
     active: frozenset[str]
@@ -29,7 +29,7 @@ class TeamMembership:
 
 
 def start_of_day(day: date) -> datetime:
-    """The beginning of a day: 00:00 UTC."""
+    """Return the beginning of a day: 00:00 UTC."""
     return datetime.combine(day, time(), UTC)
 
 
@@ -68,7 +68,7 @@ def find_membership(collaboration: Collaboration, person: Person, now: datetime)
 def find_active_teams(
     collaboration: Collaboration, person: Person, now: datetime
 ) -> frozenset[str]:
-    """The teams of the collaboration that a person is in at `now`.
+    """Return the teams of the collaboration that a person is in at `now`.
 
     Raises
     ------
@@ -79,19 +79,19 @@ def find_active_teams(
 
 
 def map_groups_to_teams(collaboration: Collaboration, groups: Iterable[str]) -> frozenset[str]:
-    """The teams that the provider's `groups` make a person a member of.
+    """Return the teams to which the provider's `groups` belong.
 
     Groups are compared whole, as they are written: ``/labA/data`` and
     ``/labB/data`` are different groups.
     """
-    said = frozenset(groups)
+    given = frozenset(groups)
     return frozenset(
-        name for name, team in collaboration.teams.items() if not said.isdisjoint(team.groups)
+        name for name, team in collaboration.teams.items() if not given.isdisjoint(team.groups)
     )
 
 
 def is_hub_admin(collaboration: Collaboration, person: Person, now: datetime) -> bool:
-    """Whether a person is in a team with ``hub_admin`` at `now`.
+    """Return `True` if a person is in a team with ``hub_admin`` at `now`.
 
     Raises
     ------

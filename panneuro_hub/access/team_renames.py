@@ -1,4 +1,4 @@
-"""Teams that have another name and the same groups: their people keep what they have."""
+"""Teams with a new name and the same groups, whose people keep their access."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from panneuro_hub.collaboration.models import Collaboration, Project, ProjectEmb
 
 
 def find_renamed_teams(old: Collaboration, new: Collaboration) -> dict[str, str]:
-    """Return the new name of each team of `old` that `new` only calls by another name.
+    """Return the new name of each team of `old` that has only another name in `new`.
 
-    Who is in a team comes from the identity provider's groups, so that teams of the same
-    groups are the same people. Teams without groups, and groups that several teams have
-    in one file, say nothing.
+    The identity provider's groups decide who is in a team, so teams with the same groups have
+    the same people. Teams without groups, and groups that several teams of one file have, are
+    left out.
     """
     before = {
         frozenset(team.groups): name for name, team in old.teams.items() if name not in new.teams
@@ -37,7 +37,7 @@ def find_renamed_teams(old: Collaboration, new: Collaboration) -> dict[str, str]
 
 
 def rename_teams(collaboration: Collaboration, names: Mapping[str, str]) -> Collaboration:
-    """Return a collaboration whose teams are called by new names, wherever it names them.
+    """Return the collaboration with the new names of its teams in every place.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The answer of `decide`: what one person may do in one project, with reasons."""
+"""The result of `decide_access`: the rights of one person in one project, with reasons."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from panneuro_hub.wire import Denial, Grant, Reason
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who asks.
+    """A person whose access is decided.
 
     Parameters
     ----------
     name : str
-        As the hub names them.
+        The person's name in the hub.
     teams : frozenset of str
-        The teams that the identity provider puts them in; names that the
-        collaboration does not have are passed over.
+        The teams that the identity provider's groups give them; names that the collaboration
+        does not have are ignored.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Person:
 
 @dataclass(frozen=True)
 class SessionOffer:
-    """A profile or an image that may be used, and why."""
+    """A profile or an image that may be used, with the reasons."""
 
     name: str
     reasons: tuple[Reason, ...]
@@ -43,7 +43,7 @@ class SessionOffer:
 
 @dataclass(frozen=True)
 class WorkerLimits:
-    """What some workers may have together; `None` where there is no limit.
+    """The limits of some workers together; `None` means no limit.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class WorkerLimits:
 
 @dataclass(frozen=True)
 class DaskLimits:
-    """What a project's clusters may have together; `None` where there is no limit.
+    """The limits of a project's clusters together; `None` means no limit.
 
     Parameters
     ----------
@@ -69,11 +69,11 @@ class DaskLimits:
     max_memory : int or None
         In bytes.
     per_person : WorkerLimits
-        What the clusters of each person may have together in this project.
+        The limits of the clusters of each person together in this project.
     worker_profiles : tuple of str
     idle_timeout : timedelta or None
     reasons : tuple of Reason
-        Where the limits come from.
+        The origin of the limits.
     """
 
     max_workers: int | None
@@ -86,13 +86,13 @@ class DaskLimits:
 
     @property
     def pooled(self) -> WorkerLimits:
-        """What all clusters of the project may have together."""
+        """The limits of all clusters of the project together."""
         return WorkerLimits(self.max_workers, self.max_cores, self.max_memory)
 
 
 @dataclass(frozen=True)
 class BudgetLimit:
-    """What the project may cost in a calendar month (UTC), in US dollars.
+    """The most that the project may cost in a calendar month (UTC), in US dollars.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ class BudgetLimit:
     when_spent : {"warn"}
         What happens once it is spent.
     reasons : tuple of Reason
-        Where the budget comes from.
+        The origin of the budget.
     """
 
     usd_per_month: float
@@ -110,7 +110,7 @@ class BudgetLimit:
 
 @dataclass(frozen=True)
 class PathCheck:
-    """Whether one object can be read and written, and why."""
+    """The decision about reading and writing one object, with the reasons."""
 
     read: bool
     write: bool
@@ -128,18 +128,18 @@ class Access:
     level : {"read", "write", "manage"} or None
         `None`: no access at all; then grants, profiles and images are empty.
     reasons : tuple of Reason
-        Why the level is what it is.
+        The reasons for the level.
     grants : tuple of Grant
     denied : tuple of Denial
-        What could be expected and is not given.
-    profiles, images : tuple of Offer
+        The rights that a person could expect and does not have.
+    profiles, images : tuple of SessionOffer
         The default one first.
     dask : DaskLimits or None
         `None` without access.
     budget : BudgetLimit or None
-        `None` without access, or where the project has no budget.
+        `None` without access, or if the project has no budget.
     at : datetime
-        The moment it was decided for; two accesses that differ only in it are equal.
+        The moment of the decision; two accesses that differ only in the moment are equal.
     """
 
     person: Person
@@ -166,7 +166,7 @@ class TeamPrefix:
     level : {"read", "write", "manage"}
     project : str
     requires : tuple of str
-        Teams that a member must be in besides.
+        Further teams that a member must belong to (all of them).
     """
 
     uri: str
@@ -210,7 +210,7 @@ class AccessDifference:
     until: date | None = None
 
     def to_json(self) -> dict[str, str | list[str] | None]:
-        """The difference as a JSON object, days as ``YYYY-MM-DD``."""
+        """Return the difference as a JSON object, with days as ``YYYY-MM-DD``."""
         return {
             "who": list(self.who),
             "project": self.project,

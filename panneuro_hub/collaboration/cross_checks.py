@@ -1,7 +1,7 @@
-"""What spans several parts of a collaboration: names, prefixes, limits that fit together.
+"""Checks that span several parts of a collaboration: names, prefixes, limits.
 
-`check_references` says which names do not exist; `check_rules` says everything else, and
-passes over names that do not exist. Both report all that they find.
+`check_references` reports names that do not exist. `check_rules` reports everything else and
+ignores names that do not exist. Both report all problems.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _RANK: dict[Level, int] = {"read": 1, "write": 2, "manage": 3}
 
 @dataclass(frozen=True)
 class _NameList:
-    """Names at one place, and what they name."""
+    """Names at one place of the file, and the kind of thing that they name."""
 
     path: KeyPath
     names: Sequence[str]
@@ -39,12 +39,12 @@ class _NameList:
     keyed: bool = False
 
     def at(self, position: int) -> KeyPath:
-        """Where one of the names stands."""
+        """Return the key path of one of the names."""
         return (*self.path, self.names[position] if self.keyed else position)
 
 
 def check_references(collaboration: Collaboration) -> Iterator[Finding]:
-    """Names of teams, projects, profiles, images, worker profiles and stores that do not exist."""
+    """Report names of teams, projects, profiles, images and stores that do not exist."""
     for name, project in collaboration.projects.items():
         if project.store not in collaboration.stores:
             path = ("projects", name, "store")
@@ -56,7 +56,7 @@ def check_references(collaboration: Collaboration) -> Iterator[Finding]:
 
 
 def check_rules(collaboration: Collaboration) -> Iterator[Finding]:
-    """Everything that is wrong although each name and each value is right by itself."""
+    """Report everything that is wrong although each name and each value alone is valid."""
     return chain.from_iterable(rule(collaboration) for rule in _RULES)
 
 
@@ -131,7 +131,7 @@ def _stores(collaboration: Collaboration) -> Iterator[Finding]:
         if not MIN_CREDENTIAL_LIFETIME <= lifetime <= MAX_CREDENTIAL_LIFETIME:
             yield (
                 ("stores", name, "credential_lifetime"),
-                f"{format_duration(lifetime)} cannot be; stores make credentials of 15m to 12h",
+                f"{format_duration(lifetime)} is out of range; use 15m to 12h",
             )
         urls = {
             "endpoint_url": store.endpoint_url,
@@ -168,7 +168,7 @@ class _PrefixClaim:
     scratch: bool
 
     def around(self) -> Iterator[tuple[str, str, str]]:
-        """The places of this prefix and of each that it lies inside of, the longest first."""
+        """Yield this prefix and every prefix around it, the longest first."""
         segments = self.prefix[:-1].split("/")
         for length in range(len(segments), 0, -1):
             yield self.service, self.bucket, "/".join(segments[:length]) + "/"
@@ -202,8 +202,8 @@ def _overlaps(collaboration: Collaboration) -> Iterator[Finding]:
             for other_position in at.get(place, ()):
                 other = claims[other_position]
                 same = other.prefix == claim.prefix
-                # Of two at one place the later one is told; scratch may be shared, since
-                # each project has a folder of its own in it.
+                # Of two prefixes at one place, report the later one. Stores may share scratch,
+                # because each project has its own folder in it.
                 if same and (other_position >= position or (other.scratch and claim.scratch)):
                     continue
                 yield claim.path, _overlap(claim, other)

@@ -1,4 +1,4 @@
-"""From a file to a `Collaboration`, or to all that is wrong with it."""
+"""Load a file as a `Collaboration`, or report everything that is wrong with it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from panneuro_hub.collaboration.yaml_document import YamlDocument, parse_yaml, r
 from panneuro_hub.errors import CollaborationError, FileProblem
 
 CollaborationCheck = Callable[[Collaboration], Iterable[Finding]]
-"""Looks at a collaboration with which nothing else is wrong; says where what is."""
+"""A further check of a collaboration that passed all other checks; it yields the problems."""
 
 # Nobody reads more, and a file of nothing but mistakes must not take minutes to refuse.
 _MOST_PROBLEMS = 100
@@ -31,14 +31,14 @@ def load_file(
     path : str or path-like
         The YAML file.
     checks : sequence of CollaborationCheck
-        What else to look at. They run when nothing is wrong so far, so that they need
-        not be ready for names that do not exist or prefixes that overlap.
+        Further checks. They run only if nothing is wrong so far, so they need not expect names
+        that do not exist or prefixes that overlap.
 
     Raises
     ------
     CollaborationError
-        With every problem found, in the order of the file: what is wrong with
-        single values first, and once these are right, what spans several.
+        With every problem, in the order of the file. Problems that span several values are
+        reported only if all single values are valid.
     """
     return check_document(read_yaml(path), checks)
 
@@ -83,13 +83,13 @@ def _span(collaboration: Collaboration, checks: Sequence[CollaborationCheck]) ->
 
 
 def _without_echo(first: Iterable[Finding], then: Iterable[Finding]) -> list[Finding]:
-    """What of `then` is not said at the same key, or above it, by `first`."""
-    said = {path for path, _ in first}
-    return [finding for finding in then if not _covered(finding[0], said)]
+    """Return the findings of `then` for which `first` has none at the same key or above it."""
+    reported = {path for path, _ in first}
+    return [finding for finding in then if not _is_covered(finding[0], reported)]
 
 
-def _covered(path: KeyPath, said: set[KeyPath]) -> bool:
-    return any(path[:length] in said for length in range(len(path) + 1))
+def _is_covered(path: KeyPath, reported: set[KeyPath]) -> bool:
+    return any(path[:length] in reported for length in range(len(path) + 1))
 
 
 def _refused(document: YamlDocument, findings: Iterable[Finding]) -> CollaborationError:

@@ -1,4 +1,4 @@
-"""How keys, values and names are put in messages: short, on one line, as the person wrote them."""
+"""Keys, values and names as text for messages: short, on one line, as the person wrote them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from datetime import date
 from typing import Any
 
 KeyPath = tuple[str | int, ...]
-"""Where something stands in a file: keys, and positions in lists counted from 0."""
+"""A place in a file: keys, and positions in lists counted from 0."""
 
 Finding = tuple[KeyPath, str]
-"""Where something is wrong, and what."""
+"""The place of a problem, and its description."""
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_*-]+")
 _LONGEST_SHOWN = 80
@@ -20,7 +20,7 @@ _MOST_NAMED = 12
 
 
 def format_key_path(path: KeyPath) -> str:
-    """A key path as text: ``projects.nhp-navigation.reads[0]``; odd keys stand in quotes."""
+    """Return a key path as text: ``projects.nhp-navigation.reads[0]``; quote unusual keys."""
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -32,7 +32,7 @@ def format_key_path(path: KeyPath) -> str:
 
 
 def quote_value(value: Any) -> str:
-    """A value for a message: texts quoted and cut short, lists and mappings by their kind."""
+    """Return a value for a message: quote and shorten texts, name lists and mappings by kind."""
     if isinstance(value, str):
         text = repr(value[:_LONGEST_SHOWN])
         return text if len(value) <= _LONGEST_SHOWN else text[:-1] + "…" + text[-1]
@@ -46,7 +46,7 @@ def quote_value(value: Any) -> str:
 
 
 def name_value_kind(value: Any) -> str:
-    """What sort of value this is, in the words of somebody who writes YAML."""
+    """Return the kind of a value, in the words of a person who writes YAML."""
     if isinstance(value, bool):
         return "a truth value"
     if isinstance(value, str):
@@ -61,13 +61,13 @@ def name_value_kind(value: Any) -> str:
 
 
 def find_nearest_name(name: str, known: Iterable[str]) -> str | None:
-    """The one of `known` that `name` was probably meant to be, or `None`."""
+    """Return the name of `known` that is most similar to `name`, or `None`."""
     found = difflib.get_close_matches(name[:_LONGEST_SHOWN], list(known), n=1, cutoff=0.6)
     return found[0] if found else None
 
 
 def join_names(names: Iterable[str]) -> str:
-    """Names in a row, cut short where there are many."""
+    """Return the names as a list in text, shortened if there are many."""
     everything = list(names)
     text = ", ".join(everything[:_MOST_NAMED])
     more = len(everything) - _MOST_NAMED
@@ -75,7 +75,7 @@ def join_names(names: Iterable[str]) -> str:
 
 
 def describe_unknown_name(what: str, name: str, known: Iterable[str]) -> str:
-    """Say that there is no `what` named `name`, and which one was meant or which there are."""
+    """Return the message that there is no `what` named `name`, with the similar or known names."""
     names = list(known)
     close = find_nearest_name(name, names)
     if close is not None:

@@ -3,8 +3,8 @@
 The docstring of a key is its line in the reference (docs/reference/collaboration-file.md): the
 meaning, then ``Example:`` with a value, if the key holds one that fits on a line.
 
-Each model checks what can be seen in it alone. What spans several (names that
-must exist, prefixes that must not overlap) is in `panneuro_hub.collaboration.cross_checks`.
+Each model checks its own values. Checks that span several models (names that must exist,
+prefixes that must not overlap) are in `panneuro_hub.collaboration.cross_checks`.
 """
 
 from __future__ import annotations
@@ -45,16 +45,16 @@ Level = Literal["read", "write", "manage"]
 
 
 class FileModel(BaseModel):
-    """Base of all models: unknown keys are refused and nothing changes after loading."""
+    """Base of all models, which refuses unknown keys and changes after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class ScratchSpace(FileModel):
-    """Where each person has a place of their own in each project.
+    """The part of a bucket in which each person has a place of their own in each project.
 
-    The place is ``PREFIX/PROJECT/PERSON/``; `expires_after` is when the store
-    is expected to delete what is old (a lifecycle rule of the bucket does it).
+    The place is ``PREFIX/PROJECT/PERSON/``. After `expires_after`, a lifecycle rule of the bucket
+    is expected to delete files.
     """
 
     prefix: KeyPrefix
@@ -75,11 +75,11 @@ class S3Store(FileModel):
     role_arn : str
         The role that the service assumes, with a session policy each time.
     credential_lifetime : timedelta
-        How long credentials live, 15 minutes to 12 hours: what live keys can
-        outlast a membership by, at most.
+        How long credentials are valid, 15 minutes to 12 hours. Keys in use can outlast a
+        membership by this time.
     endpoint_url, sts_endpoint_url : str, optional
-        For S3-compatible stores; AWS's own where not given. `sts_endpoint_url`
-        is `endpoint_url` where only that one is given.
+        Addresses of an S3-compatible store; by default, AWS's own. `sts_endpoint_url` defaults
+        to `endpoint_url`.
     """
 
     type: Literal["s3"]
@@ -117,11 +117,11 @@ class Team(FileModel):
     Parameters
     ----------
     groups : tuple of str
-        The provider's groups, whole, whose members are in this team.
+        Full names of the provider's groups whose members are in this team.
     expires : mapping of str to date
         By person: the day (at 00:00 UTC) on which the membership ends.
     hub_admin : bool
-        Whether members are admins of the hub.
+        `True` if members are administrators of the hub.
     """
 
     title: Line
@@ -142,7 +142,7 @@ class Team(FileModel):
 
 
 class ProjectEmbargo(FileModel):
-    """Until the day `until` (00:00 UTC) only the project's teams have access; `then` these too."""
+    """A day (00:00 UTC) before which only the project's teams have access; then others too."""
 
     until: Day
     """The day on which the levels in `then` begin, in addition to those in `teams`. Example:
@@ -155,7 +155,7 @@ class ProjectEmbargo(FileModel):
 
 
 class ProjectBudget(FileModel):
-    """What a project may cost in a calendar month (UTC)."""
+    """The most that a project may cost in a calendar month (UTC)."""
 
     usd_per_month: Dollars
     """US dollars in a calendar month (UTC). Example: `900`"""
@@ -164,7 +164,7 @@ class ProjectBudget(FileModel):
 
 
 class PodPlacement(FileModel):
-    """Where pods of a profile are placed."""
+    """The placement of a profile's pods on nodes."""
 
     node_selector: dict[LabelKey, LabelValue] = {}
     """Labels that a node must have. Example: `{hub.jupyter.org/node-purpose: gpu}`"""
@@ -192,7 +192,7 @@ class WorkerProfile(FileModel):
 
 
 class PersonLimits(FileModel):
-    """What one person's clusters may have together in a project; `None` where there is none."""
+    """The limits of one person's clusters together in a project; `None` means no limit."""
 
     max_workers: Count | None = None
     """Number of workers. Example: `20`"""
@@ -203,7 +203,7 @@ class PersonLimits(FileModel):
 
 
 class DaskSettings(FileModel):
-    """Limits pooled over all of a project's clusters; `None` where there is none."""
+    """The limits of all clusters of a project together; `None` means no limit."""
 
     max_workers: Count | None = None
     """Number of workers. Without this key, there is no limit. Example: `50`"""
@@ -222,7 +222,7 @@ class DaskSettings(FileModel):
 
 
 class ProjectDask(FileModel):
-    """What a project sets apart from the collaboration's `dask`."""
+    """The settings of a project that differ from the collaboration's `dask`."""
 
     max_workers: Count | None = None
     """As in `dask`, for this project. Example: `20`"""
@@ -248,17 +248,17 @@ class Project(FileModel):
     Parameters
     ----------
     prefix : str
-        Where its data lies in the store's bucket.
+        The prefix of its data in the store's bucket.
     teams : mapping of str to {"read", "write", "manage"}
         Level by team; ``"*"`` is every team of the collaboration.
     requires : tuple of str
-        Teams of which a person must be in every one, besides.
+        Teams the person must also belong to (all of them).
     reads : tuple of str
-        Projects that are there read-only too, for who may read them anyway.
+        Projects that sessions can also read, if the person can read them anyway.
     frozen : tuple of str
-        Prefixes inside `prefix` where nobody writes any more.
+        Prefixes inside `prefix` where nobody can write any more.
     profiles, images : tuple of str or None
-        The ones that may be used here; `None` for all.
+        The ones that people may choose; `None` for all.
     """
 
     title: Line
@@ -314,7 +314,7 @@ class ServerProfile(FileModel):
     Parameters
     ----------
     cpu : float
-        Limit, in cores; `cpu_guarantee` is half of it where not given.
+        Limit, in cores; `cpu_guarantee` defaults to half of it.
     memory : int
         Limit and guarantee, in bytes.
     gpu : int

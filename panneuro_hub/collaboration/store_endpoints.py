@@ -1,4 +1,4 @@
-"""Addresses of S3-compatible stores: which are safe to use, and which are the same."""
+"""Checks and comparisons of the addresses of S3-compatible stores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _AMAZON = re.compile(r"(?:.+\.)?amazonaws\.com(?:\.cn)?")
 
 
 def find_endpoint_problem(url: str) -> str | None:
-    """Say what is wrong with the address of a store, or `None`; never repeats it."""
+    """Return the problem with the address of a store, or `None`; never repeat the address."""
     parts = _split(url)
     if parts is None:
         return f"this is not an address; {_WHOLE}"
@@ -28,10 +28,10 @@ def find_endpoint_problem(url: str) -> str | None:
 
 
 def normalize_endpoint(url: str | None) -> str:
-    """A text that is equal for addresses behind which the same buckets may be.
+    """Return a text that is equal for addresses that may lead to the same buckets.
 
-    Scheme, default ports and a closing ``/`` make no difference, and neither do
-    regions of Amazon, where the names of buckets are everybody's.
+    Scheme, default ports and a closing ``/`` make no difference; nor do regions of Amazon, where
+    all regions share the names of buckets.
     """
     parts = _split(url) if url is not None else None
     if parts is None:
@@ -46,7 +46,7 @@ def normalize_endpoint(url: str | None) -> str:
 def _split(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
-        _ = parts.port  # read here, since only reading it shows that it is none
+        _ = parts.port  # Only reading the port shows that it is invalid.
     except ValueError:
         return None
     return parts

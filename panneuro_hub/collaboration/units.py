@@ -22,7 +22,7 @@ def parse_duration(value: Any) -> Any:
     Raises
     ------
     ValueError
-        If `value` is anything else, nothing at all (``0s``), or more than ten years.
+        If `value` is anything else, zero (``0s``), or more than ten years.
     """
     if isinstance(value, timedelta):
         return value
@@ -40,7 +40,7 @@ def parse_duration(value: Any) -> Any:
 
 
 def format_duration(duration: timedelta) -> str:
-    """The shortest text that `parse_duration` reads as `duration`, in whole seconds."""
+    """Return the shortest text that `parse_duration` reads as `duration`, in whole seconds."""
     seconds = int(duration.total_seconds())
     for letter, size in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds and seconds % size == 0:
@@ -71,7 +71,7 @@ def parse_memory(value: Any) -> Any:
 
 
 def format_memory(size: int) -> str:
-    """A size in bytes as people write it, to one decimal: ``8G``, ``1.5T``."""
+    """Return a size in bytes as people write it, to one decimal: ``8G``, ``1.5T``."""
     for letter in ("T", "G", "M", "K"):
         unit = 1024 ** _POWERS[letter]
         if size >= unit:

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong, in the words and the key paths of who wrote the file."""
+"""The errors of pydantic as plain sentences with the key paths of the file."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _ONE_WORD = re.compile(r"[A-Za-z0-9._/@-]{1,80}")
 
 
 def describe_validation_errors(error: ValidationError, document: YamlDocument) -> Iterator[Finding]:
-    """Every error of pydantic as a key path of `document` and a plain sentence."""
+    """Yield every error of pydantic as a key path of `document` and a plain sentence."""
     for detail in error.errors(include_url=False):
         path = _path(detail["loc"], document.data)
         yield path, _message(path, detail["type"], detail, document)
 
 
 def _path(loc: Sequence[str | int], data: Any) -> KeyPath:
-    """The part of a location that the file knows: without markers and the names of variants."""
+    """Return a location as a key path of the file, without markers and names of variants."""
     path: list[str | int] = []
     for position, part in enumerate(loc):
         if part == "[key]":
@@ -122,19 +122,19 @@ def _what(value: Any, written: str) -> str:
 
 
 def list_allowed_keys(path: KeyPath) -> tuple[str, ...]:
-    """The keys that may stand in the mapping at `path`; none where they are free."""
-    here: tuple[Any, ...] = (Collaboration,)
+    """Return the keys that are allowed in the mapping at `path`; none if all names are allowed."""
+    types: tuple[Any, ...] = (Collaboration,)
     for part in path:
-        here = tuple(inner for outer in here for inner in _inside(outer, part))
+        types = tuple(inner for outer in types for inner in _inside(outer, part))
     fields: dict[str, None] = {}
-    for model in here:
+    for model in types:
         if isinstance(model, type) and issubclass(model, BaseModel):
             fields.update(dict.fromkeys(model.model_fields))
     return tuple(fields)
 
 
 def _inside(outer: Any, part: str | int) -> tuple[Any, ...]:
-    """The types that a value at `part` of an `outer` may have."""
+    """Return the types that a value at `part` of an `outer` may have."""
     if isinstance(outer, type) and issubclass(outer, BaseModel):
         known = outer.model_fields.get(str(part))
         return _plain(known.annotation) if known else ()
@@ -147,7 +147,7 @@ def _inside(outer: Any, part: str | int) -> tuple[Any, ...]:
 
 
 def _plain(annotation: Any) -> tuple[Any, ...]:
-    """Without `Annotated`, and a union's members one by one."""
+    """Return an annotation without `Annotated`, and the members of a union one by one."""
     if get_origin(annotation) is Annotated:
         return _plain(get_args(annotation)[0])
     if get_origin(annotation) is None or get_origin(annotation) in (dict, tuple):

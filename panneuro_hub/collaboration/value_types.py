@@ -1,4 +1,4 @@
-"""The kinds of values in a collaboration file, each refusing what it cannot mean in plain words."""
+"""The types of values in a collaboration file, which refuse invalid values in plain words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from panneuro_hub.collaboration.units import parse_duration, parse_memory
 from panneuro_hub.names import find_prefix_problem, is_bucket, is_name
 
 EVERY_TEAM = "*"
-SMALLEST_MEMORY = 1 << 20  # bytes; what is less was meant as megabytes or gigabytes
+SMALLEST_MEMORY = 1 << 20  # bytes; a smaller number was meant as megabytes or gigabytes
 
 _REGION = re.compile(r"[a-z0-9-]{1,40}")
 _ROLE = re.compile(r"[A-Za-z0-9:/_+=,.@-]{1,2048}")

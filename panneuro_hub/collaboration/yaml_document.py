@@ -1,8 +1,8 @@
-"""Read YAML into plain data that remembers on which line each key stands.
+"""Read YAML as plain data with the line of each key.
 
-Only what a collaboration file needs is read: mappings, lists and scalars. Tags,
-anchors, aliases and second documents are refused, so that no object and no
-expansion can come from a file; size, depth and count are bounded.
+A file may contain only what a collaboration file needs: mappings, lists and scalars. Tags,
+anchors, aliases and second documents are refused, so that a file can neither create objects nor
+expand; size, depth and count are bounded.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_FILE_BYTES = 1 << 20  # bytes
 _DEEPEST = 20
 _MOST_VALUES = 20_000
 _LONGEST_TEXT = 4096  # characters
-# "\U00110000" and above, of which the parser makes an exception of Python's.
+# "\U00110000" and above, for which the parser raises Python's own exception.
 _NO_CHARACTER = re.compile(r"\\U(?!0010|000)[0-9A-Fa-f]{8}")
 _NOTHING_THERE = (
     "nothing is written here; write a value, or take the key out (an empty list is [], "
@@ -44,13 +44,13 @@ class YamlDocument:
     file : str
         The file, as the user named it.
     data : dict
-        Mappings, lists, texts, numbers, booleans and dates; keys are text as written.
+        Mappings, lists, texts, numbers, booleans and dates; keys are texts as written.
     lines : mapping of key path to int
         Line of each key and list item, counted from 1.
     sources : mapping of key path to str
-        How numbers, booleans and dates were written.
+        The text of numbers, booleans and dates, as written.
     findings : tuple of (key path, message)
-        What is wrong already, such as keys that are there twice.
+        Problems that reading found, such as repeated keys.
     """
 
     file: str
@@ -60,13 +60,13 @@ class YamlDocument:
     findings: tuple[Finding, ...] = ()
 
     def line(self, path: KeyPath) -> int:
-        """Line of `path`, counted from 1; where it is missing, the line of its parent."""
+        """Return the line of `path`, counted from 1; if it is missing, the line of its parent."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)
 
     def problem(self, path: KeyPath, message: str) -> FileProblem:
-        """A problem at `path`."""
+        """Return a problem at `path`."""
         return FileProblem(self.file, self.line(path), format_key_path(path), message)
 
 
@@ -89,14 +89,14 @@ def read_yaml(path: str | os.PathLike[str]) -> YamlDocument:
     Raises
     ------
     CollaborationError
-        If it cannot be read, is no YAML, is empty, or is no mapping.
+        If it cannot be read, is not YAML, is empty, or is not a mapping.
     """
     file = os.fspath(path)
     return parse_yaml(read_yaml_text(file), file)
 
 
 def read_yaml_text(path: str | os.PathLike[str]) -> str:
-    """Read a file's text; as `read_yaml`, without a look at what it says.
+    """Return a file's text; as `read_yaml`, without parsing it.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def parse_yaml(text: str, file: str) -> YamlDocument:
     Raises
     ------
     CollaborationError
-        If it is no YAML, is empty, or is no mapping.
+        If it is not YAML, is empty, or is not a mapping.
     """
     builder = _DocumentBuilder()
     try:
@@ -171,7 +171,7 @@ def _events(text: str) -> Iterator[events.Event]:
 
 @dataclass
 class _OpenContainer:
-    """A mapping or list whose end has not come yet; `key` waits for its value."""
+    """A mapping or list that is not complete yet; `key` waits for its value."""
 
     path: KeyPath
     container: dict[str, Any] | list[Any]
@@ -201,7 +201,7 @@ class _DocumentBuilder:
             self._open.pop()
 
     def result(self) -> dict[str, Any]:
-        """The whole document."""
+        """Return the whole document."""
         if self._root is None:
             raise _UnreadableError(
                 1,
@@ -271,7 +271,7 @@ class _DocumentBuilder:
         path = (*parent.path, key)
         if key in parent.container:
             first = self.lines[path]
-            # The line of the second one: the first may be far from where the eye is.
+            # Report the line of the second key, which the person probably added last.
             self.lines[path] = line
             self.findings.append((path, f"this key is there twice, on line {first} too; keep one"))
         self.lines.setdefault(path, line)

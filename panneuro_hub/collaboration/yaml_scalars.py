@@ -1,7 +1,7 @@
-"""What a plain YAML scalar means: nothing, true or false, a number, a date, or text.
+"""The value of a plain YAML scalar: nothing, true or false, a number, a date, or text.
 
-YAML 1.2 core rules, without octal, hexadecimal and infinite numbers, and with
-dates. ``yes``, ``no``, ``on`` and ``off`` are text, whatever a ``%YAML`` line says.
+The rules are those of YAML 1.2 core, without octal, hexadecimal and infinite numbers, and with
+dates. ``yes``, ``no``, ``on`` and ``off`` are always text.
 
 Source: YAML 1.2.2, chapter 10.3, "Core schema".
 """
@@ -27,7 +27,7 @@ def resolve_scalar(text: str) -> Scalar:
     Parameters
     ----------
     text : str
-        As it stands in the file.
+        As written in the file.
 
     Returns
     -------
@@ -36,7 +36,7 @@ def resolve_scalar(text: str) -> Scalar:
     Raises
     ------
     ValueError
-        If it looks like a date and is none, such as 2027-02-30.
+        If it looks like a date and is not one, such as 2027-02-30.
     """
     if text in _NOTHING:
         return None

@@ -1,4 +1,4 @@
-"""What a YAML parser's complaints mean for who wrote the file."""
+"""The errors of the YAML parser in plain words."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 
 from ruamel.yaml.error import MarkedYAMLError
 
-# Part of the parser's own words, what to say instead, and whether the fault lies
-# where something was opened (and not where the parser gave up).
+# Part of the parser's message, our message, and `True` if the fault is at the opening of a
+# quote or key (and not where the parser stopped).
 _MEANINGS = (
     (
         r"mapping values are not allowed",
@@ -39,7 +39,7 @@ _MEANINGS = (
 
 
 def describe_syntax_error(error: MarkedYAMLError) -> tuple[int, str]:
-    """The line, counted from 1, and what is wrong there, in plain words."""
+    """Return the line, counted from 1, and a description of its problem in plain words."""
     complaint = str(error.problem or error.context or "no reason given")
     for pattern, words, at_opening in _MEANINGS:
         found = re.search(pattern, complaint)

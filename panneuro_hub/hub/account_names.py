@@ -1,4 +1,4 @@
-"""What can be the name of an account; pure."""
+"""Rules for the names of accounts; pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the identity provider said of each account: a table that no interface of JupyterHub writes.
+"""The identity provider's answers about each account, in a table that no JupyterHub API writes.
 
 JupyterHub's groups and auth_state can be changed by an admin, or by anybody with the right
 scope, through the REST API and the admin page. What a person may do is decided from this
@@ -56,7 +56,7 @@ ACCOUNTS = Table(
 
 @dataclass(frozen=True)
 class AccountRecord:
-    """What the provider last said of an account.
+    """The provider's last answer about an account.
 
     Parameters
     ----------

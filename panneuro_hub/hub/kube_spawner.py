@@ -126,7 +126,7 @@ class PanNeuroSpawner(SessionMixin, StartWatcherSpawner):
 
     @property
     def _has_admins_claim(self) -> bool:
-        """Whether the home is a claim of the admin's own, by KubeSpawner's template."""
+        """Return `True` if the administrator's own KubeSpawner template names the home's claim."""
         return self.home_plan.scope == "person" and not self.storage_pvc_ensure
 
     def _single_claim(self) -> str:

@@ -1,4 +1,4 @@
-"""What the hub tells the service of a person, and nobody else: one document at a time."""
+"""The hub's documents about persons, which only the service may read."""
 
 from __future__ import annotations
 

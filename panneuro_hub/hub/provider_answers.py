@@ -38,7 +38,7 @@ class ProviderUnreachableError(PanNeuroError):
 
 @dataclass(frozen=True)
 class ProviderAnswer:
-    """What came of asking the provider about a person.
+    """The result of a request to the provider about a person.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class ProviderAnswer:
 
 @dataclass
 class ProviderRequests:
-    """What happened to the requests of one refresh.
+    """The results of the requests of one refresh.
 
     Parameters
     ----------

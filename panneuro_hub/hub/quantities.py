@@ -1,4 +1,4 @@
-"""What pods ask of nodes, and what nodes can give: amounts of cores, memory and devices; pure.
+"""Requests of pods and capacities of nodes: amounts of cores, memory and devices; pure.
 
 Source: Kubernetes API reference, Node and Quantity.
 """
@@ -28,12 +28,12 @@ Quantities = Mapping[str, Decimal]
 
 
 def read_node_capacity(node: KubernetesObject) -> dict[str, Decimal]:
-    """What a node can give to pods, were it empty; nothing that is no number."""
+    """Return the numeric amounts that an empty node can give to pods."""
     return _amounts(node.get("status", {}).get("allocatable") or {})
 
 
 def sum_pod_requests(pod: KubernetesObject) -> dict[str, Decimal]:
-    """What a pod asks a node for: its containers together, or its largest first container.
+    """Return a pod's request: that of its containers together, or of its largest init container.
 
     Source: Kubernetes documentation, "Init Containers", section "Resource sharing within
     containers".
@@ -50,7 +50,7 @@ def sum_pod_requests(pod: KubernetesObject) -> dict[str, Decimal]:
 
 
 def exceeds_every_node(asked: Quantities, nodes: Sequence[Quantities]) -> bool:
-    """Whether none of the nodes, were it empty, could hold what is asked for."""
+    """Return `True` if no node, even if it were empty, has room for the request."""
     return bool(nodes) and not any(
         all(amount <= node.get(name, 0) for name, amount in asked.items()) for node in nodes
     )

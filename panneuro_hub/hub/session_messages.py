@@ -1,4 +1,4 @@
-"""What the person who starts a session reads; all of it pure."""
+"""Messages for the person who starts a session; pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from panneuro_hub.wording import describe_reasons, describe_target
 def describe_decisions(
     collaboration: Collaboration, access: Access, choice: StartChoice
 ) -> Iterator[str]:
-    """What was decided for a start, line by line, for the progress page."""
+    """Return the decisions for a start, line by line, for the progress page."""
     project = collaboration.projects[access.project]
     because = describe_reasons(access.reasons)
     yield f"Project {project.title} ({access.project}): {access.level}. {because}"

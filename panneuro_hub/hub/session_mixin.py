@@ -140,12 +140,12 @@ class SessionMixin(Spawner):
 
     @property
     def home_plan(self) -> HomePlan:
-        """What the admin decided about homes."""
+        """The administrator's settings for homes."""
         return HomePlan(self.home_scope, self.shared_folder)
 
     @property
     def account(self) -> str:
-        """What identifies the account, and no later one of the same name."""
+        """Identifier of the account, which no later account of the same name has."""
         return get_account_id(self.authenticator, self.user)
 
     def person(self, collaboration: Collaboration) -> Person:
@@ -258,7 +258,7 @@ class SessionMixin(Spawner):
         raise NotImplementedError
 
     async def poll(self) -> int | None:
-        """What the spawner says; JupyterHub wants every subclass to name it."""
+        """Return the server's exit status; JupyterHub requires every subclass to define this."""
         status: int | None = await super().poll()
         return status
 
@@ -315,7 +315,7 @@ class SessionMixin(Spawner):
         )
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
-        """What was decided, line by line, and then what the spawner itself tells."""
+        """Yield the decisions, line by line, and then the spawner's own events."""
         if not self._decided.is_set():
             yield {"progress": 1, "message": "Asking the identity provider which teams you are in"}
             await self._decided.wait()

@@ -1,4 +1,4 @@
-"""What a person chose for a start, read as data and checked against their access.
+"""A person's choices for a start, read as data and checked against their access.
 
 Options come from the form, from a link's query or from a REST body; all are
 untrusted and all pass through `check_start_choice`.
@@ -70,7 +70,7 @@ def read_start_form(form: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
 
 
 def read_copy_choice(address: str) -> dict[str, str]:
-    """What to tick in the form for who comes to open a copy of a notebook.
+    """Return the choices to preselect for a person who opens a copy of a notebook.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ _templates = load_templates("panneuro_hub.hub")
 
 
 class StartOutcome(Enum):
-    """What a request for a start leads to."""
+    """The effect of a request for a start."""
 
     START = "start"  # as JupyterHub does it
     PROGRESS = "progress"  # of the start, or the stop, that is under way

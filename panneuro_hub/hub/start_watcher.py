@@ -37,7 +37,7 @@ def build_failed_start_error(trouble: start_diagnosis.StartDiagnosis) -> SpawnEx
 
 
 async def accepts_connections(host: str | None, port: int | None) -> bool:
-    """Whether something takes connections there."""
+    """Return `True` if the address accepts connections."""
     try:
         async with asyncio.timeout(_LOOK_EVERY):
             _, writer = await asyncio.open_connection(host, port)
@@ -146,7 +146,7 @@ class StartWatcherSpawner(KubeSpawner):
         return start_diagnosis.diagnose_pod(pod, self.events, nodes)
 
     async def _rooms(self) -> list[dict[str, Any]] | None:
-        """What every node has to give; `None` where the hub may not know."""
+        """Return the capacity of every node; `None` if the hub has no right to read it."""
         try:
             answer = await asyncio.wait_for(
                 self.api.list_node(_preload_content=False), self.k8s_api_request_timeout
@@ -235,7 +235,7 @@ class StartWatcherSpawner(KubeSpawner):
             raise build_failed_start_error(start_diagnosis.diagnose_foreign_object(what))
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
-        """What was decided, what Kubernetes tells, and what that means."""
+        """Yield the decisions, the events of Kubernetes, and their meaning."""
         try:
             async for event in super().progress():
                 yield event

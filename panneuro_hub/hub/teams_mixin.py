@@ -230,7 +230,7 @@ class TeamsMixin(AccountDeletionMixin, ReauthenticationMixin):
 
     @property
     def _longest(self) -> timedelta:
-        """How long an answer counts while nobody asks again; a failed question ends it sooner."""
+        """The time for which an answer counts, unless a failed request ends it sooner."""
         return timedelta(seconds=max(self.membership_grace, self.membership_interval))
 
     async def describe_member(self, user: Any) -> HubMember:

@@ -1,4 +1,4 @@
-"""Where the hub's parts find what the authenticator stores of an account."""
+"""Access of the hub's parts to the data that the authenticator stores about an account."""
 
 from __future__ import annotations
 

@@ -636,13 +636,13 @@ CASES = {
         "credential_lifetime: 30m",
         "credential_lifetime: 899s",
         "stores.main.credential_lifetime",
-        "899s cannot be; stores make credentials of 15m to 12h",
+        "899s is out of range; use 15m to 12h",
     ),
     "credentials too long": Case(
         "credential_lifetime: 30m",
         "credential_lifetime: 721m",
         "stores.main.credential_lifetime",
-        "721m cannot be; stores make credentials of 15m to 12h",
+        "721m is out of range; use 15m to 12h",
     ),
     "endpoint with credentials": Case(
         ENDPOINT,
