@@ -13,11 +13,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine
 
 from panneuro_hub.errors import AccessDeniedError
-from panneuro_hub.service.credentials.ledger import Ledger, LedgerEntry
-from panneuro_hub.service.credentials.session_store import SessionStore
+from panneuro_hub.service.accounts.hub_account import HubAccount
 from panneuro_hub.service.db.engine import Database, make_engine, metadata
+from panneuro_hub.service.db.ledger import Ledger, LedgerEntry
+from panneuro_hub.service.db.session_store import SessionStore
 from panneuro_hub.service.device_login.login_store import DeviceLoginStore
-from panneuro_hub.service.hub_account import HubAccount
 from panneuro_hub.version_store import VERSIONS, newest_version
 from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.cluster_reports import ClusterReport

@@ -22,8 +22,8 @@ from panneuro_hub.devstack.kernel_client import (
     read_code_cells,
     start_kernel,
 )
-from panneuro_hub.service.credentials.ledger import Ledger, LedgerEntry
 from panneuro_hub.service.db.engine import Database
+from panneuro_hub.service.db.ledger import Ledger, LedgerEntry
 
 RESEARCHER = "ada"
 OUTSIDER = "zoe"

@@ -22,14 +22,12 @@ from tornado.ioloop import PeriodicCallback
 
 from panneuro_hub.current import CollaborationVersion, Current, follow_collaboration
 from panneuro_hub.errors import PanNeuroError, ServiceUnavailableError
+from panneuro_hub.service.accounts.hub_users import USER_CACHE_SECONDS, HubUsers
 from panneuro_hub.service.browse import dataset_handlers, notebook_handlers
 from panneuro_hub.service.browse.notebook_views import NotebookBrowser
 from panneuro_hub.service.browse.project_browser import ProjectBrowser
 from panneuro_hub.service.browse.project_reader import ProjectReader
-from panneuro_hub.service.credentials.hub_users import USER_CACHE_SECONDS, HubUsers
 from panneuro_hub.service.credentials.issuer import CredentialIssuer, RefusalCache
-from panneuro_hub.service.credentials.ledger import Ledger
-from panneuro_hub.service.credentials.session_store import SessionStore
 from panneuro_hub.service.dask import dashboard_handlers
 from panneuro_hub.service.dask.cluster_sessions import ClusterSessions
 from panneuro_hub.service.dask.dashboard_access import DashboardAccess
@@ -41,7 +39,9 @@ from panneuro_hub.service.dask.gateway_handlers import (
     RequesterHandler,
 )
 from panneuro_hub.service.db.engine import Database
+from panneuro_hub.service.db.ledger import Ledger
 from panneuro_hub.service.db.schema import open_database
+from panneuro_hub.service.db.session_store import SessionStore
 from panneuro_hub.service.device_login import login_handlers
 from panneuro_hub.service.device_login.login_store import DeviceLoginStore
 from panneuro_hub.service.monitoring import usage_handlers

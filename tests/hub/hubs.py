@@ -32,7 +32,7 @@ from panneuro_hub.devstack.processes import (
 from panneuro_hub.devstack.samples.people import PEOPLE
 from panneuro_hub.devstack.seaweedfs import SeaweedFS
 from panneuro_hub.devstack.stack_settings import HUB_VARIABLE, HubSettings
-from panneuro_hub.service.credentials.ledger import LEDGER_TABLE
+from panneuro_hub.service.db.ledger import LEDGER_TABLE
 
 PATIENCE = 90.0  # s, for whatever is waited for; far more than it takes
 FAILURE_LIMIT = 3

@@ -16,8 +16,8 @@ from scripted_provider import Faults, ScriptedProvider, scripted_provider
 from testing.waiting import wait_until_async
 
 from panneuro_hub.devstack.hub_visitor import visit_hub
-from panneuro_hub.service.credentials.session_store import SessionStore
 from panneuro_hub.service.db.schema import open_database
+from panneuro_hub.service.db.session_store import SessionStore
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

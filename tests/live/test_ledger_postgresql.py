@@ -14,10 +14,10 @@ from sqlalchemy import Connection, text, update
 from testing.waiting import wait_until_async
 
 from panneuro_hub.errors import ServiceUnavailableError
-from panneuro_hub.service.credentials.ledger import Ledger, LedgerEntry
-from panneuro_hub.service.credentials.session_store import SESSIONS_TABLE, SessionStore
 from panneuro_hub.service.db.engine import Database
+from panneuro_hub.service.db.ledger import Ledger, LedgerEntry
 from panneuro_hub.service.db.schema import open_database
+from panneuro_hub.service.db.session_store import SESSIONS_TABLE, SessionStore
 from panneuro_hub.wire.cluster_reports import ClusterReport
 
 MOMENT = datetime(2026, 11, 22, 12, tzinfo=UTC)

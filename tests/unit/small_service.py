@@ -12,12 +12,12 @@ from pathlib import Path
 from small_hub import TOKEN, SmallHub
 
 from panneuro_hub.current import Current
-from panneuro_hub.service.credentials.hub_users import HubUsers
+from panneuro_hub.service.accounts.hub_users import HubUsers
 from panneuro_hub.service.credentials.issuer import CredentialIssuer, RefusalCache
-from panneuro_hub.service.credentials.ledger import Ledger
-from panneuro_hub.service.credentials.session_store import SessionStore
 from panneuro_hub.service.db.engine import Database
+from panneuro_hub.service.db.ledger import Ledger
 from panneuro_hub.service.db.schema import open_database
+from panneuro_hub.service.db.session_store import SessionStore
 from panneuro_hub.vending import Vending
 from panneuro_hub.vending.types import CredentialRequest
 from panneuro_hub.wire import Credential

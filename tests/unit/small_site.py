@@ -18,7 +18,7 @@ from tornado.testing import bind_unused_port
 
 from panneuro_hub.service.app import HubConnection, make_app
 from panneuro_hub.service.browse.notebook_views import NotebookBrowser
-from panneuro_hub.service.credentials.session_store import SessionRecord
+from panneuro_hub.service.db.session_store import SessionRecord
 from panneuro_hub.service.device_login.login_store import DeviceLoginStore
 from panneuro_hub.service.monitoring.prometheus_metrics import StoreCallMetrics
 from panneuro_hub.wire.cluster_reports import ClusterReport

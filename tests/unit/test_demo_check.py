@@ -25,7 +25,7 @@ from panneuro_hub.demo.running_demo import (
 )
 from panneuro_hub.devstack.errors import DevstackError
 from panneuro_hub.devstack.kernel_client import CellOutput, read_code_cells
-from panneuro_hub.service.credentials.ledger import LedgerEntry
+from panneuro_hub.service.db.ledger import LedgerEntry
 
 GOOD = "929 spikes: 6.30 ms before a spike the sound is +5.88 dB from its mean; chance gives -0.35"
 GOOD += " to +0.32 dB\n"

@@ -23,9 +23,9 @@ from panneuro_hub.errors import (
     TicketRefusedError,
     VendingError,
 )
-from panneuro_hub.service.credentials.hub_users import HubUsers
+from panneuro_hub.service.accounts.hub_users import HubUsers
 from panneuro_hub.service.credentials.issuer import CredentialIssuer, RefusalCache
-from panneuro_hub.service.credentials.ledger import Ledger, LedgerEntry
+from panneuro_hub.service.db.ledger import Ledger, LedgerEntry
 from panneuro_hub.service.db.schema import open_database
 from panneuro_hub.wire import Ticket
 

@@ -14,10 +14,10 @@ from small_site import GATEWAY, PREFIX, Site, hub_of, read, run, small_site
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 
 from panneuro_hub.errors import TicketRefusedError
+from panneuro_hub.service.accounts.hub_account import HubAccount
 from panneuro_hub.service.dask.cluster_sessions import ClusterSessions
 from panneuro_hub.service.db.schema import open_database
 from panneuro_hub.service.device_login.login_store import DeviceLoginStore
-from panneuro_hub.service.hub_account import HubAccount
 from panneuro_hub.wire import Reason
 from panneuro_hub.wire.account_end import ACCOUNT_END_PATH, AccountEnd
 from panneuro_hub.wire.cluster_reports import ClusterReport

@@ -19,9 +19,9 @@ from testing.clocks import FakeClock
 
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.names import shorten_names
-from panneuro_hub.service.credentials.monthly_usage import ResourceUsage, format_month
-from panneuro_hub.service.credentials.session_store import SessionRecord, SessionStore
+from panneuro_hub.service.db.monthly_usage import ResourceUsage, format_month
 from panneuro_hub.service.db.schema import open_database
+from panneuro_hub.service.db.session_store import SessionRecord, SessionStore
 from panneuro_hub.service.monitoring.cluster_usage import (
     UsageReport,
     build_project_usages,

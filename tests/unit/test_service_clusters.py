@@ -28,8 +28,8 @@ from panneuro_hub.errors import (
     TicketRefusedError,
 )
 from panneuro_hub.service.app import HubConnection, make_app
-from panneuro_hub.service.credentials.session_store import SESSIONS_TABLE, SessionRecord
 from panneuro_hub.service.dask.gateway_handlers import read_cluster_reports, read_cluster_request
+from panneuro_hub.service.db.session_store import SESSIONS_TABLE, SessionRecord
 from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.api_token import hash_api_token
 

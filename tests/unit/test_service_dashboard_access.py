@@ -20,6 +20,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 from tornado.httputil import HTTPHeaders
 
 from panneuro_hub.errors import InvalidChoiceError
+from panneuro_hub.service.accounts.hub_account import HubAccount
 from panneuro_hub.service.dask.dashboard_access import (
     DASHBOARD_COOKIE,
     DashboardAddress,
@@ -27,7 +28,6 @@ from panneuro_hub.service.dask.dashboard_access import (
     check_next_address,
     parse_dashboard_address,
 )
-from panneuro_hub.service.hub_account import HubAccount
 
 pytest_plugins = ["service_fixtures"]
 

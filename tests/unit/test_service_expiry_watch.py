@@ -13,7 +13,7 @@ from panneuro_hub.access.expiries import NameIndex, find_membership_end, review_
 from panneuro_hub.cli import main
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.current import Current
-from panneuro_hub.service.credentials.hub_users import HubUsers
+from panneuro_hub.service.accounts.hub_users import HubUsers
 from panneuro_hub.service.monitoring.expiry_watch import ExpiryWatch
 
 ODD = "Jose\u0301@uni.example"

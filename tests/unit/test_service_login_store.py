@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from testing.clocks import START, FakeClock
 
 from panneuro_hub.errors import AccessDeniedError
+from panneuro_hub.service.accounts.hub_account import HubAccount
 from panneuro_hub.service.db.schema import open_database
 from panneuro_hub.service.device_login import login_store as module
 from panneuro_hub.service.device_login.login_store import (
@@ -26,7 +27,6 @@ from panneuro_hub.service.device_login.login_store import (
     RateLimitError,
     normalize_user_code,
 )
-from panneuro_hub.service.hub_account import HubAccount
 
 
 @pytest.fixture

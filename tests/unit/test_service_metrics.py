@@ -14,7 +14,7 @@ from small_site import SCOPES, Site, body, run, small_site
 from tornado.httpclient import HTTPResponse
 
 from panneuro_hub.errors import VendingError
-from panneuro_hub.service.credentials.ledger import LedgerCounts, LedgerEntry
+from panneuro_hub.service.db.ledger import LedgerCounts, LedgerEntry
 from panneuro_hub.service.monitoring.prometheus_metrics import MeasuredMaker, StoreCallMetrics
 from panneuro_hub.vending.types import CredentialRequest
 from panneuro_hub.wire.cluster_reports import ClusterReport

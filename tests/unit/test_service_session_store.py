@@ -18,15 +18,15 @@ from sqlalchemy import make_url
 from testing.clocks import FakeClock
 
 from panneuro_hub.errors import ServiceUnavailableError
-from panneuro_hub.service.credentials.ledger import Ledger, LedgerEntry
-from panneuro_hub.service.credentials.session_store import (
+from panneuro_hub.service.db.engine import connection_limits
+from panneuro_hub.service.db.ledger import Ledger, LedgerEntry
+from panneuro_hub.service.db.schema import open_database
+from panneuro_hub.service.db.session_store import (
     MAX_REPORT_GAP,
     SessionRecord,
     SessionStore,
     accrue_usage,
 )
-from panneuro_hub.service.db.engine import connection_limits
-from panneuro_hub.service.db.schema import open_database
 from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.cluster_reports import ClusterReport
 

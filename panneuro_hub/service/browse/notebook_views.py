@@ -20,6 +20,7 @@ from panneuro_hub.catalog.notebook_records import LAST_NUMBER, NotebookRecord
 from panneuro_hub.catalog.notebook_store import NotebookNotFoundError
 from panneuro_hub.catalog.text_format import contains_words
 from panneuro_hub.errors import ServiceUnavailableError
+from panneuro_hub.service.accounts.hub_users import make_person
 from panneuro_hub.service.browse.notebook_renderer import (
     NotebookRenderer,
     UnrenderableNotebookError,
@@ -36,7 +37,6 @@ from panneuro_hub.service.browse.project_reader import (
     SingleFlightCache,
 )
 from panneuro_hub.service.cache import put_newest
-from panneuro_hub.service.credentials.hub_users import make_person
 from panneuro_hub.wire import Reason
 from panneuro_hub.wire.credential import format_time
 

@@ -25,7 +25,7 @@ from panneuro_hub.collaboration import S3Store as Place
 from panneuro_hub.errors import AccessDeniedError, PanNeuroError, ServiceUnavailableError
 from panneuro_hub.names import StorageLocation
 from panneuro_hub.service.cache import put_newest
-from panneuro_hub.service.credentials.issuer import CredentialIssuer, TicketSession
+from panneuro_hub.service.credentials.issuer import CredentialIssuer, LedgerSession
 from panneuro_hub.wire import Credential
 from panneuro_hub.wording import no_access
 
@@ -138,7 +138,7 @@ class ProjectReader:
             refusal = no_access(access.project, access.reasons)
             known = access.project if access.project in collaboration.projects else ""
             await self._issuer.record_refusal(
-                access.person.name, TicketSession("", known, PAGE_SESSION), refusal
+                access.person.name, LedgerSession("", known, PAGE_SESSION), refusal
             )
             ask = ", ".join(list_responsible_teams(collaboration, known)) if known else ""
             raise AccessDeniedError(f"{refusal}. Ask {ask}.", refusal.fields) if ask else refusal
@@ -152,7 +152,7 @@ class ProjectReader:
     async def _store(self, collaboration: Collaboration, access: Access) -> S3Store:
         looks = await self.require_reading(collaboration, access)
         made = await self._issuer.vend_credential(
-            collaboration, looks, TicketSession(PAGE_SESSION, access.project, PAGE_SESSION)
+            collaboration, looks, LedgerSession(PAGE_SESSION, access.project, PAGE_SESSION)
         )
         place = collaboration.stores[collaboration.projects[access.project].store]
         root = looks.grants[0].location

@@ -18,11 +18,11 @@ from panneuro_hub.access import (
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.current import Current
 from panneuro_hub.errors import AccessDeniedError, PanNeuroError, TicketRefusedError
+from panneuro_hub.service.accounts.hub_account import HubAccount
+from panneuro_hub.service.accounts.hub_users import HubUsers, make_person
 from panneuro_hub.service.cache import put_newest
-from panneuro_hub.service.credentials.hub_users import HubUsers, make_person
-from panneuro_hub.service.credentials.ledger import Ledger, LedgerEntry
-from panneuro_hub.service.credentials.session_store import SessionStore
-from panneuro_hub.service.hub_account import HubAccount
+from panneuro_hub.service.db.ledger import Ledger, LedgerEntry
+from panneuro_hub.service.db.session_store import SessionStore
 from panneuro_hub.vending import CredentialRequest, Vending
 from panneuro_hub.wire import Credential, SessionView, Ticket
 from panneuro_hub.wire.hub_member import HubMember
@@ -35,7 +35,7 @@ _MOST_REFUSALS = 10_000
 
 
 @dataclass(frozen=True)
-class TicketSession:
+class LedgerSession:
     """The session of a ticket, wherever it is known.
 
     Parameters
@@ -85,7 +85,7 @@ class CredentialIssuer:
         VendingError, ServiceUnavailable
             If a part that is needed does not work now.
         """
-        person, session = "", TicketSession()
+        person, session = "", LedgerSession()
         try:
             ticket = Ticket.decode(ticket_text)
             person = await self._find_known_person(ticket)
@@ -99,7 +99,7 @@ class CredentialIssuer:
         return await self.vend_credential(collaboration, access, session)
 
     async def vend_credential(
-        self, collaboration: Collaboration, access: Access, session: TicketSession
+        self, collaboration: Collaboration, access: Access, session: LedgerSession
     ) -> Credential:
         """A credential for exactly the grants of `access`, as it was decided now.
 
@@ -183,7 +183,7 @@ class CredentialIssuer:
         return is_hub_admin(collaboration, make_person(collaboration, member), datetime.now(UTC))
 
     async def record_refusal(
-        self, person: str, session: TicketSession, refusal: PanNeuroError
+        self, person: str, session: LedgerSession, refusal: PanNeuroError
     ) -> None:
         """Record a refusal, unless the same one was recorded a moment ago.
 
@@ -205,10 +205,10 @@ class CredentialIssuer:
             return ticket.user if found is not None and found.person == ticket.user else ""
         return ticket.user if await self.hub_users.find_member(ticket.user) is not None else ""
 
-    async def _find_session(self, ticket: Ticket) -> tuple[HubMember, TicketSession]:
+    async def _find_session(self, ticket: Ticket) -> tuple[HubMember, LedgerSession]:
         if ticket.kind == "server":
             member, server = await self.hub_users.find_ticket_session(ticket)
-            return member, TicketSession(server.id, server.project)
+            return member, LedgerSession(server.id, server.project)
         found = await self.sessions.find_session(ticket.name)
         if found is not None and found.kind == "upload":
             # It ends with its login, from the next request on, in whichever replica.
@@ -226,10 +226,10 @@ class CredentialIssuer:
             await self.sessions.end_session(found.id, found.gateway)
             raise TicketRefusedError("the account of this session has ended; begin a new session")
         what = f"{found.kind} {found.id[:8]}… of {found.project}"
-        return member, TicketSession(found.id, found.project, what)
+        return member, LedgerSession(found.id, found.project, what)
 
     def _decide_access(
-        self, member: HubMember, session: TicketSession
+        self, member: HubMember, session: LedgerSession
     ) -> tuple[Collaboration, Access]:
         # Read once for each answer: the file may change between a decision and its store.
         collaboration = self.current.collaboration
@@ -255,7 +255,7 @@ class RefusalCache:
         return True
 
 
-def _make_entry(access: Access, session: TicketSession, credential: Credential) -> LedgerEntry:
+def _make_entry(access: Access, session: LedgerSession, credential: Credential) -> LedgerEntry:
     return LedgerEntry(
         event="issue",
         person=access.person.name,

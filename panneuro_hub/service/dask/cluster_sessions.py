@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from panneuro_hub.access import Access, Person, check_cluster_choice, decide_access
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.errors import AccessDeniedError, ServiceUnavailableError
-from panneuro_hub.service.credentials.hub_users import make_person
-from panneuro_hub.service.credentials.issuer import CredentialIssuer, TicketSession
-from panneuro_hub.service.credentials.session_store import SessionRecord
+from panneuro_hub.service.accounts.hub_users import make_person
+from panneuro_hub.service.credentials.issuer import CredentialIssuer, LedgerSession
+from panneuro_hub.service.db.session_store import SessionRecord
 from panneuro_hub.wire import Reason, Ticket
 from panneuro_hub.wire.cluster_reports import ClusterReport, ClusterStop, GatewayUser
 from panneuro_hub.wire.hub_member import HubMember
@@ -112,7 +112,7 @@ class ClusterSessions:
         except AccessDeniedError as denied:
             known = wish.project if wish.project in collaboration.projects else ""
             await self.issuer.record_refusal(
-                member.name, TicketSession("", known, "cluster"), denied
+                member.name, LedgerSession("", known, "cluster"), denied
             )
             raise
         _, ticket = await self.issuer.sessions.begin_session(

@@ -23,10 +23,10 @@ from tornado.httputil import parse_cookie
 from tornado.web import create_signed_value, decode_signed_value
 
 from panneuro_hub.errors import AccessDeniedError, InvalidChoiceError, PanNeuroError
+from panneuro_hub.service.accounts.hub_account import HubAccount
 from panneuro_hub.service.cache import LookupCache
 from panneuro_hub.service.credentials.issuer import CredentialIssuer
-from panneuro_hub.service.credentials.session_store import SessionRecord
-from panneuro_hub.service.hub_account import HubAccount
+from panneuro_hub.service.db.session_store import SessionRecord
 from panneuro_hub.wire import Reason
 from panneuro_hub.wire.dashboard_requests import DASHBOARD_COOKIE
 from panneuro_hub.wording import denied_for

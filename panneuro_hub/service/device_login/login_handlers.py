@@ -14,14 +14,14 @@ from tornado import web
 from panneuro_hub.access import build_session_view
 from panneuro_hub.errors import AccessDeniedError, InvalidChoiceError
 from panneuro_hub.names import is_name
-from panneuro_hub.service.credentials.issuer import CredentialIssuer, TicketSession
+from panneuro_hub.service.accounts.hub_account import HubAccount
+from panneuro_hub.service.credentials.issuer import CredentialIssuer, LedgerSession
 from panneuro_hub.service.device_login.login_store import (
     DeviceLogin,
     DeviceLoginStore,
     InvalidLoginError,
     RateLimitError,
 )
-from panneuro_hub.service.hub_account import HubAccount
 from panneuro_hub.service.web.base_handlers import (
     ApiHandler,
     BaseHandler,
@@ -194,7 +194,7 @@ class TransferSessionsHandler(LoginApiHandler):
         if not access.grants:
             refusal = no_access(project, access.reasons)
             await self.issuer.record_refusal(
-                login.person, TicketSession("", project, "upload"), refusal
+                login.person, LedgerSession("", project, "upload"), refusal
             )
             raise refusal
         owner = await self.issuer.find_account(login.person)

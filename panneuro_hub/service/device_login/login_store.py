@@ -35,10 +35,10 @@ from sqlalchemy import (
 )
 
 from panneuro_hub.errors import AccessDeniedError, PanNeuroError
+from panneuro_hub.service.accounts.hub_account import HubAccount
 from panneuro_hub.service.cache import put_newest
-from panneuro_hub.service.credentials.session_store import end_login_sessions
 from panneuro_hub.service.db.engine import Database, metadata, to_aware, to_naive, utc_now
-from panneuro_hub.service.hub_account import HubAccount
+from panneuro_hub.service.db.session_store import end_login_sessions
 
 DEVICE_CODE_LIFETIME = timedelta(minutes=10)
 """How long a code is good for."""

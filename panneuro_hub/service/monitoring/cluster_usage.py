@@ -19,8 +19,8 @@ from panneuro_hub.access.offers import find_budget_limit
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.names import shorten_names
 from panneuro_hub.service.credentials.issuer import CredentialIssuer
-from panneuro_hub.service.credentials.monthly_usage import ResourceUsage, format_month
-from panneuro_hub.service.credentials.session_store import SessionRecord
+from panneuro_hub.service.db.monthly_usage import ResourceUsage, format_month
+from panneuro_hub.service.db.session_store import SessionRecord
 from panneuro_hub.wire.credential import format_time
 
 _NOT_REPORTED = "starting"

@@ -7,7 +7,7 @@ import logging
 from panneuro_hub.access.expiries import ExpiryFinding, describe_finding, review_expiries
 from panneuro_hub.current import Current
 from panneuro_hub.errors import ServiceUnavailableError
-from panneuro_hub.service.credentials.hub_users import HubUsers
+from panneuro_hub.service.accounts.hub_users import HubUsers
 
 _log = logging.getLogger("panneuro.service")
 

@@ -17,8 +17,8 @@ from prometheus_client.registry import Collector
 
 from panneuro_hub.current_metrics import CollaborationCollector
 from panneuro_hub.service.credentials.issuer import CredentialIssuer
-from panneuro_hub.service.credentials.ledger import LedgerCounts
-from panneuro_hub.service.credentials.session_store import ProjectTotals, SessionRecord
+from panneuro_hub.service.db.ledger import LedgerCounts
+from panneuro_hub.service.db.session_store import ProjectTotals, SessionRecord
 from panneuro_hub.vending.credential_makers import build_default_makers
 from panneuro_hub.vending.types import CredentialMaker, CredentialRequest
 from panneuro_hub.wire import Credential

@@ -33,13 +33,13 @@ from sqlalchemy import (
 )
 
 from panneuro_hub.service.cache import LookupCache
-from panneuro_hub.service.credentials.monthly_usage import (
+from panneuro_hub.service.db.engine import Database, metadata, to_aware, to_naive, utc_now
+from panneuro_hub.service.db.monthly_usage import (
     ResourceUsage,
     add_usage,
     format_month,
     sum_month_usage,
 )
-from panneuro_hub.service.db.engine import Database, metadata, to_aware, to_naive, utc_now
 from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.cluster_reports import ClusterReport
 
