@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmana
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 
 import click
@@ -22,39 +23,36 @@ from tornado.ioloop import PeriodicCallback
 
 from panneuro_hub.current import CollaborationVersion, Current, follow_collaboration
 from panneuro_hub.errors import PanNeuroError, ServiceUnavailableError
+from panneuro_hub.service.accounts.access_lookup import AccessLookup
 from panneuro_hub.service.accounts.hub_users import USER_CACHE_SECONDS, HubUsers
-from panneuro_hub.service.browse import dataset_handlers, notebook_handlers
+from panneuro_hub.service.browse.dataset_handlers import build_dataset_routes
+from panneuro_hub.service.browse.notebook_handlers import build_notebook_routes
 from panneuro_hub.service.browse.notebook_views import NotebookBrowser
 from panneuro_hub.service.browse.project_browser import ProjectBrowser
 from panneuro_hub.service.browse.project_reader import ProjectReader
-from panneuro_hub.service.credentials.issuer import CredentialIssuer, RefusalCache
-from panneuro_hub.service.dask import dashboard_handlers
+from panneuro_hub.service.credentials.issuer import CredentialIssuer
+from panneuro_hub.service.credentials.ticket_handlers import build_credential_routes
 from panneuro_hub.service.dask.cluster_sessions import ClusterSessions
 from panneuro_hub.service.dask.dashboard_access import DashboardAccess
-from panneuro_hub.service.dask.gateway_handlers import (
-    ClusterHandler,
-    ClustersHandler,
-    CollaborationHandler,
-    GatewayVerifier,
-    RequesterHandler,
+from panneuro_hub.service.dask.dashboard_handlers import (
+    DashboardCheckHandler,
+    build_dashboard_routes,
 )
+from panneuro_hub.service.dask.gateway_handlers import GatewayVerifier, build_gateway_routes
 from panneuro_hub.service.db.engine import Database
 from panneuro_hub.service.db.ledger import Ledger
 from panneuro_hub.service.db.schema import open_database
 from panneuro_hub.service.db.session_store import SessionStore
-from panneuro_hub.service.device_login import login_handlers
+from panneuro_hub.service.device_login.login_handlers import build_login_routes
 from panneuro_hub.service.device_login.login_store import DeviceLoginStore
-from panneuro_hub.service.monitoring import usage_handlers
 from panneuro_hub.service.monitoring.expiry_watch import ExpiryWatch
-from panneuro_hub.service.monitoring.prometheus_metrics import StoreCallMetrics
-from panneuro_hub.service.web.base_handlers import (
-    AccessHandler,
-    AccessPageHandler,
-    CallbackHandler,
-    CredentialsHandler,
-    ServiceHealthHandler,
-    SessionHandler,
-)
+from panneuro_hub.service.monitoring.health_handler import ServiceHealthHandler
+from panneuro_hub.service.monitoring.prometheus_metrics import ServiceMetrics, StoreCallMetrics
+from panneuro_hub.service.monitoring.usage_handlers import build_monitoring_routes
+from panneuro_hub.service.recorded_vending import RecordedVending
+from panneuro_hub.service.refusal_recorder import RefusalRecorder
+from panneuro_hub.service.web.access_handlers import build_access_routes
+from panneuro_hub.service.web.base_handlers import CallbackHandler
 from panneuro_hub.service.web.hub_announcements import AnnouncementCache
 from panneuro_hub.vending import Vending
 from panneuro_hub.version_store import add_version, newest_version
@@ -130,8 +128,52 @@ class ServiceSettings:
     gateways: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class ServiceParts:
+    """The objects that the parts of the service share.
+
+    Parameters
+    ----------
+    current : Current
+    hub_users : HubUsers
+    sessions : SessionStore
+    ledger : Ledger
+    accesses : AccessLookup
+    refusals : RefusalRecorder
+    vending : RecordedVending
+    issuer : CredentialIssuer
+    """
+
+    current: Current
+    hub_users: HubUsers
+    sessions: SessionStore
+    ledger: Ledger
+    accesses: AccessLookup
+    refusals: RefusalRecorder
+    vending: RecordedVending
+    issuer: CredentialIssuer
+
+    @classmethod
+    def build(
+        cls, current: Current, hub_users: HubUsers, database: Database, vending: Vending
+    ) -> ServiceParts:
+        """Return the objects at a hub and a database."""
+        ledger, sessions = Ledger(database), SessionStore(database)
+        refusals, recorded = RefusalRecorder(ledger), RecordedVending(vending, ledger)
+        return cls(
+            current,
+            hub_users,
+            sessions,
+            ledger,
+            AccessLookup(current, hub_users),
+            refusals,
+            recorded,
+            CredentialIssuer(current, hub_users, sessions, recorded, refusals),
+        )
+
+
 def make_app(
-    issuer: CredentialIssuer,
+    parts: ServiceParts,
     hub: HubConnection,
     gateways: Sequence[str] = (),
     calls: StoreCallMetrics | None = None,
@@ -139,50 +181,32 @@ def make_app(
     notebooks: NotebookBrowser | None = None,
     expiries: ExpiryWatch | None = None,
 ) -> web.Application:
-    """The Tornado application, under the hub's prefix for it.
+    """Return the Tornado application, under the hub's prefix for it.
 
     Parameters
     ----------
+    parts : ServiceParts
     gateways : sequence of str
         The hub's services that are Dask gateways.
     calls : StoreCallMetrics, optional
-        What counts the issuer's calls of stores, for the metrics.
+        Counts the calls of stores, for the metrics.
     logins : DeviceLoginStore, optional
         Logins of people's own machines; without it there are none.
     notebooks : NotebookBrowser, optional
-        What reads projects for pages; without it there are no pages of data.
+        Reads projects for pages; without it there are no pages of data.
     expiries : ExpiryWatch, optional
-        What compares `expires` with the hub's accounts, for health.
+        Compares `expires` with the hub's accounts, for health.
     """
-    given = {"issuer": issuer}
-    asked = {
-        "clusters": ClusterSessions(issuer),
-        "gateways": GatewayVerifier(hub.api_url, gateways),
-    }
     prefix = hub.prefix.rstrip("/")
     return web.Application(
         [
-            (rf"{prefix}/api/credentials", CredentialsHandler, given),
-            (rf"{prefix}/api/session", SessionHandler, given),
-            (rf"{prefix}/api/access", AccessHandler, given),
-            (rf"{prefix}/api/clusters", ClustersHandler, asked),
-            (rf"{prefix}/api/clusters/requester", RequesterHandler, asked),
-            (rf"{prefix}/api/clusters/([^/]+)", ClusterHandler, asked),
-            (rf"{prefix}/api/collaboration", CollaborationHandler, asked),
-            (rf"{prefix}/health", ServiceHealthHandler, {**given, "expiries": expiries}),
-            (rf"{prefix}/?", AccessPageHandler, given),
+            *build_routes(parts, hub, gateways, calls or StoreCallMetrics(), logins, notebooks),
+            (
+                rf"{prefix}/health",
+                ServiceHealthHandler,
+                {"current": parts.current, "expiries": expiries},
+            ),
             (rf"{prefix}/oauth_callback", CallbackHandler),
-            *usage_handlers.build_monitoring_routes(prefix, issuer, calls or StoreCallMetrics()),
-            *dashboard_handlers.build_dashboard_routes(
-                prefix, DashboardAccess(issuer), tuple(gateways)
-            ),
-            *(login_handlers.build_login_routes(prefix, issuer, logins) if logins else ()),
-            *(
-                dataset_handlers.build_dataset_routes(prefix, notebooks.browser)
-                if notebooks
-                else ()
-            ),
-            *(notebook_handlers.build_notebook_routes(prefix, notebooks) if notebooks else ()),
         ],
         # The same in every replica, and as secret as the token that it is made of.
         cookie_secret=hashlib.sha256(f"panneuro cookies {hub.token}".encode()).digest(),
@@ -192,6 +216,40 @@ def make_app(
         xsrf_cookie_kwargs={"httponly": True},
         log_function=log_request,
     )
+
+
+def build_routes(
+    parts: ServiceParts,
+    hub: HubConnection,
+    gateways: Sequence[str],
+    calls: StoreCallMetrics,
+    logins: DeviceLoginStore | None,
+    notebooks: NotebookBrowser | None,
+) -> list[Any]:
+    """Return the routes of all parts of the service; the parameters are those of `make_app`."""
+    prefix = hub.prefix.rstrip("/")
+    accesses, hub_users, sessions = parts.accesses, parts.hub_users, parts.sessions
+    metrics = ServiceMetrics(parts.current, sessions, parts.ledger, calls)
+    routes = [
+        *build_credential_routes(prefix, parts.issuer),
+        *build_access_routes(prefix, accesses),
+        *build_gateway_routes(
+            prefix,
+            GatewayVerifier(hub.api_url, gateways),
+            ClusterSessions(parts.current, hub_users, sessions, parts.refusals),
+            parts.current,
+        ),
+        *build_dashboard_routes(
+            prefix, DashboardAccess(accesses, sessions), accesses, tuple(gateways)
+        ),
+        *build_monitoring_routes(prefix, accesses, sessions, metrics),
+    ]
+    if logins:
+        routes += build_login_routes(prefix, accesses, hub_users, sessions, parts.refusals, logins)
+    if notebooks:
+        routes += build_dataset_routes(prefix, accesses, notebooks.browser)
+        routes += build_notebook_routes(prefix, accesses, hub_users, notebooks)
+    return routes
 
 
 def log_request(handler: web.RequestHandler) -> None:
@@ -204,9 +262,7 @@ def log_request(handler: web.RequestHandler) -> None:
     level = logging.INFO if status < 400 else logging.WARNING
     if status >= 500 and status != 503:
         level = logging.ERROR
-    if status >= 400 or not isinstance(
-        handler, ServiceHealthHandler | dashboard_handlers.DashboardCheckHandler
-    ):
+    if status >= 400 or not isinstance(handler, ServiceHealthHandler | DashboardCheckHandler):
         took = 1000 * request.request_time()
         _log.log(
             level, "%d %s %s (%s) %.0f ms", status, request.method, request.path,
@@ -220,7 +276,6 @@ async def run_service(hub: HubConnection, settings: ServiceSettings) -> None:
     HubOAuth.instance(cache_max_age=int(USER_CACHE_SECONDS))
     async with AsyncExitStack() as stack:
         database = stack.enter_context(closing(open_database(settings.ledger_url)))
-        ledger, sessions = Ledger(database), SessionStore(database)
         current = await stack.enter_async_context(
             follow_collaboration_file(settings.collaboration, database)
         )
@@ -228,15 +283,15 @@ async def run_service(hub: HubConnection, settings: ServiceSettings) -> None:
         vending = Vending(calls.build_makers(), settings.reuse_for)
         stack.push_async_callback(vending.close)
         hub_users = HubUsers(hub.api_url, hub.token)
-        issuer = CredentialIssuer(current, hub_users, sessions, vending, ledger, RefusalCache())
-        stack.enter_context(sweep_sessions(sessions))
+        parts = ServiceParts.build(current, hub_users, database, vending)
+        stack.enter_context(sweep_sessions(parts.sessions))
         expiries = ExpiryWatch(current, hub_users)
         stack.enter_context(check_expiries(expiries))
-        reader = ProjectReader(issuer)
+        reader = ProjectReader(parts.vending, parts.refusals)
         stack.push_async_callback(reader.close)
-        notebooks = NotebookBrowser(ProjectBrowser(issuer, reader))
+        notebooks = NotebookBrowser(ProjectBrowser(reader), hub_users)
         app = make_app(
-            issuer, hub, settings.gateways, calls, DeviceLoginStore(database), notebooks, expiries
+            parts, hub, settings.gateways, calls, DeviceLoginStore(database), notebooks, expiries
         )
         await stack.enter_async_context(listen_for_requests(app, hub))
         _log.info("Serving %s at %s%s", current.collaboration.name, hub.listen, hub.prefix)

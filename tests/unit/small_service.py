@@ -8,12 +8,16 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from small_hub import TOKEN, SmallHub
 
 from panneuro_hub.current import Current
 from panneuro_hub.service.accounts.hub_users import HubUsers
-from panneuro_hub.service.credentials.issuer import CredentialIssuer, RefusalCache
+from panneuro_hub.service.app import ServiceParts
+from panneuro_hub.service.browse.project_reader import ProjectReader
+from panneuro_hub.service.credentials.issuer import CredentialIssuer
+from panneuro_hub.service.dask.cluster_sessions import ClusterSessions
 from panneuro_hub.service.db.engine import Database
 from panneuro_hub.service.db.ledger import Ledger
 from panneuro_hub.service.db.schema import open_database
@@ -47,14 +51,19 @@ class Maker:
 
 @dataclass
 class SmallService:
-    """The issuer and what it stands on."""
+    """The objects that the parts of the service share, and what they stand on."""
 
-    issuer: CredentialIssuer
+    parts: ServiceParts
     maker: Maker
     hub: SmallHub
     ledger: Ledger
     register: SessionStore
     database: Database
+
+    @property
+    def issuer(self) -> CredentialIssuer:
+        """Return what makes credentials for tickets."""
+        return self.parts.issuer
 
 
 @asynccontextmanager
@@ -71,10 +80,18 @@ async def small_service(
     maker = Maker()
     vending = Vending(makers={"s3": maker})
     with closing(open_database(f"sqlite:///{folder}/ledger.sqlite")) as database:
-        ledger, register = Ledger(database), SessionStore(database)
         members = HubUsers(hub.url, TOKEN, keep=keep)
-        issuer = CredentialIssuer(
-            Current(collaboration), members, register, vending, ledger, RefusalCache()
-        )
-        yield SmallService(issuer, maker, hub, ledger, register, database)
+        parts = ServiceParts.build(Current(collaboration), members, database, vending)
+        yield SmallService(parts, maker, hub, parts.ledger, parts.sessions, database)
         await vending.close()
+
+
+def project_reader(service: SmallService, **settings: Any) -> ProjectReader:
+    """Return what reads projects for the pages of a service."""
+    return ProjectReader(service.parts.vending, service.parts.refusals, **settings)
+
+
+def cluster_sessions(service: SmallService) -> ClusterSessions:
+    """Return what gateways use of a service."""
+    parts = service.parts
+    return ClusterSessions(parts.current, parts.hub_users, parts.sessions, parts.refusals)

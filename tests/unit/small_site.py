@@ -77,7 +77,7 @@ async def small_site(
         access_scopes=set(SCOPES),
     )
     hub = HubConnection(service.hub.url, TOKEN, f"{PREFIX}/", "http://127.0.0.1:0")
-    app = make_app(service.issuer, hub, [GATEWAY], calls, logins, notebooks)
+    app = make_app(service.parts, hub, [GATEWAY], calls, logins, notebooks)
     server = HTTPServer(app)
     socket, port = bind_unused_port()
     server.add_socket(socket)

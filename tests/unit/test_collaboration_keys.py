@@ -20,6 +20,8 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Self, Union, get_args, get_origin
 
 import pytest
+from panneuro_hub.service.credentials.monthly_usage import ResourceUsage
+from panneuro_hub.service.credentials.session_store import SessionRecord
 from pydantic import BaseModel
 from small_hub import member, small_hub
 from small_service import small_service
@@ -40,8 +42,6 @@ from panneuro_hub.dask.quota import ClusterAllocation, compute_quota
 from panneuro_hub.errors import AccessDeniedError
 from panneuro_hub.hub.start_choice import check_start_choice
 from panneuro_hub.hub.start_form import render_start_form
-from panneuro_hub.service.credentials.monthly_usage import ResourceUsage
-from panneuro_hub.service.credentials.session_store import SessionRecord
 from panneuro_hub.service.dask.cluster_sessions import ClusterRequest, ClusterSessions
 from panneuro_hub.service.monitoring.cluster_usage import (
     UsageReport,

@@ -10,7 +10,8 @@ from traitlets.config import Config
 
 from panneuro_hub import configure as configure_module
 from panneuro_hub.configure import configure
-from panneuro_hub.service.web.page_rendering import PageContext, render_decision
+from panneuro_hub.service.device_login.login_pages import render_decision
+from panneuro_hub.service.web.page_rendering import PageContext
 
 ADDRESS = "https://docs.example.org/hub?a=1&b=2"
 AROUND = PageContext("/hub/", "/services/panneuro/")

@@ -16,16 +16,15 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from playwright.async_api import Page, async_playwright
 
 from panneuro_hub.service.browse import notebook_html
-from panneuro_hub.service.device_login.login_store import DeviceLogin, LoginRequest
-from panneuro_hub.service.web.page_rendering import (
+from panneuro_hub.service.device_login.login_pages import (
     AllLoginsView,
     LoginPageView,
-    PageContext,
     render_all_logins,
     render_decision,
     render_login,
-    render_problem,
 )
+from panneuro_hub.service.device_login.login_store import DeviceLogin, LoginRequest
+from panneuro_hub.service.web.page_rendering import PageContext, render_problem
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 AROUND = PageContext("/hub/", "/services/panneuro/")

@@ -23,10 +23,12 @@ from panneuro_hub.errors import (
     TicketRefusedError,
     VendingError,
 )
+from panneuro_hub.service.accounts.access_lookup import AccessLookup
 from panneuro_hub.service.accounts.hub_users import HubUsers
-from panneuro_hub.service.credentials.issuer import CredentialIssuer, RefusalCache
-from panneuro_hub.service.db.ledger import Ledger, LedgerEntry
+from panneuro_hub.service.credentials.issuer import CredentialIssuer
+from panneuro_hub.service.db.ledger import Ledger, LedgerEntry, LedgerSession
 from panneuro_hub.service.db.schema import open_database
+from panneuro_hub.service.refusal_recorder import RefusalRecorder
 from panneuro_hub.wire import Ticket
 
 pytest_plugins = ["service_fixtures"]
@@ -258,22 +260,30 @@ async def test_a_file_that_changes_under_way_is_no_fault(
     del projects["nhp-navigation"]
     gone = example.model_copy(update={"projects": projects})
 
+    def changing() -> Current:
+        return cast(Current, Changing(example, gone))
+
     def issuer() -> CredentialIssuer:
-        return replace(service.issuer, current=cast(Current, Changing(example, gone)))
+        return replace(service.issuer, current=changing())
 
     assert (await issuer().issue_credential(TICKET.encode())).access_key_id == "ASIA1"
     assert (
         await issuer().describe_session(TICKET.encode())
     ).title == "Navigation in virtual reality"
-    said, accesses = await issuer().decide_accesses("ada")
+    lookup = AccessLookup(changing(), service.parts.hub_users)
+    said, accesses = await lookup.decide_accesses("ada")
     assert said.projects.keys() == accesses.keys()
 
 
-def test_refusals_are_remembered_for_a_minute() -> None:
+async def test_a_refusal_is_one_row_a_minute(ledger: Ledger) -> None:
     now = 0.0
-    refusals = RefusalCache(clock=lambda: now)
-    assert refusals.is_new(("a",))
-    assert not refusals.is_new(("a",))
-    assert refusals.is_new(("b",))
+    recorder = RefusalRecorder(ledger, clock=lambda: now)
+
+    async def refuse(project: str) -> int:
+        session = LedgerSession("s", project)
+        await recorder.record_refusal("ada", session, AccessDeniedError(f"not {project}"))
+        return len(await ledger.list_entries())
+
+    assert [await refuse(project) for project in ("a", "a", "b")] == [1, 1, 2]
     now = 61.0
-    assert refusals.is_new(("a",))
+    assert await refuse("a") == 3

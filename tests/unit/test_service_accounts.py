@@ -9,13 +9,12 @@ from dataclasses import replace
 import pytest
 from small_hub import TOKEN as HUB_TOKEN
 from small_hub import SmallHub, member
-from small_service import SmallService
+from small_service import SmallService, cluster_sessions
 from small_site import GATEWAY, PREFIX, Site, hub_of, read, run, small_site
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 
 from panneuro_hub.errors import TicketRefusedError
 from panneuro_hub.service.accounts.hub_account import HubAccount
-from panneuro_hub.service.dask.cluster_sessions import ClusterSessions
 from panneuro_hub.service.db.schema import open_database
 from panneuro_hub.service.device_login.login_store import DeviceLoginStore
 from panneuro_hub.wire import Reason
@@ -112,7 +111,7 @@ async def test_a_cluster_serves_no_later_account_of_the_name(
     await service.issuer.issue_credential(ticket.encode())
     give_name_away(hub)
     listed = [ClusterReport(session.id, "c1", 1, 4.0, 1 << 30)]
-    [stop] = await ClusterSessions(service.issuer).process_report(GATEWAY, listed)
+    [stop] = await cluster_sessions(service).process_report(GATEWAY, listed)
     ended = Reason("account-ended", "nhp-navigation", detail="ada")
     assert (stop.session, stop.reasons) == (session.id, (ended,))
     with pytest.raises(TicketRefusedError, match="the account of this session has ended"):

@@ -27,7 +27,8 @@ from panneuro_hub.service.monitoring.cluster_usage import (
     build_project_usages,
     format_usage,
 )
-from panneuro_hub.service.web.page_rendering import PageContext, render_usage
+from panneuro_hub.service.monitoring.usage_handlers import render_usage
+from panneuro_hub.service.web.page_rendering import PageContext
 from panneuro_hub.wire.cluster_reports import ClusterReport
 
 pytest_plugins = ["service_fixtures"]

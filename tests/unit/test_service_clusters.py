@@ -246,7 +246,7 @@ class Api:
 @pytest.fixture
 async def api(service: SmallService) -> AsyncIterator[Api]:
     hub = HubConnection(service.hub.url, TOKEN, f"{PREFIX}/", "http://127.0.0.1:0")
-    server = HTTPServer(make_app(service.issuer, hub, [GATEWAY]))
+    server = HTTPServer(make_app(service.parts, hub, [GATEWAY]))
     socket, port = bind_unused_port()
     server.add_socket(socket)
     yield Api(f"http://127.0.0.1:{port}{PREFIX}")

@@ -178,8 +178,10 @@ async def site(hub: SmallHub, tmp_path: Path, example_file: Path) -> AsyncIterat
     stored = SmallStore()
     stored.share(PROJECT, "tuning", title="Tuning <b>", environment=environment())
     async with small_service(hub, tmp_path, example_file) as service:
-        viewing = ProjectReader(service.issuer, open_store=stored.open)
-        notebooks = NotebookBrowser(ProjectBrowser(service.issuer, viewing))
+        viewing = ProjectReader(
+            service.parts.vending, service.parts.refusals, open_store=stored.open
+        )
+        notebooks = NotebookBrowser(ProjectBrowser(viewing), service.parts.hub_users)
         async with small_site(service, notebooks=notebooks) as (url, secret):
             yield Site(url, secret)
         await viewing.close()

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from obstore.exceptions import GenericError
 from small_browser import BUCKET, CREATED, SmallStore
 from small_hub import SmallHub, member
-from small_service import SECRET, SmallService, small_service
+from small_service import SECRET, SmallService, project_reader, small_service
 from small_site import Site, body, hub_of, read, small_site
 
 from panneuro_hub.access import Person, decide_all_accesses
@@ -26,11 +26,12 @@ from panneuro_hub.catalog.dataset_rows import DatasetRow
 from panneuro_hub.catalog.json_fields import is_visible
 from panneuro_hub.catalog.manifest import FileReplacement
 from panneuro_hub.collaboration import Collaboration
+from panneuro_hub.service.browse.browse_pages import render_dataset, render_datasets
 from panneuro_hub.service.browse.dataset_views import DatasetView
 from panneuro_hub.service.browse.notebook_views import NotebookBrowser
 from panneuro_hub.service.browse.project_browser import PageViewer, ProjectBrowser, SearchResult
 from panneuro_hub.service.browse.project_reader import ProjectReader
-from panneuro_hub.service.web.page_rendering import PageContext, render_dataset, render_datasets
+from panneuro_hub.service.web.page_rendering import PageContext
 
 pytest_plugins = ["service_fixtures"]
 
@@ -63,8 +64,8 @@ async def hub() -> AsyncIterator[SmallHub]:
 
 @pytest.fixture
 async def site(service: SmallService, stored: SmallStore) -> AsyncIterator[Site]:
-    viewing = ProjectReader(service.issuer, open_store=stored.open)
-    notebooks = NotebookBrowser(ProjectBrowser(service.issuer, viewing))
+    viewing = project_reader(service, open_store=stored.open)
+    notebooks = NotebookBrowser(ProjectBrowser(viewing), service.parts.hub_users)
     async with small_site(service, notebooks=notebooks) as (url, secret):
         yield Site(url, secret)
     await viewing.close()
@@ -113,8 +114,10 @@ async def test_a_project_under_embargo_is_in_no_list_search_or_page_of_its_reade
     stored.put("nhp-categorization", "cats", title="Categories")
     collaboration = with_embargo_until(day, example_file, tmp_path / "collaboration.yaml")
     async with small_service(hub, tmp_path, collaboration) as service:
-        viewing = ProjectReader(service.issuer, open_store=stored.open)
-        notebooks = NotebookBrowser(ProjectBrowser(service.issuer, viewing))
+        viewing = ProjectReader(
+            service.parts.vending, service.parts.refusals, open_store=stored.open
+        )
+        notebooks = NotebookBrowser(ProjectBrowser(viewing), service.parts.hub_users)
         async with small_site(service, notebooks=notebooks) as (url, secret):
             site = Site(url, secret)
             found = await names(site, "tomas")
@@ -276,9 +279,9 @@ async def test_a_store_out_of_reach_is_told_in_words(
             raise GenericError("http://10.0.0.1/ is gone")
 
     stored.roots["s3://learning-circuits/nhp-navigation/"] = Gone()  # type: ignore[assignment]
-    viewing = ProjectReader(service.issuer, open_store=stored.open)
+    viewing = project_reader(service, open_store=stored.open)
     async with small_site(
-        service, notebooks=NotebookBrowser(ProjectBrowser(service.issuer, viewing))
+        service, notebooks=NotebookBrowser(ProjectBrowser(viewing), service.parts.hub_users)
     ) as (
         url,
         secret,

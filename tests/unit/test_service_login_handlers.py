@@ -54,7 +54,7 @@ class Api:
     async def login(self, person: str = "ada") -> str:
         """A login, as it is allowed in a browser."""
         _, asked = await self("POST", "/api/login", {"host": "rig-3"})
-        owner = await self.service.issuer.find_account(person)
+        owner = await self.service.parts.accesses.find_account(person)
         begun = await self.logins.begin_confirmation(owner, asked["user_code"])
         confirmed = await self.logins.confirm_request(owner, begun.key)
         await self.logins.decide_request(owner, confirmed.key, allow=True)
@@ -76,7 +76,7 @@ async def api(hub: SmallHub, tmp_path: Path, example_file: Path) -> AsyncIterato
     async with small_service(hub, tmp_path, example_file) as service:
         logins = DeviceLoginStore(service.database)
         settings = HubConnection(hub.url, TOKEN, f"{PREFIX}/", "http://127.0.0.1:0")
-        server = HTTPServer(make_app(service.issuer, settings, logins=logins))
+        server = HTTPServer(make_app(service.parts, settings, logins=logins))
         socket, port = bind_unused_port()
         server.add_socket(socket)
         yield Api(f"http://127.0.0.1:{port}{PREFIX}", service, logins)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from session_views import because
 from small_browser import CREATED, SmallStore, environment, notebook_of, png
 from small_hub import SmallHub
-from small_service import SmallService
+from small_service import SmallService, project_reader
 from small_site import PREFIX, Site, body, hub_of, read, small_site
 from test_service_dataset_views import AROUND, HOSTILE, LINES, parsed, viewer
 
@@ -25,6 +25,7 @@ from panneuro_hub.catalog.dataset_rows import DatasetRow
 from panneuro_hub.catalog.notebook_records import NotebookRecord, make_notebook_key
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.errors import ServiceUnavailableError
+from panneuro_hub.service.browse.browse_pages import render_notebook, render_notebooks
 from panneuro_hub.service.browse.notebook_renderer import NOTEBOOK_POLICY, UnrenderableNotebookError
 from panneuro_hub.service.browse.notebook_views import (
     DatasetUse,
@@ -36,8 +37,7 @@ from panneuro_hub.service.browse.notebook_views import (
     parse_version_number,
 )
 from panneuro_hub.service.browse.project_browser import PageViewer, ProjectBrowser, SearchResult
-from panneuro_hub.service.browse.project_reader import ItemNotFoundError, ProjectReader
-from panneuro_hub.service.web.page_rendering import render_notebook, render_notebooks
+from panneuro_hub.service.browse.project_reader import ItemNotFoundError
 
 pytest_plugins = ["service_fixtures"]
 
@@ -96,8 +96,8 @@ def renderer() -> Counting:
 async def site(
     service: SmallService, stored: SmallStore, renderer: Counting
 ) -> AsyncIterator[Site]:
-    viewing = ProjectReader(service.issuer, open_store=stored.open)
-    notebooks = NotebookBrowser(ProjectBrowser(service.issuer, viewing), renderer)
+    viewing = project_reader(service, open_store=stored.open)
+    notebooks = NotebookBrowser(ProjectBrowser(viewing), service.parts.hub_users, renderer)
     async with small_site(service, notebooks=notebooks) as (url, secret):
         yield Site(url, secret)
     await viewing.close()
@@ -260,8 +260,8 @@ async def test_what_cannot_be_shown_says_so_in_its_frame(
     async def refuse(notebook: bytes) -> str:
         raise UnrenderableNotebookError("the notebook takes too long; <b>open a copy</b>")
 
-    viewing = ProjectReader(service.issuer, open_store=stored.open)
-    notebooks = NotebookBrowser(ProjectBrowser(service.issuer, viewing), refuse)
+    viewing = project_reader(service, open_store=stored.open)
+    notebooks = NotebookBrowser(ProjectBrowser(viewing), service.parts.hub_users, refuse)
     async with small_site(service, notebooks=notebooks) as (url, secret):
         answer = await Site(url, secret).get_as("ada", "/rendered/nhp-navigation/tuning")
     await viewing.close()
@@ -357,9 +357,9 @@ async def test_notebooks_that_wait_are_not_read_yet(
 
     for number in range(9):
         stored.share("nhp-navigation", f"n{number}", notebook_of(f"print({number})"))
-    viewing = ProjectReader(service.issuer, open_store=stored.open)
-    notebooks = NotebookBrowser(ProjectBrowser(service.issuer, viewing), render)
-    ada = PageViewer("ada", *(await service.issuer.decide_accesses("ada")))
+    viewing = project_reader(service, open_store=stored.open)
+    notebooks = NotebookBrowser(ProjectBrowser(viewing), service.parts.hub_users, render)
+    ada = PageViewer("ada", *(await service.parts.accesses.decide_accesses("ada")))
     pages = [
         asyncio.create_task(notebooks.render_page(ada, "nhp-navigation", f"n{number}", None))
         for number in range(9)

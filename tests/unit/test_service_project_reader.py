@@ -12,7 +12,7 @@ import pytest
 from obstore.exceptions import GenericError, PermissionDeniedError
 from small_browser import SmallStore
 from small_hub import SmallHub, member
-from small_service import SECRET, SmallService
+from small_service import SECRET, SmallService, project_reader
 from small_site import hub_of
 from testing.stand_in_server import StandInResponse, StandInServer
 
@@ -49,7 +49,7 @@ def stored() -> SmallStore:
 
 @pytest.fixture
 async def viewing(service: SmallService, stored: SmallStore) -> AsyncIterator[ProjectReader]:
-    viewing = ProjectReader(service.issuer, open_store=stored.open)
+    viewing = project_reader(service, open_store=stored.open)
     yield viewing
     await viewing.close()
 
@@ -58,7 +58,7 @@ async def access_of(
     service: SmallService, person: str, project: str = "nhp-navigation"
 ) -> tuple[Collaboration, Access]:
     """As a page decides it."""
-    collaboration, accesses = await service.issuer.decide_accesses(person)
+    collaboration, accesses = await service.parts.accesses.decide_accesses(person)
     return collaboration, accesses[project]
 
 
@@ -178,7 +178,9 @@ async def test_no_keys_is_no_page(service: SmallService, viewing: ProjectReader)
 async def test_reading_blocks_nobody_and_has_its_time(
     service: SmallService, stored: SmallStore
 ) -> None:
-    viewing = ProjectReader(service.issuer, read_seconds=0.05, open_store=stored.open)
+    viewing = ProjectReader(
+        service.parts.vending, service.parts.refusals, read_seconds=0.05, open_store=stored.open
+    )
     free, began = threading.Event(), threading.Event()
 
     def work(store: Any) -> None:
@@ -198,7 +200,7 @@ async def test_a_bounded_number_waits(
     service: SmallService, stored: SmallStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("panneuro_hub.service.browse.project_reader._MOST_WAITING", 3)
-    viewing = ProjectReader(service.issuer, open_store=stored.open)
+    viewing = project_reader(service, open_store=stored.open)
     free = threading.Event()
     given = await access_of(service, "ada")
     readings = [

@@ -66,8 +66,10 @@ async def address(tmp_path: Path, example_file: Path) -> AsyncIterator[str]:
         hub_of(people) as hub,
         small_service(hub, tmp_path, example_file) as service,
     ):
-        viewing = ProjectReader(service.issuer, open_store=stored.open)
-        notebooks = NotebookBrowser(ProjectBrowser(service.issuer, viewing), as_it_is)
+        viewing = ProjectReader(
+            service.parts.vending, service.parts.refusals, open_store=stored.open
+        )
+        notebooks = NotebookBrowser(ProjectBrowser(viewing), service.parts.hub_users, as_it_is)
         async with small_site(service, notebooks=notebooks) as (url, _):
             # The same place, and another site to a browser.
             away = url.replace("127.0.0.1", "localhost")

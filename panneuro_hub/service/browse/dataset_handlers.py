@@ -6,6 +6,8 @@ from typing import Any
 
 from tornado import web
 
+from panneuro_hub.service.accounts.access_lookup import AccessLookup
+from panneuro_hub.service.browse.browse_pages import render_dataset, render_datasets
 from panneuro_hub.service.browse.dataset_views import (
     format_dataset_row,
     load_dataset_view,
@@ -18,7 +20,7 @@ from panneuro_hub.service.web.base_handlers import (
     WebPageHandler,
     answer_errors,
 )
-from panneuro_hub.service.web.page_rendering import render_dataset, render_datasets, render_problem
+from panneuro_hub.service.web.page_rendering import render_problem
 
 _LONGEST_QUERY = 200  # characters
 
@@ -26,10 +28,12 @@ _LONGEST_QUERY = 200  # characters
 class BrowseHandler(OwnAccessHandler):
     """What people ask about what lies in projects."""
 
-    def initialize(self, browser: ProjectBrowser) -> None:  # type: ignore[override]
+    def initialize(  # type: ignore[override]
+        self, accesses: AccessLookup, browser: ProjectBrowser
+    ) -> None:
         """Take what the application was made with."""
+        super().initialize(accesses)
         self.browser = browser
-        self.issuer = browser.issuer
 
     async def load_viewer(self) -> PageViewer:
         """Who asks, with their access as it is now.
@@ -98,7 +102,7 @@ class DatasetPageHandler(BrowsePageHandler):
         self.finish(render_dataset(found, viewer, self.page_context))
 
 
-def build_dataset_routes(prefix: str, browser: ProjectBrowser) -> list[Any]:
+def build_dataset_routes(prefix: str, accesses: AccessLookup, browser: ProjectBrowser) -> list[Any]:
     """The application's routes to all this.
 
     Parameters
@@ -106,7 +110,7 @@ def build_dataset_routes(prefix: str, browser: ProjectBrowser) -> list[Any]:
     prefix : str
         Path that the service is reached under, without a ``/`` at its end.
     """
-    given = {"browser": browser}
+    given = {"accesses": accesses, "browser": browser}
     return [
         (rf"{prefix}/api/datasets", DatasetListHandler, given),
         (rf"{prefix}/datasets/?", DatasetListPageHandler, given),

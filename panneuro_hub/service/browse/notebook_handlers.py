@@ -9,6 +9,13 @@ from jupyterhub.utils import get_browser_protocol
 from tornado import web
 from tornado.iostream import StreamClosedError
 
+from panneuro_hub.service.accounts.access_lookup import AccessLookup
+from panneuro_hub.service.accounts.hub_users import HubUsers
+from panneuro_hub.service.browse.browse_pages import (
+    render_copy_targets,
+    render_notebook,
+    render_notebooks,
+)
 from panneuro_hub.service.browse.copy_targets import find_copy_targets
 from panneuro_hub.service.browse.dataset_handlers import BrowseHandler, BrowsePageHandler
 from panneuro_hub.service.browse.notebook_renderer import NOTEBOOK_POLICY
@@ -18,12 +25,7 @@ from panneuro_hub.service.browse.notebook_views import (
     parse_version_number,
 )
 from panneuro_hub.service.web.base_handlers import ApiHandler, answer_errors
-from panneuro_hub.service.web.page_rendering import (
-    render_copy_targets,
-    render_notebook,
-    render_notebooks,
-    render_problem,
-)
+from panneuro_hub.service.web.page_rendering import render_problem
 
 # A server that has just been started or stopped must be seen.
 _FRESH = 1.0  # seconds
@@ -33,9 +35,11 @@ _PIECE = 2**18  # bytes that are sent at a time
 class NotebookBaseHandler(BrowseHandler):
     """What people ask about notebooks."""
 
-    def initialize(self, notebooks: NotebookBrowser) -> None:  # type: ignore[override]
+    def initialize(  # type: ignore[override]
+        self, accesses: AccessLookup, notebooks: NotebookBrowser
+    ) -> None:
         """Take what the application was made with."""
-        super().initialize(notebooks.browser)
+        super().initialize(accesses, notebooks.browser)
         self.notebooks = notebooks
 
     @property
@@ -102,13 +106,20 @@ class CopyPageHandler(NotebookBrowsePageHandler):
 
     problem = "A copy of this notebook cannot be opened"
 
+    def initialize(  # type: ignore[override]
+        self, accesses: AccessLookup, notebooks: NotebookBrowser, hub_users: HubUsers
+    ) -> None:
+        """Take what the application was made with."""
+        super().initialize(accesses, notebooks)
+        self.hub_users = hub_users
+
     @web.authenticated
     @answer_errors
     async def get(self, project: str, name: str) -> None:
         """Go there at once, or let the person choose."""
         viewer = await self.load_viewer()
         published = await self.notebooks.find_record(viewer, project, name, self.version_number)
-        member = await self.issuer.hub_users.require_member(viewer.name, within=_FRESH)
+        member = await self.hub_users.require_member(viewer.name, within=_FRESH)
         targets = find_copy_targets(member, published, self.hub_auth.hub_prefix)
         if targets.direct_url:
             self.redirect(targets.direct_url)
@@ -170,7 +181,9 @@ class NotebookPreviewHandler(NotebookBaseHandler, ApiHandler):
         self.finish(picture)
 
 
-def build_notebook_routes(prefix: str, notebooks: NotebookBrowser) -> list[Any]:
+def build_notebook_routes(
+    prefix: str, accesses: AccessLookup, hub_users: HubUsers, notebooks: NotebookBrowser
+) -> list[Any]:
     """The application's routes to all this.
 
     Parameters
@@ -178,12 +191,12 @@ def build_notebook_routes(prefix: str, notebooks: NotebookBrowser) -> list[Any]:
     prefix : str
         Path that the service is reached under, without a ``/`` at its end.
     """
-    given = {"notebooks": notebooks}
+    given = {"accesses": accesses, "notebooks": notebooks}
     return [
         (rf"{prefix}/api/notebooks", NotebookListHandler, given),
         (rf"{prefix}/notebooks/?", NotebookListPageHandler, given),
         (rf"{prefix}/notebooks/([^/]+)/(.+)", NotebookPageHandler, given),
         (rf"{prefix}/rendered/([^/]+)/(.+)", RenderedNotebookHandler, given),
         (rf"{prefix}/previews/([^/]+)/(.+)", NotebookPreviewHandler, given),
-        (rf"{prefix}/copies/([^/]+)/(.+)", CopyPageHandler, given),
+        (rf"{prefix}/copies/([^/]+)/(.+)", CopyPageHandler, {**given, "hub_users": hub_users}),
     ]

@@ -20,7 +20,7 @@ from panneuro_hub.catalog.notebook_records import LAST_NUMBER, NotebookRecord
 from panneuro_hub.catalog.notebook_store import NotebookNotFoundError
 from panneuro_hub.catalog.text_format import contains_words
 from panneuro_hub.errors import ServiceUnavailableError
-from panneuro_hub.service.accounts.hub_users import make_person
+from panneuro_hub.service.accounts.hub_users import HubUsers, make_person
 from panneuro_hub.service.browse.notebook_renderer import (
     NotebookRenderer,
     UnrenderableNotebookError,
@@ -141,14 +141,20 @@ class NotebookBrowser:
     Parameters
     ----------
     browser : ProjectBrowser
+    hub_users : HubUsers
+        Says who else can read what a notebook uses.
     render : callable
         Makes a page of the bytes of a notebook, or raises `UnrenderableNotebookError`.
     """
 
     def __init__(
-        self, browser: ProjectBrowser, render: Callable[[bytes], Awaitable[str]] | None = None
+        self,
+        browser: ProjectBrowser,
+        hub_users: HubUsers,
+        render: Callable[[bytes], Awaitable[str]] | None = None,
     ) -> None:
         self.browser = browser
+        self._hub_users = hub_users
         self._render = render or NotebookRenderer().render
         self._pages = RenderedPageCache(_PAGES_SIZE)
         self._limiter = PersonLimiter(
@@ -277,9 +283,9 @@ class NotebookBrowser:
         self, viewer: PageViewer, published: NotebookRecord
     ) -> RecipientCheck:
         uses = list(dict.fromkeys(one.partition("/")[0] for one in published.datasets))[:_USES]
-        issuer, now = self.browser.issuer, datetime.now(UTC)
+        now = datetime.now(UTC)
         try:
-            members = await issuer.hub_users.list_members()
+            members = await self._hub_users.list_members()
         except ServiceUnavailableError as problem:
             return RecipientCheck(None, str(problem))
         list_members = (make_person(viewer.collaboration, one) for one in members)

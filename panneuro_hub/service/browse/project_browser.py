@@ -15,7 +15,6 @@ from panneuro_hub.service.browse.project_reader import (
     ProjectReader,
     SingleFlightCache,
 )
-from panneuro_hub.service.credentials.issuer import CredentialIssuer
 from panneuro_hub.wire import Reason
 from panneuro_hub.wording import reasons_document
 
@@ -163,12 +162,10 @@ class ProjectBrowser:
 
     Parameters
     ----------
-    issuer : CredentialIssuer
     reader : ProjectReader
     """
 
-    def __init__(self, issuer: CredentialIssuer, reader: ProjectReader) -> None:
-        self.issuer = issuer
+    def __init__(self, reader: ProjectReader) -> None:
         self._reader = reader
         self._recent = SingleFlightCache(_MOST_LISTINGS, _LISTING_CACHE_SECONDS)
 

@@ -25,7 +25,9 @@ from panneuro_hub.collaboration import S3Store as Place
 from panneuro_hub.errors import AccessDeniedError, PanNeuroError, ServiceUnavailableError
 from panneuro_hub.names import StorageLocation
 from panneuro_hub.service.cache import put_newest
-from panneuro_hub.service.credentials.issuer import CredentialIssuer, LedgerSession
+from panneuro_hub.service.db.ledger import LedgerSession
+from panneuro_hub.service.recorded_vending import RecordedVending
+from panneuro_hub.service.refusal_recorder import RefusalRecorder
 from panneuro_hub.wire import Credential
 from panneuro_hub.wording import no_access
 
@@ -54,7 +56,8 @@ class ProjectReader:
 
     Parameters
     ----------
-    issuer : CredentialIssuer
+    vending : RecordedVending
+    refusals : RefusalRecorder
     read_seconds : float
         Seconds for one reading.
     open_store : callable
@@ -63,11 +66,13 @@ class ProjectReader:
 
     def __init__(
         self,
-        issuer: CredentialIssuer,
+        vending: RecordedVending,
+        refusals: RefusalRecorder,
         read_seconds: float = _READ_SECONDS,
         open_store: Callable[[Place, StorageLocation, Credential], S3Store] | None = None,
     ) -> None:
-        self._issuer = issuer
+        self._vending = vending
+        self._refusals = refusals
         self._read_seconds = read_seconds
         self._open_store = open_store or open_project_store
         self._pool = ThreadPoolExecutor(_THREADS, "panneuro-reader")
@@ -137,7 +142,7 @@ class ProjectReader:
         if not looks.grants:
             refusal = no_access(access.project, access.reasons)
             known = access.project if access.project in collaboration.projects else ""
-            await self._issuer.record_refusal(
+            await self._refusals.record_refusal(
                 access.person.name, LedgerSession("", known, PAGE_SESSION), refusal
             )
             ask = ", ".join(list_responsible_teams(collaboration, known)) if known else ""
@@ -151,7 +156,7 @@ class ProjectReader:
 
     async def _store(self, collaboration: Collaboration, access: Access) -> S3Store:
         looks = await self.require_reading(collaboration, access)
-        made = await self._issuer.vend_credential(
+        made = await self._vending.vend_credential(
             collaboration, looks, LedgerSession(PAGE_SESSION, access.project, PAGE_SESSION)
         )
         place = collaboration.stores[collaboration.projects[access.project].store]

@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 
 from panneuro_hub.access import Access, Person, check_cluster_choice, decide_access
 from panneuro_hub.collaboration import Collaboration
+from panneuro_hub.current import Current
 from panneuro_hub.errors import AccessDeniedError, ServiceUnavailableError
-from panneuro_hub.service.accounts.hub_users import make_person
-from panneuro_hub.service.credentials.issuer import CredentialIssuer, LedgerSession
-from panneuro_hub.service.db.session_store import SessionRecord
+from panneuro_hub.service.accounts.hub_users import HubUsers, make_person
+from panneuro_hub.service.db.ledger import LedgerSession
+from panneuro_hub.service.db.session_store import SessionRecord, SessionStore
+from panneuro_hub.service.refusal_recorder import RefusalRecorder
 from panneuro_hub.wire import Reason, Ticket
 from panneuro_hub.wire.cluster_reports import ClusterReport, ClusterStop, GatewayUser
 from panneuro_hub.wire.hub_member import HubMember
@@ -56,10 +58,16 @@ class ClusterSessions:
 
     Parameters
     ----------
-    issuer : CredentialIssuer
+    current : Current
+    hub_users : HubUsers
+    sessions : SessionStore
+    refusals : RefusalRecorder
     """
 
-    issuer: CredentialIssuer
+    current: Current
+    hub_users: HubUsers
+    sessions: SessionStore
+    refusals: RefusalRecorder
 
     async def find_user(self, lookup: TokenLookup) -> GatewayUser:
         """Return who shows an API token to a gateway, and the project that it is good for.
@@ -74,7 +82,7 @@ class ClusterSessions:
         ServiceUnavailableError
             If the hub does not answer.
         """
-        member, session = await self.issuer.hub_users.find_token_session(
+        member, session = await self.hub_users.find_token_session(
             lookup.user, lookup.token, recheck=not lookup.may_start_servers
         )
         if session is None and not lookup.may_start_servers:
@@ -82,7 +90,7 @@ class ClusterSessions:
                 "this token belongs to no running session. In a session, restart your server; "
                 "elsewhere, use a token from the hub's token page that may start servers"
             )
-        person = make_person(self.issuer.current.collaboration, member)
+        person = make_person(self.current.collaboration, member)
         teams = tuple(sorted(person.teams))
         if session is None:
             return GatewayUser(member.name, teams)
@@ -104,18 +112,18 @@ class ClusterSessions:
         ServiceUnavailableError
             If the hub or the database does not answer.
         """
-        member = await self.issuer.hub_users.require_member(wish.user)
-        collaboration = self.issuer.current.collaboration
+        member = await self.hub_users.require_member(wish.user)
+        collaboration = self.current.collaboration
         access = _decide_now(collaboration, make_person(collaboration, member), wish.project)
         try:
             choice = check_cluster_choice(collaboration, access, wish.profile, wish.image)
         except AccessDeniedError as denied:
             known = wish.project if wish.project in collaboration.projects else ""
-            await self.issuer.record_refusal(
+            await self.refusals.record_refusal(
                 member.name, LedgerSession("", known, "cluster"), denied
             )
             raise
-        _, ticket = await self.issuer.sessions.begin_session(
+        _, ticket = await self.sessions.begin_session(
             "cluster",
             member.name,
             choice.project,
@@ -140,7 +148,7 @@ class ClusterSessions:
         ServiceUnavailableError
             If the database does not answer.
         """
-        report = await self.issuer.sessions.record_report(gateway, clusters)
+        report = await self.sessions.record_report(gateway, clusters)
         stops = [ClusterStop(session, (Reason("session-ended"),)) for session in report.ended]
         names = list({session.person for session in report.running})
         # All at once: the hub may take seconds for each whose provider is slow.
@@ -160,12 +168,12 @@ class ClusterSessions:
         ServiceUnavailableError
             If the database does not answer.
         """
-        await self.issuer.sessions.end_session(session, gateway)
+        await self.sessions.end_session(session, gateway)
 
     async def _find_member(self, name: str) -> HubMember | None:
         """The person as the hub knows them, without an account if not; `None` if it is silent."""
         try:
-            member = await self.issuer.hub_users.find_member(name)
+            member = await self.hub_users.find_member(name)
         except ServiceUnavailableError as error:
             _log.warning("The clusters of %r go on without a look at their access: %s", name, error)
             return None
@@ -174,7 +182,7 @@ class ClusterSessions:
     def _find_stop_reason(self, member: HubMember, session: SessionRecord) -> tuple[Reason, ...]:
         if session.account != member.account:
             return (Reason("account-ended", session.project, detail=session.person),)
-        collaboration = self.issuer.current.collaboration
+        collaboration = self.current.collaboration
         person = make_person(collaboration, member)
         access = _decide_now(collaboration, person, session.project)
         if access.level is not None:

@@ -23,10 +23,10 @@ from tornado.httputil import parse_cookie
 from tornado.web import create_signed_value, decode_signed_value
 
 from panneuro_hub.errors import AccessDeniedError, InvalidChoiceError, PanNeuroError
+from panneuro_hub.service.accounts.access_lookup import AccessLookup
 from panneuro_hub.service.accounts.hub_account import HubAccount
 from panneuro_hub.service.cache import LookupCache
-from panneuro_hub.service.credentials.issuer import CredentialIssuer
-from panneuro_hub.service.db.session_store import SessionRecord
+from panneuro_hub.service.db.session_store import SessionRecord, SessionStore
 from panneuro_hub.wire import Reason
 from panneuro_hub.wire.dashboard_requests import DASHBOARD_COOKIE
 from panneuro_hub.wording import denied_for
@@ -187,14 +187,16 @@ class DashboardAccess:
 
     Parameters
     ----------
-    issuer : CredentialIssuer
-        Knows what people may do, and which clusters run.
+    accesses : AccessLookup
+        Knows what people may do.
+    sessions : SessionStore
+        Knows which clusters run.
     """
 
-    def __init__(self, issuer: CredentialIssuer) -> None:
-        self.issuer = issuer
+    def __init__(self, accesses: AccessLookup, sessions: SessionStore) -> None:
+        self._accesses = accesses
         self._running: LookupCache[SessionRecord] = LookupCache(
-            issuer.sessions.find_running, _KEEP_SECONDS
+            sessions.find_running, _KEEP_SECONDS
         )
 
     async def find_dashboard(self, cluster: str) -> DashboardAddress:
@@ -224,9 +226,9 @@ class DashboardAccess:
         session = await self._find_cluster(dashboard.cluster)
         if session.gateway != dashboard.gateway:
             raise _make_not_found_error(dashboard.cluster)
-        if await self.issuer.find_account(holder.name) != holder:
+        if await self._accesses.find_account(holder.name) != holder:
             raise AccessDeniedError("your account at the hub has ended; log in again")
-        _, accesses = await self.issuer.decide_accesses(holder.name)
+        _, accesses = await self._accesses.decide_accesses(holder.name)
         access = accesses.get(session.project)
         if access is None or access.level is None:
             removed = (Reason("no-such-project", session.project),)

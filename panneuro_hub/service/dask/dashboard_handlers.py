@@ -9,6 +9,7 @@ from jupyterhub.utils import get_browser_protocol
 from tornado import web
 
 from panneuro_hub.errors import AccessDeniedError
+from panneuro_hub.service.accounts.access_lookup import AccessLookup
 from panneuro_hub.service.dask.dashboard_access import (
     COOKIE_LIFETIME,
     DashboardAccess,
@@ -43,14 +44,22 @@ class DashboardContext:
     Parameters
     ----------
     dashboards : DashboardAccess
+    accesses : AccessLookup
     prefix : str
         Path that this service is reached under, without a ``/`` at its end.
     gateways : tuple of str
         The hub's services that are Dask gateways.
     """
 
-    def __init__(self, dashboards: DashboardAccess, prefix: str, gateways: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        dashboards: DashboardAccess,
+        accesses: AccessLookup,
+        prefix: str,
+        gateways: tuple[str, ...],
+    ) -> None:
         self.dashboards = dashboards
+        self.accesses = accesses
         self.prefix = prefix
         self.gateways = gateways
         # The gateways are the hub's services, as this is one.
@@ -145,7 +154,7 @@ class DashboardPageHandler(PersonHandler, WebPageHandler):
     @answer_errors
     async def get(self, name: str) -> None:
         """Decide, set the cookie and go on to the dashboard."""
-        holder = await self.context.dashboards.issuer.find_account(self.require_person())
+        holder = await self.context.accesses.find_account(self.require_person())
         dashboard = await self.context.dashboards.find_dashboard(name)
         await self.context.dashboards.require_access(holder, dashboard)
         asked = self.get_query_argument("next", None, strip=False)
@@ -168,7 +177,10 @@ class DashboardPageHandler(PersonHandler, WebPageHandler):
 
 
 def build_dashboard_routes(
-    prefix: str, dashboards: DashboardAccess, gateways: tuple[str, ...]
+    prefix: str,
+    dashboards: DashboardAccess,
+    accesses: AccessLookup,
+    gateways: tuple[str, ...],
 ) -> list[Any]:
     """The application's routes to all this.
 
@@ -179,7 +191,7 @@ def build_dashboard_routes(
     gateways : tuple of str
         The hub's services that are Dask gateways.
     """
-    context = {"context": DashboardContext(dashboards, prefix, gateways)}
+    context = {"context": DashboardContext(dashboards, accesses, prefix, gateways)}
     return [
         (rf"{prefix}/api/dashboard", DashboardCheckHandler, context),
         (rf"{prefix}/dashboards/([^/]+)", DashboardPageHandler, context),

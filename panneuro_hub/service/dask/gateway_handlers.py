@@ -10,6 +10,7 @@ from typing import Any
 
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 
+from panneuro_hub.current import Current
 from panneuro_hub.errors import AccessDeniedError, InvalidChoiceError, ServiceUnavailableError
 from panneuro_hub.phrases import listed
 from panneuro_hub.service.cache import LookupCache
@@ -97,9 +98,8 @@ class GatewayVerifier:
 class GatewayHandler(ApiHandler):
     """What gateways ask, with their own token."""
 
-    def initialize(self, clusters: ClusterSessions, gateways: GatewayVerifier) -> None:
+    def initialize(self, gateways: GatewayVerifier) -> None:
         """Take what the application was made with."""
-        self.clusters = clusters
         self.gateways = gateways
 
     async def require_gateway(self) -> str:
@@ -107,7 +107,18 @@ class GatewayHandler(ApiHandler):
         return await self.gateways.verify_token(self.request.headers.get("Authorization", ""))
 
 
-class ClustersHandler(GatewayHandler):
+class ClusterSessionsHandler(GatewayHandler):
+    """What gateways ask about clusters."""
+
+    def initialize(  # type: ignore[override]
+        self, gateways: GatewayVerifier, clusters: ClusterSessions
+    ) -> None:
+        """Take what the application was made with."""
+        super().initialize(gateways)
+        self.clusters = clusters
+
+
+class ClustersHandler(ClusterSessionsHandler):
     """``/api/clusters``: begin one (POST), report all that run (PUT)."""
 
     @answer_errors
@@ -132,7 +143,7 @@ class ClustersHandler(GatewayHandler):
         )
 
 
-class RequesterHandler(GatewayHandler):
+class RequesterHandler(ClusterSessionsHandler):
     """``/api/clusters/requester``: who shows an API token to the gateway (POST)."""
 
     @answer_errors
@@ -143,7 +154,7 @@ class RequesterHandler(GatewayHandler):
         self.finish(asdict(requester))
 
 
-class ClusterHandler(GatewayHandler):
+class ClusterHandler(ClusterSessionsHandler):
     """``/api/clusters/SESSION``: end one (DELETE)."""
 
     @answer_errors
@@ -159,12 +170,42 @@ class ClusterHandler(GatewayHandler):
 class CollaborationHandler(GatewayHandler):
     """``GET /api/collaboration``: the version in force, for a gateway that finds a broken file."""
 
+    def initialize(  # type: ignore[override]
+        self, gateways: GatewayVerifier, current: Current
+    ) -> None:
+        """Take what the application was made with."""
+        super().initialize(gateways)
+        self.current = current
+
     @answer_errors
     async def get(self) -> None:
         """Answer the text, and since when it has been in force here."""
         await self.require_gateway()
-        version = self.clusters.issuer.current.look().version
+        version = self.current.look().version
         self.finish({"text": version.text, "since": format_time(version.since)})
+
+
+def build_gateway_routes(
+    prefix: str, gateways: GatewayVerifier, clusters: ClusterSessions, current: Current
+) -> list[Any]:
+    """Return the application's routes for Dask gateways.
+
+    Parameters
+    ----------
+    prefix : str
+        Path that the service is reached under, without a ``/`` at its end.
+    """
+    given = {"gateways": gateways, "clusters": clusters}
+    return [
+        (rf"{prefix}/api/clusters", ClustersHandler, given),
+        (rf"{prefix}/api/clusters/requester", RequesterHandler, given),
+        (rf"{prefix}/api/clusters/([^/]+)", ClusterHandler, given),
+        (
+            rf"{prefix}/api/collaboration",
+            CollaborationHandler,
+            {"gateways": gateways, "current": current},
+        ),
+    ]
 
 
 def read_cluster_request(body: bytes) -> ClusterRequest:

@@ -51,6 +51,26 @@ LEDGER_TABLE = Table(
 
 
 @dataclass(frozen=True)
+class LedgerSession:
+    """A session as the ledger names it.
+
+    Parameters
+    ----------
+    id, project : str
+    what : str
+        What it is; ``""`` for a server.
+    """
+
+    id: str = ""
+    project: str = ""
+    what: str = ""
+
+    def add_description(self, reason: str) -> str:
+        """Return a reason, with what the session is where that is not plain."""
+        return f"{self.what}: {reason}" if self.what else reason
+
+
+@dataclass(frozen=True)
 class LedgerEntry:
     """One row of the ledger.
 

@@ -14,27 +14,31 @@ from tornado import web
 from panneuro_hub.access import build_session_view
 from panneuro_hub.errors import AccessDeniedError, InvalidChoiceError
 from panneuro_hub.names import is_name
+from panneuro_hub.service.accounts.access_lookup import AccessLookup
 from panneuro_hub.service.accounts.hub_account import HubAccount
-from panneuro_hub.service.credentials.issuer import CredentialIssuer, LedgerSession
+from panneuro_hub.service.accounts.hub_users import HubUsers
+from panneuro_hub.service.db.ledger import LedgerSession
+from panneuro_hub.service.db.session_store import SessionStore
+from panneuro_hub.service.device_login.login_pages import (
+    AllLoginsView,
+    LoginPageView,
+    render_all_logins,
+    render_decision,
+    render_login,
+)
 from panneuro_hub.service.device_login.login_store import (
     DeviceLogin,
     DeviceLoginStore,
     InvalidLoginError,
     RateLimitError,
 )
+from panneuro_hub.service.refusal_recorder import RefusalRecorder
 from panneuro_hub.service.web.base_handlers import (
     ApiHandler,
     BaseHandler,
     PersonHandler,
     WebPageHandler,
     answer_errors,
-)
-from panneuro_hub.service.web.page_rendering import (
-    AllLoginsView,
-    LoginPageView,
-    render_all_logins,
-    render_decision,
-    render_login,
 )
 from panneuro_hub.wire import account_end
 from panneuro_hub.wire.account_end import AccountEnd
@@ -59,9 +63,9 @@ PROOF_LIFETIME = timedelta(minutes=2)
 class LoginBaseHandler(BaseHandler):
     """Has what logins need."""
 
-    def initialize(self, issuer: CredentialIssuer, logins: DeviceLoginStore) -> None:
+    def initialize(self, accesses: AccessLookup, logins: DeviceLoginStore) -> None:
         """Take what the application was made with."""
-        self.issuer = issuer
+        self.accesses = accesses
         self.logins = logins
 
 
@@ -100,7 +104,7 @@ class LoginApiHandler(LoginBaseHandler, ApiHandler):
         if len(headers) != 1 or not headers[0].startswith(_SCHEME):
             raise InvalidLoginError("this needs a login of this service: panneuro login")
         login = await self.logins.find_login(headers[0].removeprefix(_SCHEME))
-        if login.owner != await self.issuer.find_account(login.person):
+        if login.owner != await self.accesses.find_account(login.person):
             # Another account of the same name, or a row that does not say whose it is.
             await self.logins.end_login(login.id)
             raise InvalidLoginError("the account of this login has ended; log in again")
@@ -135,7 +139,7 @@ class DeviceLoginHandler(LoginApiHandler):
     async def get(self) -> None:
         """Say whose login it is, and what they may do in which project."""
         login = await self.require_login()
-        collaboration, accesses = await self.issuer.decide_accesses(login.person)
+        collaboration, accesses = await self.accesses.decide_accesses(login.person)
         self.finish(
             {
                 "user": login.person,
@@ -180,6 +184,18 @@ class DeviceTokenHandler(LoginApiHandler):
 class TransferSessionsHandler(LoginApiHandler):
     """``POST /api/uploads``: begin a session in a project."""
 
+    def initialize(  # type: ignore[override]
+        self,
+        accesses: AccessLookup,
+        logins: DeviceLoginStore,
+        sessions: SessionStore,
+        refusals: RefusalRecorder,
+    ) -> None:
+        """Take what the application was made with."""
+        super().initialize(accesses, logins)
+        self.sessions = sessions
+        self.refusals = refusals
+
     @answer_errors
     async def post(self) -> None:
         """Give a session, its ticket, and what it may do."""
@@ -187,19 +203,18 @@ class TransferSessionsHandler(LoginApiHandler):
         project = self.read_body().get("project")
         if not isinstance(project, str) or not is_name(project):
             raise InvalidChoiceError("project is missing, or cannot be one")
-        collaboration, accesses = await self.issuer.decide_accesses(login.person)
+        collaboration, accesses = await self.accesses.decide_accesses(login.person)
         if project not in accesses:
             raise AccessDeniedError(f"there is no project {project} that is open to you")
         access = accesses[project]
         if not access.grants:
             refusal = no_access(project, access.reasons)
-            await self.issuer.record_refusal(
+            await self.refusals.record_refusal(
                 login.person, LedgerSession("", project, "upload"), refusal
             )
             raise refusal
-        owner = await self.issuer.find_account(login.person)
-        sessions = self.issuer.sessions
-        session, ticket = await sessions.begin_session(
+        owner = await self.accesses.find_account(login.person)
+        session, ticket = await self.sessions.begin_session(
             "upload",
             owner.name,
             project,
@@ -212,7 +227,7 @@ class TransferSessionsHandler(LoginApiHandler):
             await self.require_login()
         except (InvalidLoginError, AccessDeniedError):
             # It was ended meanwhile, before there was a session to end with it.
-            await sessions.end_session(session.id)
+            await self.sessions.end_session(session.id)
             raise
         view = build_session_view(collaboration, access, accesses)
         self.finish({"session": session.id, "ticket": ticket.encode(), "view": view.to_json()})
@@ -221,13 +236,20 @@ class TransferSessionsHandler(LoginApiHandler):
 class TransferSessionHandler(LoginApiHandler):
     """``DELETE /api/uploads/…``: end a session."""
 
+    def initialize(  # type: ignore[override]
+        self, accesses: AccessLookup, logins: DeviceLoginStore, sessions: SessionStore
+    ) -> None:
+        """Take what the application was made with."""
+        super().initialize(accesses, logins)
+        self.sessions = sessions
+
     @answer_errors
     async def delete(self, session_id: str) -> None:
         """End it, if it is one of this person's."""
         login = await self.require_login()
-        found = await self.issuer.sessions.find_session(session_id)
+        found = await self.sessions.find_session(session_id)
         if found is not None and found.kind == "upload" and found.account == login.account:
-            await self.issuer.sessions.end_session(session_id)
+            await self.sessions.end_session(session_id)
         self.set_status(204)
 
 
@@ -302,7 +324,7 @@ class LoginFormHandler(PersonHandler, LoginBaseHandler, WebPageHandler):
         AccessDeniedError
             As for `require_person`.
         """
-        return await self.issuer.find_account(self.require_person())
+        return await self.accesses.find_account(self.require_person())
 
     async def show_page(self, owner: HubAccount, problem: str | None = None, **step: Any) -> None:
         """Finish with the page, at one step of a login or at none."""
@@ -313,7 +335,7 @@ class LoginFormHandler(PersonHandler, LoginBaseHandler, WebPageHandler):
                     logins=await self.logins.list_logins(owner),
                     xsrf=self.xsrf_token.decode("ascii"),
                     page=self.page,
-                    is_admin=await self.issuer.is_admin(owner.name),
+                    is_admin=await self.accesses.is_admin(owner.name),
                     problem=problem,
                     **step,
                 ),
@@ -425,7 +447,7 @@ class AllLoginsPageHandler(LoginFormHandler):
         self.redirect(self.request.path)
 
     async def _require_admin(self) -> str:
-        return await require_hub_admin(self.issuer, self.require_person())
+        return await require_hub_admin(self.accesses, self.require_person())
 
 
 class AllLoginsApiHandler(PersonHandler, LoginBaseHandler, ApiHandler):
@@ -435,10 +457,10 @@ class AllLoginsApiHandler(PersonHandler, LoginBaseHandler, ApiHandler):
     async def get(self) -> None:
         """List them; ``require_person`` chooses a name."""
         name, authorization = self.require_person(), self.get_query_argument("person", "")
-        if authorization in ("", name) and not await self.issuer.is_admin(name):
-            logins = await self.logins.list_logins(await self.issuer.find_account(name))
+        if authorization in ("", name) and not await self.accesses.is_admin(name):
+            logins = await self.logins.list_logins(await self.accesses.find_account(name))
         else:
-            await require_hub_admin(self.issuer, name)
+            await require_hub_admin(self.accesses, name)
             logins = await self.logins.list_all_logins(authorization)
         self.finish({"logins": [format_login(login) for login in logins]})
 
@@ -450,9 +472,9 @@ class SingleLoginApiHandler(PersonHandler, LoginBaseHandler, ApiHandler):
     async def delete(self, login_id: str) -> None:
         """End it, and the sessions that it began; 404 where there is none."""
         name = self.require_person()
-        is_admin = await self.issuer.is_admin(name)
+        is_admin = await self.accesses.is_admin(name)
         if not await self.logins.end_login(
-            login_id, None if is_admin else await self.issuer.find_account(name)
+            login_id, None if is_admin else await self.accesses.find_account(name)
         ):
             self.set_status(404)
             self.finish_message("there is no such login of yours; a hub admin may end anybody's")
@@ -461,8 +483,16 @@ class SingleLoginApiHandler(PersonHandler, LoginBaseHandler, ApiHandler):
         self.set_status(204)
 
 
-class AccountDeletionHandler(LoginApiHandler):
+class AccountDeletionHandler(ApiHandler):
     """``POST /api/accounts/end``: the hub deletes an account."""
+
+    def initialize(
+        self, logins: DeviceLoginStore, sessions: SessionStore, hub_users: HubUsers
+    ) -> None:
+        """Take what the application was made with."""
+        self.logins = logins
+        self.sessions = sessions
+        self.hub_users = hub_users
 
     @answer_errors
     async def post(self) -> None:
@@ -472,8 +502,8 @@ class AccountDeletionHandler(LoginApiHandler):
         )
         owner = HubAccount(ended.name, ended.account)
         logins = await self.logins.end_account_logins(owner)
-        sessions = await self.issuer.sessions.end_account_sessions(owner.name, owner.account)
-        self.issuer.hub_users.forget_member(owner.name)
+        sessions = await self.sessions.end_account_sessions(owner.name, owner.account)
+        self.hub_users.forget_member(owner.name)
         _log.info(
             "The account of %r has ended, and with it %d logins and %d sessions",
             *(owner.name, logins, len(sessions)),
@@ -481,7 +511,7 @@ class AccountDeletionHandler(LoginApiHandler):
         self.set_status(204)
 
 
-async def require_hub_admin(issuer: CredentialIssuer, name: str) -> str:
+async def require_hub_admin(accesses: AccessLookup, name: str) -> str:
     """Return the name of a hub admin.
 
     Raises
@@ -491,7 +521,7 @@ async def require_hub_admin(issuer: CredentialIssuer, name: str) -> str:
     ServiceUnavailable
         If the hub does not answer.
     """
-    if not await issuer.is_admin(name):
+    if not await accesses.is_admin(name):
         raise AccessDeniedError("only a hub admin can see and end the logins of others")
     return name
 
@@ -509,19 +539,27 @@ def format_login(login: DeviceLogin) -> dict[str, Any]:
 
 
 def build_login_routes(
-    prefix: str, issuer: CredentialIssuer, logins: DeviceLoginStore
+    prefix: str,
+    accesses: AccessLookup,
+    hub_users: HubUsers,
+    sessions: SessionStore,
+    refusals: RefusalRecorder,
+    logins: DeviceLoginStore,
 ) -> list[Any]:
     """Where all of it is answered."""
-    given = {"issuer": issuer, "logins": logins}
+    given: dict[str, Any] = {"accesses": accesses, "logins": logins}
+    with_sessions = {**given, "sessions": sessions}
+    of_begin = {**with_sessions, "refusals": refusals}
+    of_account = {"logins": logins, "sessions": sessions, "hub_users": hub_users}
     return [
         (rf"{prefix}/api/login", DeviceLoginHandler, given),
         (rf"{prefix}/api/login/token", DeviceTokenHandler, given),
-        (rf"{prefix}/api/uploads", TransferSessionsHandler, given),
-        (rf"{prefix}/api/uploads/([0-9a-f]{{1,64}})", TransferSessionHandler, given),
+        (rf"{prefix}/api/uploads", TransferSessionsHandler, of_begin),
+        (rf"{prefix}/api/uploads/([0-9a-f]{{1,64}})", TransferSessionHandler, with_sessions),
         (rf"{prefix}/login", LoginPageHandler, given),
         (rf"{prefix}/login/confirm", ConfirmationPageHandler, given),
         (rf"{prefix}/logins", AllLoginsPageHandler, given),
         (rf"{prefix}/api/logins", AllLoginsApiHandler, given),
         (rf"{prefix}/api/logins/([0-9a-f]{{1,64}})", SingleLoginApiHandler, given),
-        (rf"{prefix}{account_end.ACCOUNT_END_PATH}", AccountDeletionHandler, given),
+        (rf"{prefix}{account_end.ACCOUNT_END_PATH}", AccountDeletionHandler, of_account),
     ]

@@ -18,9 +18,8 @@ from panneuro_hub.access import (
 from panneuro_hub.access.offers import find_budget_limit
 from panneuro_hub.collaboration import Collaboration
 from panneuro_hub.names import shorten_names
-from panneuro_hub.service.credentials.issuer import CredentialIssuer
 from panneuro_hub.service.db.monthly_usage import ResourceUsage, format_month
-from panneuro_hub.service.db.session_store import SessionRecord
+from panneuro_hub.service.db.session_store import SessionRecord, SessionStore
 from panneuro_hub.wire.credential import format_time
 
 _NOT_REPORTED = "starting"
@@ -133,7 +132,7 @@ class UsageReport:
 
 
 async def load_usage(
-    issuer: CredentialIssuer,
+    sessions: SessionStore,
     name: str,
     collaboration: Collaboration,
     accesses: Mapping[str, Access],
@@ -152,7 +151,6 @@ async def load_usage(
     """
     now = datetime.now(UTC)
     seen = list_visible_projects(collaboration, accesses, now)
-    sessions = issuer.sessions
     running = await sessions.list_running()
     totals = {
         project: ResourceUsage(total.worker_seconds, total.core_seconds, total.cost_usd)

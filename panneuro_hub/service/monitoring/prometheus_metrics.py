@@ -15,10 +15,10 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from panneuro_hub.current import Current
 from panneuro_hub.current_metrics import CollaborationCollector
-from panneuro_hub.service.credentials.issuer import CredentialIssuer
-from panneuro_hub.service.db.ledger import LedgerCounts
-from panneuro_hub.service.db.session_store import ProjectTotals, SessionRecord
+from panneuro_hub.service.db.ledger import Ledger, LedgerCounts
+from panneuro_hub.service.db.session_store import ProjectTotals, SessionRecord, SessionStore
 from panneuro_hub.vending.credential_makers import build_default_makers
 from panneuro_hub.vending.types import CredentialMaker, CredentialRequest
 from panneuro_hub.wire import Credential
@@ -89,12 +89,18 @@ class ServiceMetrics:
 
     Parameters
     ----------
-    issuer : CredentialIssuer
+    current : Current
+    sessions : SessionStore
+    ledger : Ledger
     calls : StoreCallMetrics
     """
 
-    def __init__(self, issuer: CredentialIssuer, calls: StoreCallMetrics) -> None:
-        self._issuer = issuer
+    def __init__(
+        self, current: Current, sessions: SessionStore, ledger: Ledger, calls: StoreCallMetrics
+    ) -> None:
+        self._current = current
+        self._sessions = sessions
+        self._ledger = ledger
         self._calls = calls
         self._counted = LedgerCounts()
 
@@ -106,12 +112,12 @@ class ServiceMetrics:
         ServiceUnavailable
             If the database does not answer.
         """
-        sessions = self._issuer.sessions
-        running, totals = await sessions.list_running(), await sessions.sum_usage()
-        self._counted = await self._issuer.ledger.count_entries(self._counted)
-        projects = self._issuer.current.collaboration.projects
+        running = await self._sessions.list_running()
+        totals = await self._sessions.sum_usage()
+        self._counted = await self._ledger.count_entries(self._counted)
+        projects = self._current.collaboration.projects
         registry = CollectorRegistry()
-        registry.register(CollaborationCollector(self._issuer.current))
+        registry.register(CollaborationCollector(self._current))
         registry.register(
             _SnapshotCollector(build_metric_families(projects, running, totals, self._counted.rows))
         )

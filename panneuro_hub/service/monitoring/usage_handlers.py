@@ -9,9 +9,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from tornado import web
 
 from panneuro_hub.errors import AccessDeniedError
-from panneuro_hub.service.credentials.issuer import CredentialIssuer
-from panneuro_hub.service.monitoring.cluster_usage import format_usage, load_usage
-from panneuro_hub.service.monitoring.prometheus_metrics import ServiceMetrics, StoreCallMetrics
+from panneuro_hub.service.accounts.access_lookup import AccessLookup
+from panneuro_hub.service.db.session_store import SessionStore
+from panneuro_hub.service.monitoring.cluster_usage import UsageReport, format_usage, load_usage
+from panneuro_hub.service.monitoring.prometheus_metrics import ServiceMetrics
 from panneuro_hub.service.web.base_handlers import (
     ApiHandler,
     OwnAccessHandler,
@@ -19,21 +20,42 @@ from panneuro_hub.service.web.base_handlers import (
     answer_errors,
     translate_hub_errors,
 )
-from panneuro_hub.service.web.page_rendering import render_usage
+from panneuro_hub.service.web.page_rendering import PageContext, render_page
 
 _SCOPE = "read:metrics"
 
 
-class UsageHandler(OwnAccessHandler, ApiHandler):
+class UsageBaseHandler(OwnAccessHandler):
+    """What people ask about what clusters use."""
+
+    def initialize(  # type: ignore[override]
+        self, accesses: AccessLookup, sessions: SessionStore
+    ) -> None:
+        """Take what the application was made with."""
+        super().initialize(accesses)
+        self.sessions = sessions
+
+    async def load_own_usage(self) -> UsageReport:
+        """Return what clusters use in the projects that the person has access to.
+
+        Raises
+        ------
+        AccessDeniedError, ServiceUnavailableError
+            As for `decide_own_access`; the second if the database does not answer.
+        """
+        return await load_usage(self.sessions, *await self.decide_own_access())
+
+
+class UsageHandler(UsageBaseHandler, ApiHandler):
     """``GET /api/usage``: what clusters use in the projects that a person has access to."""
 
     @answer_errors
     async def get(self) -> None:
         """Answer who asks with their projects; a hub admin with all of them."""
-        self.finish(format_usage(await load_usage(self.issuer, *await self.decide_own_access())))
+        self.finish(format_usage(await self.load_own_usage()))
 
 
-class UsagePageHandler(OwnAccessHandler, WebPageHandler):
+class UsagePageHandler(UsageBaseHandler, WebPageHandler):
     """``GET /usage``: the same, for a browser."""
 
     problem = "What clusters use cannot be shown now"
@@ -42,8 +64,7 @@ class UsagePageHandler(OwnAccessHandler, WebPageHandler):
     @answer_errors
     async def get(self) -> None:
         """Show who asks what clusters use."""
-        usage = await load_usage(self.issuer, *await self.decide_own_access())
-        self.finish(render_usage(usage, self.page_context))
+        self.finish(render_usage(await self.load_own_usage(), self.page_context))
 
 
 class MetricsHandler(HubOAuthenticated, ApiHandler):
@@ -72,8 +93,13 @@ class MetricsHandler(HubOAuthenticated, ApiHandler):
             )
 
 
+def render_usage(usage: UsageReport, page_context: PageContext) -> str:
+    """Return the HTML of the page: for each project its clusters, and what they have cost."""
+    return render_page("usage.html", page_context, usage=usage)
+
+
 def build_monitoring_routes(
-    prefix: str, issuer: CredentialIssuer, calls: StoreCallMetrics
+    prefix: str, accesses: AccessLookup, sessions: SessionStore, metrics: ServiceMetrics
 ) -> list[Any]:
     """The application's routes to all this.
 
@@ -82,8 +108,9 @@ def build_monitoring_routes(
     prefix : str
         Path that the service is reached under, without a ``/`` at its end.
     """
+    given = {"accesses": accesses, "sessions": sessions}
     return [
-        (rf"{prefix}/api/usage", UsageHandler, {"issuer": issuer}),
-        (rf"{prefix}/usage", UsagePageHandler, {"issuer": issuer}),
-        (rf"{prefix}/metrics", MetricsHandler, {"metrics": ServiceMetrics(issuer, calls)}),
+        (rf"{prefix}/api/usage", UsageHandler, given),
+        (rf"{prefix}/usage", UsagePageHandler, given),
+        (rf"{prefix}/metrics", MetricsHandler, {"metrics": metrics}),
     ]

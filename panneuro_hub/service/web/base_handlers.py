@@ -1,4 +1,4 @@
-"""The service's pages and its API; thin, since `issue` knows what to do."""
+"""What the request handlers of all parts of the service have in common."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from tornado import web
 
 from panneuro_hub.access import Access
 from panneuro_hub.collaboration import Collaboration
-from panneuro_hub.current import build_health_report
 from panneuro_hub.errors import (
     AccessDeniedError,
     InvalidChoiceError,
@@ -23,23 +22,19 @@ from panneuro_hub.errors import (
     TicketRefusedError,
     VendingError,
 )
+from panneuro_hub.service.accounts.access_lookup import AccessLookup
 from panneuro_hub.service.browse.notebook_renderer import UnrenderableNotebookError
 from panneuro_hub.service.browse.project_reader import ItemNotFoundError
-from panneuro_hub.service.credentials.issuer import CredentialIssuer
 from panneuro_hub.service.dask.dashboard_access import DashboardNotFoundError
 from panneuro_hub.service.device_login.login_store import InvalidLoginError, RateLimitError
-from panneuro_hub.service.monitoring.expiry_watch import ExpiryWatch
 from panneuro_hub.service.web.hub_announcements import AnnouncementCache
 from panneuro_hub.service.web.page_rendering import (
     NO_ANNOUNCEMENT,
     PageContext,
-    render_access,
     render_problem,
 )
 from panneuro_hub.wire.browser_requests import OPENER_POLICY, SCRIPT_REFUSED, is_page_view
-from panneuro_hub.wording import denial_document, grant_document, reasons_document, view_document
 
-_SCHEME = "panneuro-ticket "
 _RETRY_SECONDS = 5.0
 _HUB_SECONDS = 10.0
 _STATUS: dict[type[PanNeuroError], int] = {
@@ -138,14 +133,6 @@ class WebPageHandler(BaseHandler):
         self.finish(render_problem(self.problem, message, announcement=self.announcement))
 
 
-class IssuerHandler(BaseHandler):
-    """Has what the service knows how to do."""
-
-    def initialize(self, issuer: CredentialIssuer) -> None:
-        """Take what the application was made with."""
-        self.issuer = issuer
-
-
 class PersonHandler(HubOAuthenticated, BaseHandler):
     """What people ask, logged in at the hub or with a token of theirs."""
 
@@ -197,8 +184,12 @@ class PersonHandler(HubOAuthenticated, BaseHandler):
         return require_person_name(self.current_user)
 
 
-class OwnAccessHandler(PersonHandler, IssuerHandler):
+class OwnAccessHandler(PersonHandler):
     """What people ask about themselves."""
+
+    def initialize(self, accesses: AccessLookup) -> None:
+        """Take what the application was made with."""
+        self.accesses = accesses
 
     async def decide_own_access(self) -> tuple[str, Collaboration, Mapping[str, Access]]:
         """The name of who asks, and their access in every project.
@@ -211,79 +202,7 @@ class OwnAccessHandler(PersonHandler, IssuerHandler):
             If the hub does not answer.
         """
         name = self.require_person()
-        return name, *(await self.issuer.decide_accesses(name))
-
-
-class TicketHandler(IssuerHandler, ApiHandler):
-    """What sessions ask, with their ticket."""
-
-    @property
-    def ticket(self) -> str:
-        """The ticket's text, from the header Authorization."""
-        header = self.request.headers.get("Authorization", "")
-        return header.removeprefix(_SCHEME) if header.startswith(_SCHEME) else ""
-
-
-class CredentialsHandler(TicketHandler):
-    """``GET /api/credentials``: the container-credentials protocol."""
-
-    @answer_errors
-    async def get(self) -> None:
-        """Issue a credential for the ticket's session."""
-        self.finish((await self.issuer.issue_credential(self.ticket)).to_json())
-
-
-class SessionHandler(TicketHandler):
-    """``GET /api/session``: where the session is and what it may do."""
-
-    @answer_errors
-    async def get(self) -> None:
-        """Describe the ticket's session."""
-        self.finish(view_document(await self.issuer.describe_session(self.ticket)))
-
-
-class AccessHandler(OwnAccessHandler, ApiHandler):
-    """``GET /api/access``: a person's own access in every project, with the reasons."""
-
-    @answer_errors
-    async def get(self) -> None:
-        """Tell the person who asks about themselves, and about nobody else."""
-        name, collaboration, accesses = await self.decide_own_access()
-        self.finish(
-            {
-                "user": name,
-                "projects": {
-                    name: format_access(collaboration, access) for name, access in accesses.items()
-                },
-            }
-        )
-
-
-class AccessPageHandler(OwnAccessHandler, WebPageHandler):
-    """``GET /``: the same as ``/api/access``, for a browser."""
-
-    problem = "Your access cannot be shown now"
-
-    @web.authenticated
-    @answer_errors
-    async def get(self) -> None:
-        """Show the person what they may do in every project, and why not more."""
-        name, collaboration, accesses = await self.decide_own_access()
-        self.finish(render_access(collaboration, name, accesses, self.page_context))
-
-
-class ServiceHealthHandler(IssuerHandler, ApiHandler):
-    """``GET /health``: for probes; says when the collaboration file on disk is broken."""
-
-    def initialize(self, issuer: CredentialIssuer, expiries: ExpiryWatch | None = None) -> None:
-        """Take what the application was made with."""
-        super().initialize(issuer)
-        self.expiries = expiries
-
-    def get(self) -> None:
-        """Answer 200 as long as the service can work."""
-        warnings = self.expiries.warnings if self.expiries else []
-        self.finish({**build_health_report(self.issuer.current.look()), "warnings": warnings})
+        return name, *(await self.accesses.decide_accesses(name))
 
 
 class CallbackHandler(HubOAuthCallbackHandler):
@@ -301,23 +220,3 @@ def require_person_name(user: Mapping[str, Any]) -> str:
     if user.get("kind") != "user":
         raise AccessDeniedError("only people have access; this token is a service's")
     return str(user["name"])
-
-
-def format_access(collaboration: Collaboration, access: Access) -> dict[str, Any]:
-    """An access as JSON, as people and tools read it."""
-    return {
-        "title": collaboration.projects[access.project].title,
-        "level": access.level,
-        **reasons_document(access.reasons),
-        "grants": [grant_document(grant) for grant in access.grants],
-        "denied": [denial_document(denial) for denial in access.denied],
-        "profiles": [
-            {
-                "name": offer.name,
-                "title": collaboration.profiles[offer.name].title,
-                "price_per_hour": collaboration.profiles[offer.name].price_per_hour,
-                **reasons_document(offer.reasons),
-            }
-            for offer in access.profiles
-        ],
-    }
