@@ -198,14 +198,11 @@ def make_app(
         Compares `expires` with the hub's accounts, for health.
     """
     prefix = hub.prefix.rstrip("/")
+    for_health = {"current": parts.current, "expiries": expiries}
     return web.Application(
         [
             *build_routes(parts, hub, gateways, calls or StoreCallMetrics(), logins, notebooks),
-            (
-                rf"{prefix}/health",
-                ServiceHealthHandler,
-                {"current": parts.current, "expiries": expiries},
-            ),
+            (rf"{prefix}/health", ServiceHealthHandler, for_health),
             (rf"{prefix}/oauth_callback", CallbackHandler),
         ],
         # The same in every replica, and as secret as the token that it is made of.
