@@ -1,8 +1,7 @@
-"""Datasets: what they hold, their catalog beside the data, and what formats they are in.
+"""Datasets and notebooks in the stores: their records, their formats and their validation.
 
-Of what is here, the manifest needs nothing but Python. What reads and writes does
-it through an obstore store that it is given, rooted at a project's prefix; what
-knows the field's own formats asks for their packages when it is used.
+The manifest needs only Python. The modules that read and write take an obstore store whose root
+is the prefix of a project. The modules for scientific formats import their packages on first use.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Which datasets a notebook touches, as its code tells: a guess, since nothing is run.
+"""Find the datasets that a notebook's code mentions, without running the code.
 
-What a function of `panneuro_hub.lab` is given as a text is certain, and so is a whole
-address; any other text counts where it names a dataset that there is. A name that
-is put together while the notebook runs cannot be found.
+A literal argument of a function of `panneuro_hub.lab` is certain, and so is a whole
+address. Any other literal counts if it names an existing dataset. A name that the
+notebook puts together while it runs is not found.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class DataReference:
 
 @dataclass(frozen=True)
 class NotebookReferences:
-    """What a notebook touches.
+    """The data that a notebook mentions.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class NotebookReferences:
     unclear : tuple of str
         Beginnings of names that are put together while the notebook runs.
     scratch : bool
-        Whether it reads the scratch of who runs it, which others cannot.
+        Whether it reads the scratch of the person who runs it, which others cannot read.
     """
 
     datasets: tuple[str, ...]
@@ -65,7 +65,7 @@ class NotebookReferences:
 
 
 def find_references(notebook: NotebookFile) -> frozenset[DataReference]:
-    """Every text of the code that could name data; code of other languages has some too."""
+    """Return every text of the code that could name data, in any language."""
     sources = [cell.source for cell in notebook.cells if cell.kind == "code"]
     trees = [(source, _parse_cell(source)) for source in sources]
     names = _LabNames.of(tree for _, tree in trees if tree is not None)
@@ -87,7 +87,7 @@ def resolve_references(
     known: Callable[[str], Collection[str]],
     scratch: str | None = None,
 ) -> NotebookReferences:
-    """Make out which datasets are meant.
+    """Return the datasets that the references mean.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def resolve_references(
     prefixes : mapping of str to str
         Prefix, such as ``s3://lab/nav/``, by the name of the project.
     known : callable
-        Gives the names of the datasets of a project; asked about those of `prefixes`.
+        Takes a project of `prefixes` and returns the names of its datasets.
     scratch : str, optional
         The prefix of the person's own scratch.
     """
@@ -128,7 +128,7 @@ def resolve_references(
 
 
 def _make_path(text: str, prefixes: Mapping[str, str], scratch: str | None) -> str:
-    """An address as ``PROJECT/rest``, where it is in one that is known; ``""`` where not."""
+    """Return an address as ``PROJECT/rest``, or ``""`` if it is in no known project."""
     if "://" not in text:
         return text
     places = {**prefixes, **({_SCRATCH: scratch} if scratch else {})}
@@ -139,7 +139,7 @@ def _make_path(text: str, prefixes: Mapping[str, str], scratch: str | None) -> s
 
 @dataclass(frozen=True)
 class _LabNames:
-    """How the notebook calls `panneuro_hub.lab`, and functions of it."""
+    """The names under which the notebook imports `panneuro_hub.lab` and its functions."""
 
     modules: frozenset[str]
     functions: frozenset[str]
@@ -162,24 +162,24 @@ class _LabNames:
         return cls(frozenset(modules), frozenset(functions))
 
     def has(self, function: ast.expr) -> bool:
-        """Whether this is a function that opens data."""
+        """Return whether this is a function that opens data."""
         if isinstance(function, ast.Name):
             return function.id in self.functions
         return (
             isinstance(function, ast.Attribute)
             and function.attr in _FUNCTIONS
-            and _dotted(function.value) in self.modules
+            and _join_attributes(function.value) in self.modules
         )
 
 
-def _dotted(name: ast.expr) -> str:
+def _join_attributes(name: ast.expr) -> str:
     if isinstance(name, ast.Attribute):
-        return f"{_dotted(name.value)}.{name.attr}"
+        return f"{_join_attributes(name.value)}.{name.attr}"
     return name.id if isinstance(name, ast.Name) else ""
 
 
 def _parse_cell(source: str) -> ast.Module | None:
-    """A cell's code; `None` where it is no Python, even without IPython's own lines."""
+    """Return a cell's code, or `None` if it is not Python even without IPython's commands."""
     return _parse_source(source) or _parse_source(_remove_magics(source))
 
 
@@ -234,14 +234,14 @@ def _find_in_tree(tree: ast.Module, names: _LabNames) -> Iterator[DataReference]
 
 
 def _list_pieces(node: ast.AST) -> list[ast.expr]:
-    """What is a text only together with what it stands in."""
+    """Return the expressions that are parts of the text that `node` builds."""
     if isinstance(node, ast.JoinedStr):
         return node.values
     return [node.left] if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) else []
 
 
 def _read_beginning(node: ast.AST) -> tuple[str, bool] | None:
-    """The text that an expression is, or begins with; and whether that is all of it."""
+    """Return the text that an expression is or begins with, and whether that is all of it."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value, True
     if isinstance(node, ast.JoinedStr) and node.values:

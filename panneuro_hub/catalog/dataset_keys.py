@@ -1,8 +1,8 @@
-"""Where a dataset's own records lie, seen from the prefix of its project.
+"""Names of datasets, and the keys of their records below the prefix of a project.
 
-``D/.panneuro/manifest.json`` says what dataset ``D`` holds, and is written last;
-``.panneuro/catalog/D.json`` says the same in short, for listings; while an upload
-runs, ``.panneuro/uploads/D.json`` says whose. In the last two a ``/`` of ``D`` is
+``D/.panneuro/manifest.json`` lists the files of dataset ``D`` and is written last.
+``.panneuro/catalog/D.json`` is its summary for listings. While an upload runs,
+``.panneuro/uploads/D.json`` names its owner. In the last two, a ``/`` of ``D`` is
 written ``%2F``, so that one listing finds them all.
 """
 
@@ -18,28 +18,28 @@ CATALOG_FOLDER = f"{RECORDS_FOLDER}/catalog/"
 UPLOADS_FOLDER = f"{RECORDS_FOLDER}/uploads/"
 MOST_SEGMENTS = 4
 LONGEST_DATASET = 200  # characters
-LONGEST_PATH = 1024  # bytes: what a key may have, together with what lies before it
+LONGEST_PATH = 1024  # bytes: the limit of a whole key, prefix included
 _SEGMENT = re.compile(r"[A-Za-z0-9_=+@,-][A-Za-z0-9._=+@,-]*")
 _ENDING = ".json"
 
 
 def make_manifest_key(dataset: str) -> str:
-    """The key of a dataset's manifest; which is there once the dataset is complete."""
+    """Return the key of a dataset's manifest, which exists once the dataset is complete."""
     return f"{dataset}/{RECORDS_FOLDER}/manifest.json"
 
 
 def make_record_key(dataset: str) -> str:
-    """The key of a dataset's record in the catalog of its project."""
+    """Return the key of a dataset's record in the catalog of its project."""
     return f"{CATALOG_FOLDER}{quote(dataset, safe='@,=+')}{_ENDING}"
 
 
 def make_upload_key(dataset: str) -> str:
-    """The key of the note that an upload into this dataset is under way."""
+    """Return the key of the note that an upload into this dataset is under way."""
     return f"{UPLOADS_FOLDER}{quote(dataset, safe='@,=+')}{_ENDING}"
 
 
 def parse_dataset_key(key: str) -> str | None:
-    """The dataset of a record's or an upload's key; `None` where it is neither."""
+    """Return the dataset of a record's or an upload's key, or `None` for other keys."""
     for folder in (CATALOG_FOLDER, UPLOADS_FOLDER):
         name = key.removeprefix(folder)
         if name != key and name.endswith(_ENDING):
@@ -53,7 +53,7 @@ def parse_dataset_key(key: str) -> str | None:
 
 
 def find_dataset_problem(name: str) -> str | None:
-    """Say what is wrong with the name of a dataset, or `None` if nothing is.
+    """Return the problem of a dataset's name, or `None` if the name is valid.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def find_dataset_problem(name: str) -> str | None:
     Returns
     -------
     str or None
-        A sentence for the person who wrote it, saying what would be right.
+        A sentence that tells the person who wrote the name how to correct it.
     """
     if not name:
         return "a dataset needs a name, such as 'session-12'"
@@ -85,7 +85,7 @@ def find_dataset_problem(name: str) -> str | None:
 
 
 def find_path_problem(path: str) -> str | None:
-    """Say why a file cannot have this path in a dataset, or `None` if it can.
+    """Return the reason why a file cannot have this path in a dataset, or `None`.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def find_path_problem(path: str) -> str | None:
     Returns
     -------
     str or None
-        The sentence's end: what is wrong.
+        The end of a sentence.
     """
     try:
         length = len(path.encode())
@@ -114,7 +114,7 @@ def find_path_problem(path: str) -> str | None:
 
 
 def list_enclosing_names(path: str) -> Iterator[str]:
-    """The names of datasets that a path can lie in, the longest first; itself among them."""
+    """Yield the names of datasets that can hold a path, the longest (the path itself) first."""
     segments = path.rstrip("/").split("/")
     for count in range(min(len(segments), MOST_SEGMENTS), 0, -1):
         name = "/".join(segments[:count])

@@ -1,8 +1,8 @@
 """Manifests and the catalog in an object store.
 
-`store` is always an obstore store whose root is the prefix of a project. What lies
-in it may be anybody's who writes there: what is malformed is told, never fatal to
-a listing.
+`store` is always an obstore store whose root is the prefix of a project. Everybody who can
+write in the project can change its objects. A malformed one becomes a problem of the listing;
+the listing itself goes on.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _RecordT = TypeVar("_RecordT", DatasetRecord, UploadNote, Manifest)
 
 @dataclass(frozen=True)
 class ReadLimits:
-    """How much of a catalog is read at most: what is beyond it is a trouble.
+    """The most that is read of a catalog; anything beyond it is a problem of the listing.
 
     Parameters
     ----------
@@ -79,30 +79,30 @@ class CatalogListing:
     records : tuple of DatasetRecord
         The complete datasets, by their names.
     uploads : tuple of UploadNote
-        What is not complete, or is being changed.
-    troubles : tuple of CatalogProblem
+        Datasets that are not complete, or that an update is changing.
+    problems : tuple of CatalogProblem
     """
 
     records: tuple[DatasetRecord, ...]
     uploads: tuple[UploadNote, ...]
-    troubles: tuple[CatalogProblem, ...]
+    problems: tuple[CatalogProblem, ...]
 
 
 @dataclass(frozen=True)
 class RebuildResult:
-    """What `rebuild_catalog` did.
+    """The result of `rebuild_catalog`.
 
     Parameters
     ----------
     written : tuple of str
-        Datasets whose records were missing or not those of their manifests.
+        Datasets with records that were missing or did not match their manifests.
     removed : tuple of str
-        Keys of records that were nobody's.
+        Keys of records without a dataset.
     kept : int
         How many records were right.
     unread : int
         How many manifests cannot be read; their records stay as they are.
-    troubles : tuple of CatalogProblem
+    problems : tuple of CatalogProblem
         These manifests, those that do not agree with the objects, and odd keys.
     """
 
@@ -110,7 +110,7 @@ class RebuildResult:
     removed: tuple[str, ...]
     kept: int
     unread: int
-    troubles: tuple[CatalogProblem, ...]
+    problems: tuple[CatalogProblem, ...]
 
 
 class ManifestChangedError(PanNeuroError):
@@ -143,7 +143,7 @@ def find_size_problem(
     largest_manifest: int = _LARGEST_MANIFEST,
     largest_record: int = _LARGEST_RECORD,
 ) -> str | None:
-    """Return why a manifest could not be read again, or `None` if it could.
+    """Return the reason why a manifest would be too large to read back, or `None`.
 
     Parameters
     ----------
@@ -253,15 +253,15 @@ def publish_dataset(store: S3Store, manifest: Manifest) -> None:
     finish_upload(store, manifest.dataset)
 
 
-def list_missing_files(manifest: Manifest, there: Iterable[StoredKey]) -> list[str]:
+def list_missing_files(manifest: Manifest, stored: Iterable[StoredKey]) -> list[str]:
     """Return the paths of a manifest's files that are not there with their sizes.
 
     Parameters
     ----------
-    there : iterable of StoredKey
+    stored : iterable of StoredKey
         A listing of the dataset; its paths are relative to the dataset.
     """
-    sizes = {key.path: key.size for key in there}
+    sizes = {key.path: key.size for key in stored}
     replaced = {one.file.path: one.file.size for one in manifest.changing}
     return [
         file.path
@@ -273,48 +273,48 @@ def list_missing_files(manifest: Manifest, there: Iterable[StoredKey]) -> list[s
 def read_manifest(
     store: S3Store, dataset: str, largest: int = _LARGEST_MANIFEST
 ) -> Manifest | None:
-    """A dataset's manifest; `None` where there is none.
+    """Return a dataset's manifest, or `None` if there is none.
 
     Raises
     ------
     MalformedRecordError
-        If what lies there is not the manifest of this dataset, or has more bytes than `largest`.
+        If the object is not the manifest of this dataset, or has more bytes than `largest`.
     """
     found = _read_manifest(store, dataset, largest)
     return None if found is None else found[0]
 
 
 def read_record(store: S3Store, dataset: str) -> DatasetRecord | None:
-    """What the catalog has of a dataset; `None` where it has nothing.
+    """Return the catalog's record of a dataset, or `None` if there is none.
 
     Raises
     ------
     MalformedRecordError
-        If what lies there is not the record of this dataset.
+        If the object is not the record of this dataset.
     """
     encoded = read_object(store, make_record_key(dataset), _LARGEST_RECORD)
     return None if encoded is None else _check_dataset(DatasetRecord.decode(encoded), dataset)
 
 
 def read_upload(store: S3Store, dataset: str) -> UploadNote | None:
-    """The upload into a dataset that is under way or was broken off; `None` where there is none.
+    """Return the note of an upload that is under way or was interrupted, or `None`.
 
     Raises
     ------
     MalformedRecordError
-        If what lies there is no such note.
+        If the object is not the note of an upload into this dataset.
     """
     encoded = read_object(store, make_upload_key(dataset), _LARGEST_RECORD)
     return None if encoded is None else _check_dataset(UploadNote.decode(encoded), dataset)
 
 
-def list_catalog(store: S3Store, bounds: ReadLimits | None = None) -> CatalogListing:
-    """Everything in a project's catalog.
+def list_catalog(store: S3Store, limits: ReadLimits | None = None) -> CatalogListing:
+    """Return everything in a project's catalog.
 
     Parameters
     ----------
-    bounds : ReadLimits, optional
-        How much is read; all of it where not given.
+    limits : ReadLimits, optional
+        The most that is read; everything if not given.
 
     Raises
     ------
@@ -323,20 +323,20 @@ def list_catalog(store: S3Store, bounds: ReadLimits | None = None) -> CatalogLis
     """
     records: list[DatasetRecord] = []
     uploads: list[UploadNote] = []
-    troubles: list[CatalogProblem] = []
-    for key, found in _read_all(store, CATALOG_FOLDER, DatasetRecord.decode, bounds):
-        _add_record(key, found, records, troubles)
-    for key, under_way in _read_all(store, UPLOADS_FOLDER, UploadNote.decode, bounds):
-        _add_record(key, under_way, uploads, troubles)
+    problems: list[CatalogProblem] = []
+    for key, found in _read_all(store, CATALOG_FOLDER, DatasetRecord.decode, limits):
+        _add_record(key, found, records, problems)
+    for key, under_way in _read_all(store, UPLOADS_FOLDER, UploadNote.decode, limits):
+        _add_record(key, under_way, uploads, problems)
     return CatalogListing(
         tuple(sorted(records, key=lambda record: record.dataset)),
         tuple(sorted(uploads, key=lambda upload: upload.dataset)),
-        tuple(troubles),
+        tuple(problems),
     )
 
 
 def rebuild_catalog(store: S3Store) -> RebuildResult:
-    """Make the catalog anew from the manifests; what is right already stays as it is.
+    """Rebuild the catalog from the manifests; correct records stay as they are.
 
     Raises
     ------
@@ -344,33 +344,33 @@ def rebuild_catalog(store: S3Store) -> RebuildResult:
         If the store refuses something.
     """
     written: list[str] = []
-    troubles: list[CatalogProblem] = []
+    problems: list[CatalogProblem] = []
     datasets = list(_list_dataset_names(store))
     unread = 0
     for dataset in datasets:
         try:
             if _update_record(store, dataset):
                 written.append(dataset)
-            troubles += _find_contradictions(store, dataset)
+            problems += _find_contradictions(store, dataset)
         except MalformedRecordError as problem:
             unread += 1
-            troubles.append(CatalogProblem(make_manifest_key(dataset), str(problem)))
+            problems.append(CatalogProblem(make_manifest_key(dataset), str(problem)))
     right = {make_record_key(dataset) for dataset in datasets}
     removed = []
     for key in list_stored_keys(store, CATALOG_FOLDER):
         if key.path in right or not _has_no_manifest(store, key.path):
             continue
-        if (odd := _undeletable(key.path)) is not None:
-            troubles.append(CatalogProblem(key.path, odd))
+        if (odd := _find_delete_problem(key.path)) is not None:
+            problems.append(CatalogProblem(key.path, odd))
             continue
         with suppress(*NOT_FOUND_ERRORS):
             store.delete(key.path)
         removed.append(key.path)
     kept = len(datasets) - len(written) - unread
-    return RebuildResult(tuple(written), tuple(removed), kept, unread, tuple(troubles))
+    return RebuildResult(tuple(written), tuple(removed), kept, unread, tuple(problems))
 
 
-def _undeletable(path: str) -> str | None:
+def _find_delete_problem(path: str) -> str | None:
     if any(letter in "\ufffe\uffff" for letter in path):
         return "its name has a character that no request to delete it can hold; remove the object"
     return find_key_problem(path)
@@ -382,11 +382,11 @@ def _find_contradictions(store: S3Store, dataset: str) -> Iterator[CatalogProble
     if manifest is None:
         return
     folder = f"{dataset}/"
-    there = [
+    stored = [
         key._replace(path=key.path.removeprefix(folder)) for key in list_stored_keys(store, dataset)
     ]
-    if gone := list_missing_files(manifest, there):
-        reason = f"it lists {len(gone)} files that are not there: {shorten_names(gone)}"
+    if gone := list_missing_files(manifest, stored):
+        reason = f"it lists {len(gone)} files that are not in the store: {shorten_names(gone)}"
         yield CatalogProblem(make_manifest_key(dataset), reason)
     if manifest.changing:
         yield CatalogProblem(make_manifest_key(dataset), describe_changes(manifest.changing))
@@ -423,7 +423,7 @@ def _put_if_unchanged(store: S3Store, key: str, data: bytes, e_tag: str | None) 
     except (AlreadyExistsError, PreconditionError, *NOT_FOUND_ERRORS):
         return False
     except BaseError as refusal:
-        # Some stores know no such conditions, and say so.
+        # Some stores do not support conditional writes and answer NotImplemented.
         if "NotImplemented" not in str(refusal):
             raise
         store.put(key, data, use_multipart=False)
@@ -431,30 +431,30 @@ def _put_if_unchanged(store: S3Store, key: str, data: bytes, e_tag: str | None) 
 
 
 def _update_record(store: S3Store, dataset: str) -> bool:
-    """Write a dataset's record where it is not that of its manifest; whether it did."""
+    """Write a dataset's record if it does not match the manifest; return whether it did."""
     wrote = False
-    # Looked at again after writing: somebody may have written a new manifest since it was read.
+    # Check again after a write: somebody may have written a new manifest in the meantime.
     for _ in range(_MAX_ROUNDS):
         found = _read_manifest(store, dataset)
         if found is None:
             break
         manifest, encoded = found
         right = DatasetRecord.of(manifest, encoded).encode()
-        if _record_is(store, dataset, right):
+        if _has_record(store, dataset, right):
             break
         store.put(make_record_key(dataset), right)
         wrote = True
     return wrote
 
 
-def _record_is(store: S3Store, dataset: str, right: bytes) -> bool:
+def _has_record(store: S3Store, dataset: str, right: bytes) -> bool:
     with suppress(MalformedRecordError):
         return read_object(store, make_record_key(dataset), _LARGEST_RECORD) == right
     return False
 
 
 def _list_dataset_names(store: S3Store, prefix: str = "", depth: int = 0) -> Iterator[str]:
-    """The names of all datasets with a manifest; no dataset lies in another one."""
+    """Yield the names of all datasets with a manifest; no dataset lies in another one."""
     for name in list_folders(store, prefix):
         if find_dataset_problem(name) is not None:
             continue
@@ -476,7 +476,7 @@ def _read_manifest(
 def _check_dataset(found: _RecordT, dataset: str) -> _RecordT:
     if found.dataset != dataset:
         raise MalformedRecordError(
-            f"it says that it is of {found.dataset!r}, and lies where {dataset!r} does"
+            f"it names the dataset {found.dataset!r}, but its key is that of {dataset!r}"
         )
     return found
 
@@ -485,18 +485,18 @@ def _add_record(
     key: str,
     found: _RecordT | MalformedRecordError | None,
     good: list[_RecordT],
-    troubles: list[CatalogProblem],
+    problems: list[CatalogProblem],
 ) -> None:
     if isinstance(found, MalformedRecordError):
-        troubles.append(CatalogProblem(key, str(found)))
+        problems.append(CatalogProblem(key, str(found)))
     elif found is not None:
         good.append(found)
 
 
 def _read_all(
-    store: S3Store, folder: str, decode: Callable[[bytes], _RecordT], bounds: ReadLimits | None
+    store: S3Store, folder: str, decode: Callable[[bytes], _RecordT], limits: ReadLimits | None
 ) -> list[tuple[str, _RecordT | MalformedRecordError | None]]:
-    """What lies in one folder of the catalog, by key; `None` for what has just gone."""
+    """Return the records of one folder of the catalog by key; `None` for one deleted meanwhile."""
 
     def one(key: str) -> _RecordT | MalformedRecordError | None:
         dataset = parse_dataset_key(key)
@@ -508,7 +508,7 @@ def _read_all(
         except MalformedRecordError as problem:
             return problem
 
-    keys, whole = _apply_limits(list_stored_keys(store, folder), bounds)
+    keys, whole = _apply_limits(list_stored_keys(store, folder), limits)
     with ThreadPoolExecutor(MAX_REQUESTS, "panneuro-catalog") as pool:
         found: list[tuple[str, _RecordT | MalformedRecordError | None]] = list(
             zip(keys, pool.map(one, keys), strict=True)
@@ -517,21 +517,21 @@ def _read_all(
         found.append(
             (
                 folder,
-                MalformedRecordError(f"there is more than can be listed here; {len(keys)} are"),
+                MalformedRecordError(f"only the first {len(keys)} records are listed here"),
             )
         )
     return found
 
 
 def _apply_limits(
-    objects: Iterable[StoredKey], bounds: ReadLimits | None
+    objects: Iterable[StoredKey], limits: ReadLimits | None
 ) -> tuple[list[str], bool]:
-    """The keys of what is read, and whether that is everything."""
+    """Return the keys to read, and whether these are all of them."""
     keys: list[str] = []
     size = 0
     for key in objects:
         size += key.size
-        if bounds is not None and (len(keys) == bounds.number or size > bounds.size):
+        if limits is not None and (len(keys) == limits.number or size > limits.size):
             return keys, False
         keys.append(key.path)
     return keys, True

@@ -1,4 +1,4 @@
-"""Datasets as listings show them, to Python and to browsers alike."""
+"""Rows of listings of datasets, for Python and for browsers."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class DatasetRow:
     project : str
         The project in whose catalog it stands.
     record : DatasetRecord or None
-        What the catalog has of it; `None` while the first upload is not complete.
+        The catalog's record; `None` while the first upload is not complete.
     upload : UploadNote or None
-        The upload that is under way, or was broken off.
+        The upload that is under way, or was interrupted.
     frozen : bool
-        Whether who looks, though they may write the project, may not write here.
+        Whether the dataset is frozen for a viewer who may write in the project.
     """
 
     name: str
@@ -44,7 +44,7 @@ class DatasetRow:
 
     @property
     def complete(self) -> bool:
-        """Whether all files that its makers meant to send are there."""
+        """Return whether all files that its authors sent have arrived."""
         return self.record is not None
 
     @property
@@ -54,7 +54,7 @@ class DatasetRow:
 
     @property
     def state(self) -> str:
-        """In few words: complete or not, its author's request to wait, frozen."""
+        """Return a short text: complete or not, its author's request to wait, frozen."""
         words = []
         if self.upload is not None:
             doing = "being changed" if self.complete else "not complete"
@@ -66,7 +66,7 @@ class DatasetRow:
         return ", ".join(words)
 
     def row(self) -> dict[str, str]:
-        """As it stands in a table; what is in the cells may be anybody's words."""
+        """Return the cells of a table; their text is from outside and is not trusted."""
         record, upload = self.record, self.upload
         if record is None:
             size = f"of {format_size(upload.size)}" if upload else ""
@@ -88,7 +88,7 @@ class DatasetRow:
         }
 
     def matches_words(self, words: str) -> bool:
-        """Whether name, title, description, people, format or subjects have all `words`."""
+        """Return whether name, title, description, people, format and subjects have all `words`."""
         return contains_words([self.name, *self._texts()], words)
 
     def _texts(self) -> Iterator[str]:
@@ -101,10 +101,12 @@ class DatasetRow:
 def make_dataset_rows(
     project: str, prefix: str, listed: CatalogListing, denied: Iterable[Denial]
 ) -> Iterator[DatasetRow]:
-    """Every dataset of a project's catalog, for who may do there what is left of `denied`.
+    """Yield a row for every dataset of a project's catalog.
 
     Parameters
     ----------
+    denied : iterable of Denial
+        The denials of the viewer.
     prefix : str
         The project's own, ``s3://bucket/path/``.
     """

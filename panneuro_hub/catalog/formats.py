@@ -1,4 +1,4 @@
-"""What a dataset is, from the names of its files and a few small reads.
+"""Recognize the format of a dataset from the names of its files and a few small reads.
 
 Sources: Brain Imaging Data Structure 1.10 ("Common principles"), Zarr specifications
 2 and 3, NWB schema 2.8 (``nwb.file``), HDF5 file format 3.0 ("Format signature and
@@ -20,7 +20,7 @@ from panneuro_hub.catalog.nwb_summary import NwbSummary, find_modality, summariz
 
 FileKind = Literal["zarr", "nwb", "hdf5", "netcdf", "nifti", "table", "json", "text", ""]
 ReadRange = Callable[[str, int, int], bytes]
-"""Gives up to so many bytes of a file: its path, where they begin, how many."""
+"""Return a range of a file: takes its path, the first byte and the greatest length."""
 
 _KINDS_BY_SUFFIX: dict[str, FileKind] = {
     ".nwb": "nwb",
@@ -56,7 +56,7 @@ _DATATYPES = frozenset(
 
 @dataclass(frozen=True)
 class OpenableItem:
-    """One object of a dataset that can be opened by itself.
+    """One item of a dataset that a reader can open on its own.
 
     That is a file, a Zarr hierarchy, or a folder of Parquet files that are parts of one table.
 
@@ -65,7 +65,7 @@ class OpenableItem:
     path : str
         Relative to the dataset; ``""`` for a hierarchy or a table that is all of it.
     kind : str
-        What it seems to be by its name; ``""`` for what has no reader.
+        The kind that its name suggests; ``""`` if there is no reader.
     """
 
     path: str
@@ -74,7 +74,7 @@ class OpenableItem:
 
 @dataclass(frozen=True)
 class DatasetFormat:
-    """What a dataset was found to be.
+    """The recognized format of a dataset.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class DatasetFormat:
     subjects, modalities : tuple of str
         In their order; of BIDS and NWB only.
     notes : tuple of str
-        What could not be looked at, and why.
+        Parts that could not be read, with the reasons.
     """
 
     format: Format
@@ -92,7 +92,7 @@ class DatasetFormat:
 
 
 def guess_kind(path: str) -> FileKind:
-    """What a file seems to be by the end of its name."""
+    """Return the kind of a file that the end of its name suggests."""
     _, *endings = path.rpartition("/")[2].lower().split(".")
     two = ".".join(["", *endings[-2:]])
     return (
@@ -101,7 +101,7 @@ def guess_kind(path: str) -> FileKind:
 
 
 def list_items(paths: Iterable[str]) -> tuple[OpenableItem, ...]:
-    """Return what can be opened by itself, in the order of the paths.
+    """Return the items that can be opened on their own, in the order of the paths.
 
     A folder with Zarr's metadata in it is one thing, with all that is below it. So is a folder of
     Parquet files that are parts of one table, with them alone: one that is called ``….parquet``,
@@ -125,39 +125,39 @@ def list_items(paths: Iterable[str]) -> tuple[OpenableItem, ...]:
 
 
 def recognize_format(files: Mapping[str, int], read: ReadRange) -> DatasetFormat:
-    """Say what a dataset is.
+    """Return the format of a dataset.
 
     Parameters
     ----------
     files : mapping of str to int
         Size by path, the path relative to the dataset.
     read : callable
-        Gives a part of a file. What it raises comes through.
+        Reads a range of a file. Its exceptions pass through.
 
     Returns
     -------
     DatasetFormat
-        ``files`` for what is nothing else.
+        ``files`` if no other format fits.
     """
     if _is_bids(files, read):
         return _summarize_bids(files)
     found = list_items(files)
-    hierarchies = [thing for thing in found if thing.kind == "zarr"]
+    hierarchies = [item for item in found if item.kind == "zarr"]
     nwb_zarr = {
-        thing.path: types
-        for thing in hierarchies
-        if (types := _read_nwb_types(thing.path, files, read)) is not None
+        item.path: types
+        for item in hierarchies
+        if (types := _read_nwb_types(item.path, files, read)) is not None
     }
-    nwb_hdf5 = [thing.path for thing in found if thing.kind == "nwb" and _is_hdf5(thing, read)]
+    nwb_hdf5 = [item.path for item in found if item.kind == "nwb" and _is_hdf5(item, read)]
     if nwb_zarr or nwb_hdf5:
         return _summarize_nwb_files(nwb_zarr, nwb_hdf5, files, read)
-    others = [thing for thing in found if thing.kind not in ("zarr", "text", "json")]
+    others = [item for item in found if item.kind not in ("zarr", "text", "json")]
     whole = len(hierarchies) == 1 and all(map(is_documentation, others))
     return DatasetFormat("zarr" if whole else "files")
 
 
 def make_folder_reader(folder: Path) -> ReadRange:
-    """A `ReadRange` of the files below a folder of this machine."""
+    """Return a `ReadRange` for the files below a local folder."""
 
     def read(path: str, start: int, length: int) -> bytes:
         with (folder / path).open("rb") as file:
@@ -168,18 +168,18 @@ def make_folder_reader(folder: Path) -> ReadRange:
 
 
 def is_hdf5(head: bytes) -> bool:
-    """Whether a file that begins so is HDF5; `HDF5_HEAD` bytes tell."""
+    """Return whether a file with this beginning (`HDF5_HEAD` bytes) is HDF5."""
     return any(head[start : start + 8] == _HDF5_MAGIC for start in _HDF5_STARTS)
 
 
-def is_documentation(thing: OpenableItem) -> bool:
-    """Whether it is what people put beside data to explain it, by its name."""
-    name = thing.path.rpartition("/")[2].upper()
+def is_documentation(item: OpenableItem) -> bool:
+    """Return whether the name is that of documentation, such as a README."""
+    name = item.path.rpartition("/")[2].upper()
     return name.startswith(("README", "LICENSE", "LICENCE", "CHANGES", "CITATION"))
 
 
-def _is_hdf5(thing: OpenableItem, read: ReadRange) -> bool:
-    return is_hdf5(read(thing.path, 0, HDF5_HEAD))
+def _is_hdf5(item: OpenableItem, read: ReadRange) -> bool:
+    return is_hdf5(read(item.path, 0, HDF5_HEAD))
 
 
 def _is_node(name: str) -> bool:
@@ -187,7 +187,7 @@ def _is_node(name: str) -> bool:
 
 
 def _find_zarr_root(path: str, nodes: set[str]) -> str | None:
-    """The highest folder above `path` that is a Zarr node."""
+    """Return the highest folder above `path` that is a Zarr node."""
     if not nodes:
         return None
     segments = path.split("/")
@@ -281,7 +281,7 @@ def _summarize_bids(files: Iterable[str]) -> DatasetFormat:
 
 
 def _read_nwb_types(root: str, files: Mapping[str, int], read: ReadRange) -> frozenset[str] | None:
-    """The neurodata types in a Zarr hierarchy, as far as its root tells; `None` if not NWB."""
+    """Return the neurodata types that a Zarr root names, or `None` if it is not NWB."""
     at = f"{root}/" if root else ""
     third = _read_json(f"{at}zarr.json", files, read)
     second = _read_json(f"{at}.zmetadata", files, read).get("metadata", {})

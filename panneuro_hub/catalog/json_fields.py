@@ -1,4 +1,4 @@
-"""Taking JSON from outside apart, with words for what is wrong in it."""
+"""Read fields of JSON from outside, with errors that name the field."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from panneuro_hub.wire.credential import parse_time
 
 LARGEST_NUMBER = 2**63 - 1
 DIRECTION_CONTROLS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-"""Characters that turn the direction of what comes after them, outside of their text too.
+"""Characters that change the writing direction, also of the text after their own.
 
 Source: Unicode Standard Annex 9, "Explicit Directional Embeddings", "Overrides", "Isolates".
 """
@@ -24,16 +24,16 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class MalformedRecordError(PanNeuroError):
-    """A manifest or a record of the catalog is not one; the text says why."""
+    """A manifest or a record of the catalog is malformed; the text says why."""
 
 
 def parse_json_object(data: bytes | str, what: str) -> Mapping[str, Any]:
-    """One JSON object.
+    """Return one JSON object.
 
     Raises
     ------
     MalformedRecordError
-        If `data` is none; `what` names it in the text.
+        If `data` is not a JSON object; `what` names it in the message.
     """
     try:
         document = json.loads(data)
@@ -54,42 +54,42 @@ class JsonFields:
     ----------
     document : mapping
     what : str
-        What the object is, for the texts.
+        The name of the object in messages.
     """
 
     document: Mapping[str, Any]
     what: str
 
     def text(self, name: str, default: str | None = None) -> str:
-        """A text; `default` where it is missing, unless that is `None`."""
+        """Return a text, or `default` if it is missing and `default` is not `None`."""
         value = self.document.get(name, default)
         if not isinstance(value, str):
             raise self.wrong(name, "must be a text")
         return value
 
     def number(self, name: str) -> int:
-        """A whole number, 0 or more."""
+        """Return a whole number, 0 or more."""
         value = self.document.get(name)
         if not is_byte_count(value):
             raise self.wrong(name, "must be a whole number, 0 or more")
         return value
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """Any number of texts; none where it is missing."""
+        """Return any number of texts; none if the field is missing."""
         value = self.document.get(name, [])
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
             raise self.wrong(name, "must be a list of texts")
         return tuple(value)
 
     def objects(self, name: str) -> list[Any]:
-        """A list of anything."""
+        """Return a list of anything."""
         value = self.document.get(name)
         if not isinstance(value, list):
             raise self.wrong(name, "must be a list")
         return value
 
     def time(self, name: str) -> datetime:
-        """A moment with its time zone."""
+        """Return a time with its time zone."""
         value = self.document.get(name)
         try:
             return parse_time(value if isinstance(value, str) else "")
@@ -97,7 +97,7 @@ class JsonFields:
             raise self.wrong(name, "must be a time such as 2026-11-02T09:15:00Z") from None
 
     def day(self, name: str) -> date | None:
-        """A day, or `None` where it is missing."""
+        """Return a day, or `None` if it is missing."""
         value = self.document.get(name)
         if value is None:
             return None
@@ -107,7 +107,7 @@ class JsonFields:
             raise self.wrong(name, "must be a day such as 2027-06-01") from None
 
     def moment(self, name: str, moment: datetime) -> datetime:
-        """`moment` as it is written: in UTC, to the second."""
+        """Return `moment` as it is stored: in UTC, to the second."""
         if moment.tzinfo is None:
             raise self.wrong(name, "must have a time zone")
         if not _FIRST_YEAR <= moment.year < _LAST_YEAR:
@@ -115,7 +115,7 @@ class JsonFields:
         return moment.astimezone(UTC).replace(microsecond=0)
 
     def version(self, known: int) -> None:
-        """Refuse what a newer program wrote for newer programs only."""
+        """Refuse a document with a version newer than `known`."""
         value = self.document.get("version")
         if not is_byte_count(value) or value == 0:
             raise self.wrong("version", "must be a whole number, 1 or more")
@@ -126,29 +126,29 @@ class JsonFields:
             )
 
     def wrong(self, name: str, why: str) -> MalformedRecordError:
-        """The error for one field."""
+        """Return the error for one field."""
         return MalformedRecordError(f"{self.what}: {name} {why}")
 
 
 def is_byte_count(value: object) -> TypeGuard[int]:
-    """Whether `value` is a whole number that can count bytes."""
+    """Return whether `value` is a whole number that can count bytes."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_NUMBER
 
 
 def is_sha256(text: object) -> bool:
-    """Whether `text` is a SHA-256 in lower-case hexadecimal digits."""
+    """Return whether `text` is a SHA-256 in lower-case hexadecimal digits."""
     return isinstance(text, str) and _SHA256.fullmatch(text) is not None
 
 
 def find_text_problem(text: str, longest: int, *, lines: bool = False) -> str | None:
-    """Say what is wrong with a text that people wrote, or `None`.
+    """Return the problem of a text that people wrote, or `None`.
 
     Parameters
     ----------
     longest : int
-        How many characters it may have.
+        The most characters it may have.
     lines : bool
-        Whether it may have more lines than one.
+        Whether it may have more than one line.
     """
     if len(text) > longest:
         return f"is longer than {longest} characters"
@@ -161,7 +161,7 @@ def find_text_problem(text: str, longest: int, *, lines: bool = False) -> str | 
 
 
 def is_visible(character: str) -> bool:
-    """Whether a character stands for itself: it controls nothing, and turns nothing."""
+    """Return whether a character is neither a control nor a direction control."""
     return (
         unicodedata.category(character) not in ("Cc", "Cs") and character not in DIRECTION_CONTROLS
     )

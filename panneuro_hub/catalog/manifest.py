@@ -1,8 +1,7 @@
-"""What a dataset is: its manifest, and the short record that the catalog has of it.
+"""The manifest of a dataset, and the short record of it in the catalog.
 
-A dataset's manifest is written when all its files are there: a dataset with a
-manifest is complete, one without is visibly not. Readers ignore keys that they do
-not know, so that newer versions can add some.
+The manifest is written after all files of the dataset, so a dataset with a manifest
+is complete. Readers ignore unknown keys, so that newer versions can add some.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ class FileRow:
     Raises
     ------
     MalformedRecordError
-        If one of them cannot be.
+        If one of them is not valid.
     """
 
     path: str
@@ -109,19 +108,19 @@ class FileReplacement:
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetMetadata:
-    """What people say and programs saw of a dataset.
+    """Metadata of a dataset, from people and from its files.
 
     Parameters
     ----------
     dataset, project : str
-        Its name in the project, such as ``2026/session-12``.
+        The dataset's name in the project, such as ``2026/session-12``, and the project.
     format : {"bids", "nwb", "zarr", "files"}
     created : datetime
         When it became complete; in UTC, to the second.
     created_by : str
-        Whose upload it was.
+        The person who uploaded it.
     title, description, readme, citation, license : str
-        As their author wrote them; ``""`` where nobody did.
+        As their author wrote them; ``""`` if not given.
     asks_to_wait_until : date or None
         The day before which the author asks others not to use the data. This is a request and
         locks nothing: the collaboration alone decides about access. Only manifests that an earlier
@@ -131,7 +130,7 @@ class DatasetMetadata:
     Raises
     ------
     MalformedRecordError
-        If one of them cannot be.
+        If one of them is not valid.
     """
 
     dataset: str
@@ -152,7 +151,7 @@ class DatasetMetadata:
         problem = find_dataset_problem(self.dataset)
         if problem is not None:
             raise MalformedRecordError(problem)
-        whole = self._whole()
+        whole = self._name_fields()
         if not is_name(self.project):
             raise whole.wrong("project", "must be the name of a project")
         if self.format not in FORMATS:
@@ -166,7 +165,7 @@ class DatasetMetadata:
 
     @property
     def name(self) -> str:
-        """The dataset with its project, as `panneuro_hub.lab.open` takes it."""
+        """Return the dataset's name with its project, as `panneuro_hub.lab.open` takes it."""
         return f"{self.project}/{self.dataset}"
 
     def asks_to_wait(self, today: date) -> bool:
@@ -176,13 +175,13 @@ class DatasetMetadata:
     def _check(self, name: str, text: str, *, lines: bool) -> None:
         problem = find_text_problem(text, _LONGEST_TEXT if lines else _LONGEST_LINE, lines=lines)
         if problem is not None:
-            raise self._whole().wrong(name, problem)
+            raise self._name_fields().wrong(name, problem)
 
-    def _whole(self) -> JsonFields:
+    def _name_fields(self) -> JsonFields:
         return JsonFields({}, f"the dataset {self.dataset!r}")
 
-    def _described(self) -> dict[str, Any]:
-        """The fields of this class, as JSON."""
+    def _describe(self) -> dict[str, Any]:
+        """Return the fields of this class, as JSON."""
         wait = self.asks_to_wait_until
         names = [each.name for each in fields(DatasetMetadata) if each.name != "asks_to_wait_until"]
         return {
@@ -197,19 +196,19 @@ class DatasetMetadata:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest(DatasetMetadata):
-    """A complete dataset, with every file that it has.
+    """A complete dataset with all its files.
 
     Parameters
     ----------
     files : tuple of FileRow
-        By their paths; kept in the order of these.
+        Sorted by path.
     changing : tuple of FileReplacement
-        Updates that are replacing files now, or broke off while they did.
+        Updates that are replacing files now, or that were interrupted.
 
     Raises
     ------
     MalformedRecordError
-        As for `DatasetMetadata`, or if a path is there twice or all of it is too much.
+        As for `DatasetMetadata`, or if a path occurs twice or the sizes add up to too much.
     """
 
     files: tuple[FileRow, ...]
@@ -220,26 +219,26 @@ class Manifest(DatasetMetadata):
         files = tuple(sorted(self.files))
         for one, next_one in pairwise(files):
             if one.path == next_one.path:
-                raise self._whole().wrong("files", f"has {one.path[:200]!r} twice")
+                raise self._name_fields().wrong("files", f"has {one.path[:200]!r} twice")
         if not is_byte_count(sum(file.size for file in files)):
-            raise self._whole().wrong("files", "come to more bytes than can be counted")
+            raise self._name_fields().wrong("files", "come to more bytes than can be counted")
         object.__setattr__(self, "files", files)
         object.__setattr__(self, "changing", tuple(sorted(self.changing)))
 
     @property
     def size(self) -> int:
-        """How much it is, in bytes."""
+        """Return the size of all files, in bytes."""
         return sum(file.size for file in self.files)
 
     @property
     def sha256(self) -> str:
-        """The digest of all of it (`digest_files`)."""
+        """Return the digest of all files (`digest_files`)."""
         return digest_files(self.files)
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON object that `from_json` reads."""
+        """Return the JSON object that `from_json` reads."""
         return {
-            **self._described(),
+            **self._describe(),
             "bytes": self.size,
             "files_count": len(self.files),
             "sha256": self.sha256,
@@ -248,7 +247,7 @@ class Manifest(DatasetMetadata):
         }
 
     def encode(self) -> bytes:
-        """The manifest as it lies in the store."""
+        """Return the manifest as stored bytes."""
         return encode_json(self.to_json())
 
     @classmethod
@@ -263,7 +262,7 @@ class Manifest(DatasetMetadata):
         Raises
         ------
         MalformedRecordError
-            If it is not a manifest, or its sums are not those of its files.
+            If it is not a manifest, or its sums do not match its files.
         """
         read = JsonFields(document, _name_document("the manifest", document))
         read.version(VERSION)
@@ -280,7 +279,7 @@ class Manifest(DatasetMetadata):
             ("sha256", manifest.sha256),
         ):
             if document.get(name) != sum_of_files:
-                raise read.wrong(name, "is not what its files come to; it has been damaged")
+                raise read.wrong(name, "does not match its files; the manifest is damaged")
         return manifest
 
 
@@ -291,11 +290,11 @@ class DatasetRecord(DatasetMetadata):
     Parameters
     ----------
     size, files_count : int
-        In bytes; how many files.
+        The size in bytes, and the number of files.
     sha256 : str
         The digest of all files (`digest_files`).
     manifest_sha256 : str
-        Of the manifest that it was made from.
+        The checksum of the manifest behind this record.
 
     Raises
     ------
@@ -312,11 +311,11 @@ class DatasetRecord(DatasetMetadata):
         super().__post_init__()
         for name in ("sha256", "manifest_sha256"):
             if not is_sha256(getattr(self, name)):
-                raise self._whole().wrong(name, "must be 64 lower-case hexadecimal digits")
+                raise self._name_fields().wrong(name, "must be 64 lower-case hexadecimal digits")
 
     @classmethod
     def of(cls, manifest: Manifest, encoded: bytes | None = None) -> DatasetRecord:
-        """The record of a manifest, which lies in the store as `encoded`."""
+        """Return the record of a manifest, which the store holds as `encoded`."""
         if encoded is None:
             encoded = manifest.encode()
         return cls(
@@ -328,9 +327,9 @@ class DatasetRecord(DatasetMetadata):
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON object that `from_json` reads."""
+        """Return the JSON object that `from_json` reads."""
         return {
-            **self._described(),
+            **self._describe(),
             "bytes": self.size,
             "files_count": self.files_count,
             "sha256": self.sha256,
@@ -338,7 +337,7 @@ class DatasetRecord(DatasetMetadata):
         }
 
     def encode(self) -> bytes:
-        """The record as it lies in the store."""
+        """Return the record as stored bytes."""
         return encode_json(self.to_json())
 
     @classmethod
@@ -368,22 +367,22 @@ class DatasetRecord(DatasetMetadata):
 
 @dataclass(frozen=True, kw_only=True)
 class UploadNote:
-    """An upload under way, as others see it.
+    """The note of an upload under way, for others to see.
 
     Parameters
     ----------
     dataset : str
     by : str
-        Whose it is.
+        The person who uploads.
     began : datetime
         With a time zone.
     files_count, size : int
-        What is to be there in the end; the size in bytes.
+        The number of files and their size in bytes once the upload is complete.
 
     Raises
     ------
     MalformedRecordError
-        If one of them cannot be.
+        If one of them is not valid.
     """
 
     dataset: str
@@ -403,7 +402,7 @@ class UploadNote:
         object.__setattr__(self, "began", read.moment("began", self.began))
 
     def encode(self) -> bytes:
-        """The note as it lies in the store."""
+        """Return the note as stored bytes."""
         return encode_json(
             {
                 "version": VERSION,
@@ -422,7 +421,7 @@ class UploadNote:
         Raises
         ------
         MalformedRecordError
-            If it is no such note.
+            If it is not the note of an upload.
         """
         read = JsonFields(parse_json_object(data, "the upload's note"), "the upload's note")
         read.version(VERSION)
@@ -436,17 +435,17 @@ class UploadNote:
 
 
 def digest_files(files: Iterable[FileRow]) -> str:
-    """One SHA-256 for all of a dataset's content.
+    """Return one SHA-256 for all of a dataset's content.
 
-    It is what ``sha256sum`` says of its own output for all files, sorted by bytes
-    (``LC_ALL=C sort``): anybody can make it again without this package.
+    It is the ``sha256sum`` of the output of ``sha256sum`` for all files, sorted by bytes
+    (``LC_ALL=C sort``), so anybody can compute it without this package.
     """
     lines = sorted(f"{file.sha256}  {file.path}\n".encode() for file in files)
     return hashlib.sha256(b"".join(lines)).hexdigest()
 
 
 def encode_json(document: Mapping[str, Any]) -> bytes:
-    """`document` as JSON, the same bytes each time."""
+    """Return `document` as JSON, always as the same bytes."""
     return json.dumps(document, ensure_ascii=False, indent=1).encode()
 
 

@@ -1,7 +1,7 @@
-"""Notebooks as files: what is in one, as far as it is shown, listed or looked for.
+"""Read notebook files, as far as pages, listings and searches need them.
 
 Source: The Jupyter Notebook Format, version 4 (nbformat documentation, "The Notebook
-file format"). What is read here may be anybody's; nothing of it is run.
+file format"). The content comes from outside, and none of it is run.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class NotebookFile:
     ----------
     cells : tuple of NotebookCell
     language, language_version : str
-        Of its kernel, such as ``python`` and ``3.12.4``; ``""`` where it does not say.
+        Of its kernel, such as ``python`` and ``3.12.4``; ``""`` if not stated.
     """
 
     cells: tuple[NotebookCell, ...]
@@ -83,7 +83,7 @@ class NotebookFile:
         Raises
         ------
         MalformedRecordError
-            If it is no notebook that JupyterLab opens, or one of another format or too large.
+            If JupyterLab cannot open it, or if its format is another one, or if it is too large.
         """
         if len(data) > LARGEST_NOTEBOOK:
             raise MalformedRecordError(
@@ -97,20 +97,20 @@ class NotebookFile:
             raise read.wrong(
                 "nbformat", f"must be {_FORMAT}; open and save it in JupyterLab, which converts it"
             )
-        metadata = _mapping(document.get("metadata"))
-        language = _mapping(metadata.get("language_info"))
-        kernel = _mapping(metadata.get("kernelspec"))
+        metadata = _read_mapping(document.get("metadata"))
+        language = _read_mapping(metadata.get("language_info"))
+        kernel = _read_mapping(metadata.get("kernelspec"))
         return cls(
             tuple(
                 _read_cell(one, read, number) for number, one in enumerate(read.objects("cells"), 1)
             ),
-            _word(language.get("name")) or _word(kernel.get("language")),
-            _word(language.get("version")),
+            _read_word(language.get("name")) or _read_word(kernel.get("language")),
+            _read_word(language.get("version")),
         )
 
     @property
     def title(self) -> str:
-        """The first heading, without its marks; ``""`` where there is none."""
+        """Return the first heading without its markup, or ``""`` if there is none."""
         for cell in self.cells:
             if cell.kind == "markdown":
                 for heading in _list_headings(cell.source):
@@ -118,17 +118,17 @@ class NotebookFile:
         return ""
 
     def picture(self) -> bytes | None:
-        """The first picture that a cell has made, as a PNG that can be a preview."""
+        """Return the first picture of an output, as a PNG that can be a preview."""
         for cell in self.cells:
             for output in cell.outputs:
-                found = _decode_png(_mapping(output.get("data")).get("image/png"))
+                found = _decode_png(_read_mapping(output.get("data")).get("image/png"))
                 if found is not None:
                     return found
         return None
 
 
 def find_open_problem(data: bytes) -> str | None:
-    """Return why JupyterLab opens no notebook with this content, or `None` if it does.
+    """Return the reason why JupyterLab cannot open this content, or `None`.
 
     `NotebookFile.decode`, which the content must have passed, is more lenient: it reads what others
     shared as far as it can.
@@ -159,7 +159,7 @@ def _refuse_constant(constant: str) -> None:
 
 
 def join_text(value: object) -> str | None:
-    """A text of the format, which may be a list of lines; `None` where it is neither."""
+    """Return a text of the format, which may be a list of lines; `None` if it is neither."""
     if isinstance(value, str):
         return value
     if isinstance(value, list) and all(isinstance(line, str) for line in value):
@@ -185,17 +185,17 @@ def _decode_text(data: bytes) -> str:
 
 
 def _read_cell(document: Any, read: JsonFields, number: int) -> NotebookCell:
-    cell = _mapping(document)
+    cell = _read_mapping(document)
     kind, source = cell.get("cell_type"), join_text(cell.get("source"))
     if kind not in _KINDS or source is None:
-        raise read.wrong("cells", f"has something at place {number} that is no cell")
+        raise read.wrong("cells", f"has an entry at position {number} that is not a cell")
     outputs = cell.get("outputs") if kind == "code" else None
     count = cell.get("execution_count")
     return NotebookCell(
         str(kind),
         source,
         tuple(one for one in outputs if isinstance(one, dict)) if isinstance(outputs, list) else (),
-        _mapping(cell.get("attachments")),
+        _read_mapping(cell.get("attachments")),
         count if isinstance(count, int) and not isinstance(count, bool) else None,
     )
 
@@ -237,9 +237,9 @@ def _decode_png(value: object) -> bytes | None:
         return None
 
 
-def _word(value: object) -> str:
+def _read_word(value: object) -> str:
     return value if isinstance(value, str) and len(value) <= 100 and value.isprintable() else ""
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
+def _read_mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}

@@ -1,9 +1,9 @@
-"""A published notebook: where its versions lie, and what is said of each.
+"""Records of published notebooks, and the keys of their versions.
 
 ``.panneuro/notebooks/NAME/0003.ipynb`` is version 3 of the notebook ``NAME``, as it was
-when it was published, and ``0003.json`` its record, which is written last; beside
-them ``0003.png`` may be a picture out of it. A ``/`` of ``NAME`` is written ``%2F``.
-A version never changes: publishing again makes a new one.
+published. ``0003.json`` is its record, which is written last, and ``0003.png`` is a
+picture from it, if there is one. A ``/`` of ``NAME`` is written ``%2F``.
+A version never changes; publishing again makes a new one.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _LABEL = re.compile(r"([^@]*)@([0-9]{1,4})")
 
 
 class NotebookKey(NamedTuple):
-    """What a key means."""
+    """The parts of a key of a notebook's version."""
 
     name: str
     number: int
@@ -58,9 +58,9 @@ class NotebookKey(NamedTuple):
 
 
 def find_notebook_problem(name: str) -> str | None:
-    """Say what is wrong with the name of a notebook, or `None` if nothing is.
+    """Return the problem of a notebook's name, or `None` if the name is valid.
 
-    The rules are those of datasets' names, without ``@``, with which a version is named.
+    The rules are those of datasets' names, without ``@``, which begins the number of a version.
     """
     problem = find_dataset_problem(name)
     if problem is not None:
@@ -73,17 +73,17 @@ def find_notebook_problem(name: str) -> str | None:
 
 
 def make_notebook_folder(name: str) -> str:
-    """The folder of all versions of a notebook."""
+    """Return the folder of all versions of a notebook."""
     return f"{NOTEBOOKS_FOLDER}{quote(name, safe=',=+')}/"
 
 
 def make_notebook_key(name: str, number: int, ending: NotebookSuffix) -> str:
-    """Where a version of a notebook, its record or its picture lies."""
+    """Return the key of a version of a notebook, of its record or of its picture."""
     return f"{make_notebook_folder(name)}{number:04d}.{ending}"
 
 
 def parse_notebook_key(key: str) -> NotebookKey | None:
-    """What a key means; `None` where it is no key of a notebook's."""
+    """Return the parts of a key, or `None` if it is not the key of a notebook's version."""
     found = _KEY.fullmatch(key)
     if found is None:
         return None
@@ -98,28 +98,28 @@ def parse_notebook_key(key: str) -> NotebookKey | None:
 
 
 def split_label(text: str) -> tuple[str, int | None]:
-    """``NAME`` or ``NAME@3`` in its parts; whether they are right is not looked at."""
+    """Split ``NAME`` or ``NAME@3`` into name and number, without checking them."""
     found = _LABEL.fullmatch(text)
     return (found[1], int(found[2])) if found else (text, None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class NotebookEnvironment:
-    """What a notebook ran in, as far as it is known.
+    """The known part of the environment in which a notebook ran.
 
     Parameters
     ----------
     image : str
-        By the collaboration's name of it.
+        Its name in the collaboration.
     language, language_version : str
         Such as ``python`` and ``3.12.4``.
     packages : tuple of str
-        Such as ``numpy==2.1.0``, by their names.
+        Such as ``numpy==2.1.0``, sorted by name.
 
     Raises
     ------
     MalformedRecordError
-        If one of them cannot be.
+        If one of them is not valid.
     """
 
     image: str = ""
@@ -134,12 +134,12 @@ class NotebookEnvironment:
         _check_texts(read, "packages", self.packages, MOST_PACKAGES, LONGEST_PACKAGE)
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON object that `from_json` reads."""
+        """Return the JSON object that `from_json` reads."""
         return {**vars(self), "packages": list(self.packages)}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> NotebookEnvironment:
-        """Read what `to_json` wrote; `MalformedRecordError` if it is none."""
+        """Read the output of `to_json`; `MalformedRecordError` if it is malformed."""
         read = JsonFields(document, "the environment")
         return cls(
             image=read.text("image", ""),
@@ -153,8 +153,7 @@ class NotebookEnvironment:
 class NotebookRecord:
     """One version of a published notebook.
 
-    All of it is what its publisher wrote, and nobody has checked it: whoever can write
-    in the project could.
+    Nobody has checked its content: everybody who can write in the project can write a record.
 
     Parameters
     ----------
@@ -169,17 +168,17 @@ class NotebookRecord:
     sha256 : str
         Of the notebook.
     title, description, note : str
-        In a line; what the notebook is; what is new in this version.
+        One line; the purpose of the notebook; the changes of this version.
     environment : NotebookEnvironment
     datasets : tuple of str
-        What it reads, such as ``nhp-navigation/session-12``.
+        The datasets that it reads, such as ``nhp-navigation/session-12``.
     preview_sha256 : str or None
         Of the picture, if there is one.
 
     Raises
     ------
     MalformedRecordError
-        If one of them cannot be.
+        If one of them is not valid.
     """
 
     project: str
@@ -220,11 +219,11 @@ class NotebookRecord:
 
     @property
     def label(self) -> str:
-        """With its project and number: ``nhp-navigation/tuning@3``."""
+        """Return the name with project and number: ``nhp-navigation/tuning@3``."""
         return f"{self.project}/{self.name}@{self.number}"
 
     def has_same_content(self, other: NotebookRecord) -> bool:
-        """Whether nothing but number and time is other in `other`."""
+        """Return whether only number and time differ in `other`."""
         return all(
             getattr(self, each.name) == getattr(other, each.name)
             for each in fields(self)
@@ -232,11 +231,11 @@ class NotebookRecord:
         )
 
     def matches_content(self, notebook: bytes) -> bool:
-        """Whether this is the record of these bytes."""
+        """Return whether this is the record of these bytes."""
         return len(notebook) == self.size and hashlib.sha256(notebook).hexdigest() == self.sha256
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON object that `from_json` reads."""
+        """Return the JSON object that `from_json` reads."""
         return {
             "version": _SCHEMA,
             "project": self.project,
@@ -255,7 +254,7 @@ class NotebookRecord:
         }
 
     def encode(self) -> bytes:
-        """The record as it lies in the store."""
+        """Return the record as stored bytes."""
         return encode_json(self.to_json())
 
     @classmethod
@@ -270,7 +269,7 @@ class NotebookRecord:
         Raises
         ------
         MalformedRecordError
-            If it is no such record.
+            If it is not the record of a notebook.
         """
         read = JsonFields(document, "the notebook's record")
         read.version(_SCHEMA)

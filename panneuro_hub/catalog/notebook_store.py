@@ -1,8 +1,8 @@
 """Published notebooks in an object store.
 
-`store` is always an obstore store whose root is the prefix of a project. What lies
-in it may be anybody's who writes there: what is malformed is told, never fatal to
-a listing, and no more is read than a notebook can have.
+`store` is always an obstore store whose root is the prefix of a project. Everybody who can
+write in the project can change its objects. A malformed one becomes a problem of the listing,
+and no more bytes are read than a notebook can have.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ if TYPE_CHECKING:
 
 _MOST_OBJECTS = 10_000
 _MOST_BYTES = 2**25  # of all records together
-_MOST_TROUBLES = 100
-_MAX_ATTEMPTS = 20  # versions, where others publish at the same time
+_MOST_PROBLEMS = 100
+_MAX_ATTEMPTS = 20  # version numbers to try, if others publish at the same time
 _Version: TypeAlias = tuple[str, int]
 _EXISTS_ERRORS = (AlreadyExistsError, PreconditionError)
 
 
 class NotebookNotFoundError(PanNeuroError):
-    """There is no such notebook, or no such version of it; the text names it."""
+    """The notebook, or this version of it, does not exist; the text names it."""
 
 
 class NotebookVersionError(PanNeuroError):
@@ -84,16 +84,16 @@ class NotebookListing:
     Parameters
     ----------
     notebooks : tuple of NotebookHistory
-        By their names.
-    troubles : tuple of CatalogProblem
+        Sorted by name.
+    problems : tuple of CatalogProblem
     """
 
     notebooks: tuple[NotebookHistory, ...]
-    troubles: tuple[CatalogProblem, ...]
+    problems: tuple[CatalogProblem, ...]
 
 
 def list_notebooks(store: S3Store, project: str) -> NotebookListing:
-    """All notebooks of a project.
+    """Return all notebooks of a project.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def list_notebooks(store: S3Store, project: str) -> NotebookListing:
 
 
 def read_history(store: S3Store, project: str, name: str) -> NotebookListing:
-    """Return one notebook of a project, or `None`; raises as `list_notebooks`."""
+    """Return a listing of one notebook of a project; raises as `list_notebooks`."""
     if find_notebook_problem(name) is not None:
         return NotebookListing((), ())
     return _list_versions(store, project, make_notebook_folder(name))
@@ -113,19 +113,19 @@ def read_history(store: S3Store, project: str, name: str) -> NotebookListing:
 def find_version(
     store: S3Store, project: str, name: str, number: int | None = None
 ) -> NotebookRecord:
-    """One version of a notebook.
+    """Return the record of one version of a notebook.
 
     Parameters
     ----------
     number : int, optional
-        The newest that can be read, where not given.
+        The newest readable version if not given.
 
     Raises
     ------
     NotebookNotFoundError
         If there is none.
     MalformedRecordError
-        If what lies there is not its record.
+        If the object is not its record.
     """
     problem = find_notebook_problem(name)
     if problem is not None:
@@ -134,9 +134,9 @@ def find_version(
         found = read_history(store, project, name)
         if found.notebooks:
             return found.notebooks[0].latest
-        if found.troubles:
+        if found.problems:
             raise MalformedRecordError(
-                f"no version of {project}/{name} can be read: {found.troubles[-1]}"
+                f"no version of {project}/{name} can be read: {found.problems[-1]}"
             )
         raise NotebookNotFoundError(f"there is no notebook {project}/{name}")
     which = project, name, number
@@ -147,29 +147,29 @@ def find_version(
 
 
 def read_notebook(store: S3Store, published: NotebookRecord) -> bytes:
-    """The notebook itself, as its record says that it is.
+    """Return the content of a notebook, checked against its record.
 
     Raises
     ------
     NotebookNotFoundError
-        If it is gone.
+        If it has been removed.
     MalformedRecordError
-        If it is not what the record says.
+        If it does not match the record.
     """
     key = make_notebook_key(published.name, published.number, "ipynb")
     notebook = read_object(store, key, min(LARGEST_NOTEBOOK, published.size))
     if notebook is None:
-        raise NotebookNotFoundError(f"the notebook {published.label} has been taken away")
+        raise NotebookNotFoundError(f"the notebook {published.label} has been removed")
     if not published.matches_content(notebook):
         raise MalformedRecordError(
-            f"the notebook {published.label} is not what was published under this number: "
+            f"the notebook {published.label} does not match what was published under this number: "
             "somebody has replaced it in the store"
         )
     return notebook
 
 
 def read_preview(store: S3Store, published: NotebookRecord) -> bytes | None:
-    """The picture of a notebook as a PNG; `None` where there is none that can be shown."""
+    """Return the picture of a notebook as a PNG, or `None` if there is no valid one."""
     if published.preview_sha256 is None:
         return None
     key = make_notebook_key(published.name, published.number, "png")
@@ -183,18 +183,18 @@ def read_preview(store: S3Store, published: NotebookRecord) -> bytes | None:
 
 
 def publish_version(
-    store: S3Store, notebook: bytes, about: NotebookRecord, picture: bytes | None = None
+    store: S3Store, notebook: bytes, record: NotebookRecord, picture: bytes | None = None
 ) -> NotebookRecord:
-    """Publish a new version; nothing that is there is replaced.
+    """Publish a new version without replacing anything.
 
-    What has broken off may be done again with the same arguments: no version comes
-    twice of that.
+    After an interruption, call it again with the same arguments; it does not publish
+    a version twice.
 
     Parameters
     ----------
     notebook : bytes
-    about : NotebookRecord
-        Its record; the number that is free is put into it.
+    record : NotebookRecord
+        Its record; a free number is put into it.
     picture : bytes, optional
         A PNG, if the record has its checksum.
 
@@ -206,50 +206,50 @@ def publish_version(
     Raises
     ------
     NotebookVersionError
-        If there are too many versions, or too many people publish at a time.
+        If there are too many versions, or if too many people publish at the same time.
     MalformedRecordError
-        If the record is not one of `notebook`.
+        If the record does not match `notebook`.
     obstore.exceptions.BaseError
         If the store refuses something.
     """
-    if not about.matches_content(notebook):
-        raise MalformedRecordError("the record is not one of this notebook")
-    last = _last_number(store, about.name)
-    if last and _is_ours(store, replace(about, number=last)):
-        return replace(about, number=last)
+    if not record.matches_content(notebook):
+        raise MalformedRecordError("the record does not match this notebook")
+    last = _find_last_number(store, record.name)
+    if last and _is_same_record(store, replace(record, number=last)):
+        return replace(record, number=last)
     for number in range(last + 1, min(last + _MAX_ATTEMPTS, LAST_NUMBER) + 1):
-        made = replace(about, number=number)
-        if _put_version(store, notebook, made, picture):
-            return made
+        record = replace(record, number=number)
+        if _put_version(store, notebook, record, picture):
+            return record
     if last + _MAX_ATTEMPTS > LAST_NUMBER:
         raise NotebookVersionError(
-            f"{about.name} has {LAST_NUMBER} versions, and cannot have more; choose another name"
+            f"{record.name} has {LAST_NUMBER} versions, and cannot have more; choose another name"
         )
-    raise NotebookVersionError(f"others publish {about.name} just now; try again")
+    raise NotebookVersionError(f"others are publishing {record.name} now; try again")
 
 
 def _put_version(
-    store: S3Store, notebook: bytes, made: NotebookRecord, picture: bytes | None
+    store: S3Store, notebook: bytes, record: NotebookRecord, picture: bytes | None
 ) -> bool:
-    """Put a version under its number; `False` where that is somebody else's."""
-    key = make_notebook_key(made.name, made.number, "ipynb")
-    if not _put_new(store, key, notebook) and not _holds(store, key, notebook):
+    """Store a version under its number; return `False` if somebody else has the number."""
+    key = make_notebook_key(record.name, record.number, "ipynb")
+    if not _put_new(store, key, notebook) and not _has_content(store, key, notebook):
         return False
     if picture is not None:
-        _put_new(store, make_notebook_key(made.name, made.number, "png"), picture)
+        _put_new(store, make_notebook_key(record.name, record.number, "png"), picture)
     return _put_new(
-        store, make_notebook_key(made.name, made.number, "json"), made.encode()
-    ) or _is_ours(store, made)
+        store, make_notebook_key(record.name, record.number, "json"), record.encode()
+    ) or _is_same_record(store, record)
 
 
 def _put_new(store: S3Store, key: str, data: bytes) -> bool:
-    """Put an object where none is; whether it was put."""
+    """Store an object if its key is free; return whether it was stored."""
     try:
         store.put(key, data, mode="create", use_multipart=False)
     except _EXISTS_ERRORS:
         return False
     except BaseError as refusal:
-        # There are stores that know no such condition.
+        # Some stores do not support conditional writes and answer NotImplemented.
         if "NotImplemented" not in str(refusal):
             raise
         if object_exists(store, key):
@@ -258,19 +258,21 @@ def _put_new(store: S3Store, key: str, data: bytes) -> bool:
     return True
 
 
-def _holds(store: S3Store, key: str, data: bytes) -> bool:
+def _has_content(store: S3Store, key: str, data: bytes) -> bool:
     try:
         return read_object(store, key, len(data)) == data
     except MalformedRecordError:
         return False
 
 
-def _is_ours(store: S3Store, made: NotebookRecord) -> bool:
-    return _holds(store, make_notebook_key(made.name, made.number, "json"), made.encode())
+def _is_same_record(store: S3Store, record: NotebookRecord) -> bool:
+    return _has_content(
+        store, make_notebook_key(record.name, record.number, "json"), record.encode()
+    )
 
 
-def _last_number(store: S3Store, name: str) -> int:
-    """The greatest number that has a record, whatever that holds."""
+def _find_last_number(store: S3Store, name: str) -> int:
+    """Return the greatest number that has a record, valid or not."""
     places = (
         parse_notebook_key(key.path) for key in list_stored_keys(store, make_notebook_folder(name))
     )
@@ -279,32 +281,32 @@ def _last_number(store: S3Store, name: str) -> int:
 
 @dataclass
 class _FolderContents:
-    """What lies in a folder of notebooks: sizes by version, and what is no version."""
+    """The objects of a folder of notebooks: sizes by version, and problems."""
 
     notebooks: dict[_Version, int] = field(default_factory=dict)
     records: dict[_Version, int] = field(default_factory=dict)
-    troubles: list[CatalogProblem] = field(default_factory=list)
+    problems: list[CatalogProblem] = field(default_factory=list)
 
 
 def _list_versions(store: S3Store, project: str, folder: str) -> NotebookListing:
     seen = _scan_folder(store, folder)
-    troubles = seen.troubles
+    problems = seen.problems
     versions: dict[str, list[NotebookRecord]] = {}
     for which, found in _read_all(store, project, seen.records):
         problem = found if isinstance(found, str) else _find_problem(found, seen.notebooks)
         if problem is not None:
-            troubles.append(CatalogProblem(make_notebook_key(*which, "json"), problem))
+            problems.append(CatalogProblem(make_notebook_key(*which, "json"), problem))
         elif isinstance(found, NotebookRecord):
             versions.setdefault(found.name, []).append(found)
     for which in sorted(seen.notebooks.keys() - seen.records.keys()):
-        why = "it has no record: it is being published, or that was broken off"
-        troubles.append(CatalogProblem(make_notebook_key(*which, "ipynb"), why))
+        why = "it has no record: its publication is under way or was interrupted"
+        problems.append(CatalogProblem(make_notebook_key(*which, "ipynb"), why))
     return NotebookListing(
         tuple(
             NotebookHistory(name, tuple(sorted(found, key=lambda one: one.number)))
             for name, found in sorted(versions.items())
         ),
-        _limit_troubles(troubles, folder),
+        _limit_problems(problems, folder),
     )
 
 
@@ -316,13 +318,13 @@ def _scan_folder(store: S3Store, folder: str) -> _FolderContents:
         if place is not None and place.ending == "json":
             to_read += min(key.size, LARGEST_RECORD)
         if count == _MOST_OBJECTS or to_read > _MOST_BYTES:
-            seen.troubles.insert(
-                0, CatalogProblem(folder, f"only {count:,} objects of it are looked at")
+            seen.problems.insert(
+                0, CatalogProblem(folder, f"only the first {count:,} objects of it were read")
             )
             return seen
         if place is None:
             why = "its name is not that of a notebook's version"
-            seen.troubles.append(CatalogProblem(key.path, why))
+            seen.problems.append(CatalogProblem(key.path, why))
         elif place.ending == "json":
             seen.records[place.name, place.number] = key.size
         elif place.ending == "ipynb":
@@ -333,10 +335,10 @@ def _scan_folder(store: S3Store, folder: str) -> _FolderContents:
 def _read_all(
     store: S3Store, project: str, sizes: dict[_Version, int]
 ) -> Iterable[tuple[_Version, NotebookRecord | str | None]]:
-    """Records, or what is wrong with them; `None` for what has just gone."""
+    """Return records, or their problems; `None` for a record deleted meanwhile."""
 
     def one(which: _Version) -> NotebookRecord | str | None:
-        # No more than was seen, whatever lies there by now.
+        # Read no more than the listing showed: the object may have been replaced by a larger one.
         largest = min(LARGEST_RECORD, sizes[which])
         try:
             encoded = read_object(store, make_notebook_key(*which, "json"), largest)
@@ -355,7 +357,7 @@ def _read_all(
 def _check_place(found: NotebookRecord, which: tuple[str, str, int]) -> NotebookRecord:
     if (found.project, found.name, found.number) != which:
         raise MalformedRecordError(
-            f"it says that it is of {found.label}, and lies where {_make_label(*which)} does"
+            f"it names the notebook {found.label}, but its key is that of {_make_label(*which)}"
         )
     return found
 
@@ -375,11 +377,11 @@ def _find_problem(found: NotebookRecord | None, notebooks: dict[_Version, int]) 
     return None
 
 
-def _limit_troubles(troubles: list[CatalogProblem], folder: str) -> tuple[CatalogProblem, ...]:
-    left = len(troubles) - _MOST_TROUBLES
+def _limit_problems(problems: list[CatalogProblem], folder: str) -> tuple[CatalogProblem, ...]:
+    left = len(problems) - _MOST_PROBLEMS
     if left <= 0:
-        return tuple(troubles)
+        return tuple(problems)
     return (
-        *troubles[:_MOST_TROUBLES],
-        CatalogProblem(folder, f"and {left} more that cannot be used"),
+        *problems[:_MOST_PROBLEMS],
+        CatalogProblem(folder, f"and {left} more problems"),
     )

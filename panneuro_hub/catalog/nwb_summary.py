@@ -1,4 +1,4 @@
-"""A look into NWB files on HDF5: whose recording it is, and of what kind."""
+"""Read the subjects and the kinds of recording from NWB files on HDF5."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _MODALITY_OF = {name: kind for kind, names in _MODALITIES.items() for name in na
 _PLACES = ("acquisition", "processing", "stimulus/presentation")
 _MOST_CHILDREN = 1000
 _LONGEST_SUBJECT = 100  # characters
-# What h5py raises where a file is not what it says.
+# Exceptions that h5py raises for damaged or malicious files.
 _BROKEN = (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, MemoryError)
 
 
 @dataclass(frozen=True)
 class NwbSummary:
-    """What an NWB file says of itself.
+    """The subjects and types that an NWB file states.
 
     Parameters
     ----------
@@ -50,22 +50,22 @@ class NwbSummary:
 
 
 def find_modality(neurodata_type: str) -> str | None:
-    """The kind of recording that a neurodata type is of, in DANDI's words."""
+    """Return the modality of a neurodata type, in DANDI's words, or `None`."""
     return _MODALITY_OF.get(neurodata_type)
 
 
 def summarize_nwb(path: str, size: int, read: Callable[[str, int, int], bytes]) -> NwbSummary | str:
-    """Look into an NWB file.
+    """Return the summary of an NWB file.
 
     Returns
     -------
     NwbSummary or str
-        A text where that could not be done: why not.
+        A text with the reason if the file cannot be read.
     """
     try:
         import h5py
     except ModuleNotFoundError:
-        return "not looked into; that needs h5py, which comes with panneuro-hub[formats]"
+        return "not read; reading it needs h5py, which comes with panneuro-hub[formats]"
     try:
         with h5py.File(RangeFile(lambda start, end: read(path, start, end - start), size)) as file:
             return NwbSummary(_read_subjects(file), _read_types(file))
@@ -75,8 +75,8 @@ def summarize_nwb(path: str, size: int, read: Callable[[str, int, int], bytes]) 
 
 def _read_subjects(file: Any) -> frozenset[str]:
     node = _follow_hard_links(file, "general/subject/subject_id")
-    # A single value lies in this file. Others may come from outside, which could be any file
-    # of who uploads it.
+    # A scalar is stored in this file. Other data may be external and could be any file
+    # of the person who uploads it.
     if getattr(node, "shape", None) != () or node.is_virtual:
         return frozenset()
     value = node[()]
@@ -104,7 +104,7 @@ def _list_children(group: Any) -> list[Any]:
 
 
 def _follow_hard_links(node: Any, path: str) -> Any:
-    """What lies below a group, by hard links: others may lead nowhere, or to another file."""
+    """Return the node at a path, by hard links only: other links may lead to another file."""
     import h5py
 
     for name in path.split("/"):

@@ -1,8 +1,7 @@
-"""What everything in a catalog needs of an object store.
+"""Bounded reads from an object store, for all modules of the catalog.
 
-`store` is always an obstore store whose root is the prefix of a project. What lies
-in it may be anybody's who writes there: what is malformed is told, never fatal to
-a listing.
+`store` is always an obstore store whose root is the prefix of a project. Everybody who can
+write in the project can change its objects, so each read has a limit.
 """
 
 from __future__ import annotations
@@ -20,18 +19,18 @@ if TYPE_CHECKING:
 MAX_REQUESTS = 16
 """Requests at a time."""
 
-# What obstore says of a missing object: one of them by a store's own classes, one by Python's.
+# obstore raises one of these for a missing object, depending on the store.
 NOT_FOUND_ERRORS = (FileNotFoundError, NotFoundError)
 
 
 @dataclass(frozen=True)
 class CatalogProblem:
-    """Something in a catalog that cannot be used.
+    """An object in a catalog that cannot be used.
 
     Parameters
     ----------
     key : str
-        Where it lies, seen from the project's prefix.
+        Its key, relative to the project's prefix.
     reason : str
     """
 
@@ -43,7 +42,7 @@ class CatalogProblem:
 
 
 def object_exists(store: S3Store, key: str) -> bool:
-    """Whether anything lies at `key`."""
+    """Return whether there is an object at `key`."""
     try:
         store.head(key)
     except NOT_FOUND_ERRORS:
@@ -52,12 +51,12 @@ def object_exists(store: S3Store, key: str) -> bool:
 
 
 def read_object(store: S3Store, key: str, largest: int) -> bytes | None:
-    """What lies at `key`; `None` where nothing does.
+    """Return the content of the object at `key`, or `None` if there is none.
 
     Raises
     ------
     MalformedRecordError
-        If it has more bytes than `largest`; it is not read then.
+        If it has more bytes than `largest`. It is not read then.
     """
     found = read_version(store, key, largest)
     return None if found is None else found[0]
@@ -69,7 +68,7 @@ def read_version(store: S3Store, key: str, largest: int) -> tuple[bytes, str | N
     Raises
     ------
     MalformedRecordError
-        If it has more bytes than `largest`; it is not read then.
+        If it has more bytes than `largest`. It is not read then.
     """
     try:
         answer = store.get(key)
@@ -77,7 +76,5 @@ def read_version(store: S3Store, key: str, largest: int) -> tuple[bytes, str | N
         return None
     size = answer.meta["size"]
     if size > largest:
-        raise MalformedRecordError(
-            f"it has {size} bytes, more than the {largest} that one can have"
-        )
+        raise MalformedRecordError(f"it has {size} bytes; the limit is {largest}")
     return bytes(answer.bytes()), answer.meta["e_tag"]

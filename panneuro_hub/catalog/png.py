@@ -1,4 +1,4 @@
-"""PNG pictures, reduced to what is picture in them.
+"""Remove everything but the picture from PNG files.
 
 Source: Portable Network Graphics (PNG) Specification, W3C, "Chunk layout" and "Chunk
 ordering".
@@ -16,18 +16,18 @@ _KEPT = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
 
 def strip_png(data: bytes, largest: int) -> bytes | None:
-    """A picture without the texts, profiles and times that can be in one.
+    """Return a picture without its texts, profiles and times.
 
     Parameters
     ----------
     data : bytes
     largest : int
-        How many bytes the result may have.
+        The most bytes that the result may have.
 
     Returns
     -------
     bytes or None
-        `None` where `data` is no PNG, is damaged, or is too large a picture.
+        `None` if `data` is not a PNG, is damaged or has too many pixels.
     """
     chunks = list(_read_chunks(data))
     names = [name for name, _ in chunks]
@@ -49,7 +49,7 @@ def _is_shown(header: bytes) -> bool:
 
 
 def _read_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The names of chunks, with all their bytes, to the end or to the first damaged one."""
+    """Yield the names and bytes of chunks, up to the end or the first damaged one."""
     if not data.startswith(_SIGNATURE):
         return
     place = len(_SIGNATURE)

@@ -1,4 +1,4 @@
-"""A file to seek in, made of whatever gives ranges of bytes."""
+"""A seekable file over a function that fetches ranges of bytes."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ FetchRange = Callable[[int, int], bytes | memoryview]
 
 
 class RangeFile(SeekableFile):
-    """A file that is read in ranges, and keeps the blocks that it read last.
+    """A read-only file that fetches ranges and caches the latest blocks.
 
-    What is smaller than a block comes from blocks: readers of HDF5 ask for many small
-    pieces that lie near one another. What is a block or larger is fetched as it is. Who reads
-    on from where the last read of a kind ended gets more and more at once.
+    Reads smaller than a block come from cached blocks, since readers of HDF5 ask for many
+    small pieces close together. Larger reads are fetched as they are. Sequential reads of
+    either kind fetch more and more ahead.
 
     Parameters
     ----------
     fetch : callable
-        Gives the bytes from the first number to before the second one; all of them.
+        Returns all bytes from the first offset to before the second one.
     size : int
         Of the file, in bytes.
     """
@@ -46,7 +46,7 @@ class RangeFile(SeekableFile):
         self._long_ahead = 0
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        """Fill `buffer`, but for the file's end."""
+        """Fill `buffer`, as far as the file goes, and return the number of bytes."""
         if self.closed:
             raise ValueError("the file is closed")
         target = memoryview(buffer).cast("B")
@@ -55,13 +55,13 @@ class RangeFile(SeekableFile):
             return 0
         end = self._position + length
         if length >= BLOCK_SIZE:
-            target[:length] = self._long(self._position, end)
+            target[:length] = self._read_long(self._position, end)
         else:
-            self._from_blocks(target[:length])
+            self._read_from_blocks(target[:length])
         self._position = end
         return length
 
-    def _long(self, start: int, end: int) -> memoryview:
+    def _read_long(self, start: int, end: int) -> memoryview:
         offset = start - self._window_start
         if not 0 <= offset <= len(self._window) - (end - start):
             in_order = start == self._long_end
@@ -76,29 +76,29 @@ class RangeFile(SeekableFile):
             self._window = memoryview(b"")
         return found
 
-    def _from_blocks(self, target: memoryview) -> None:
+    def _read_from_blocks(self, target: memoryview) -> None:
         # Smaller than a block, so it lies in one or in two.
         filled = 0
         while filled < len(target):
             number, offset = divmod(self._position + filled, BLOCK_SIZE)
-            piece = memoryview(self._block(number))[offset : offset + len(target) - filled]
+            piece = memoryview(self._get_block(number))[offset : offset + len(target) - filled]
             target[filled : filled + len(piece)] = piece
             filled += len(piece)
 
-    def _block(self, number: int) -> bytes | memoryview:
+    def _get_block(self, number: int) -> bytes | memoryview:
         if number not in self._blocks:
-            self._load(number)
+            self._load_blocks(number)
         self._blocks.move_to_end(number)
         return self._blocks[number]
 
-    def _load(self, number: int) -> None:
+    def _load_blocks(self, number: int) -> None:
         in_order = number == self._next_block
         self._ahead = min(max(2 * self._ahead, BLOCK_SIZE), _MOST_AHEAD) if in_order else 0
         start = number * BLOCK_SIZE
         end = min(start + BLOCK_SIZE + self._ahead, self._size)
         data = memoryview(self._fetch(start, end))
         for first in range(0, end - start, BLOCK_SIZE):
-            # A copy each: a view would keep all of what was read with it.
+            # Copy each block: a view would keep the whole fetched range in memory.
             self._blocks[number + first // BLOCK_SIZE] = bytes(data[first : first + BLOCK_SIZE])
         self._next_block = -(-end // BLOCK_SIZE)
         while len(self._blocks) > _CACHED_BLOCKS:

@@ -1,4 +1,4 @@
-"""List keys as they are in a store, the odd ones that other programs leave included.
+"""List the keys of a store, including the odd ones of other programs.
 
 obstore takes a listing apart into paths. It gives up a whole page for one key with a
 control character or a doubled ``/``, and it shows the folder marker ``a/`` as a file
@@ -79,7 +79,7 @@ def list_stored_keys(store: S3Store, folder: str = "") -> Iterator[StoredKey]:
 
 
 def find_key_problem(path: str) -> str | None:
-    """Return the reason why no program here can open the object of this key, or `None`."""
+    """Return the reason why our programs cannot open the object of this key, or `None`."""
     if any(ord(letter) < 32 or letter == "\x7f" for letter in path):
         return "its name has a control character in it; rename the object"
     if any(part in ("", ".", "..") for part in path.split("/")):

@@ -1,4 +1,4 @@
-"""Words for people, and people's words: how sizes are said, how listings are searched."""
+"""Format sizes for people, and search texts for words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 def format_size(size: float) -> str:
-    """A number of bytes for people, in powers of 1000 as disks have it: ``34.6 kB``."""
+    """Return a number of bytes in decimal units, such as ``34.6 kB``."""
     for unit in _UNITS:
         if size < 999.5 or unit == _UNITS[-1]:
             break
@@ -17,6 +17,6 @@ def format_size(size: float) -> str:
 
 
 def contains_words(texts: Iterable[str], words: str) -> bool:
-    """Whether all `words` are somewhere in `texts`, small or large."""
+    """Return whether `texts` contain all `words`, in upper or lower case."""
     text = " ".join(texts).casefold()
     return all(word in text for word in words.casefold().split())

@@ -1,9 +1,8 @@
-"""What the field's own validators say of a dataset.
+"""Check datasets with the validators of their formats.
 
-They run as processes of their own, with a time limit: whatever one of them does, or
-a file does to it, becomes a sentence among what was found. BIDS is judged by
-bids-validator-deno, NWB by nwbinspector, which asks pynwb's validator as well; both
-come with ``panneuro-hub[validate]``.
+Each validator runs in its own process with a time limit, and its failure becomes a
+finding. bids-validator-deno checks BIDS. nwbinspector checks NWB and also runs pynwb's
+validator. Both come with ``panneuro-hub[validate]``.
 """
 
 from __future__ import annotations
@@ -38,19 +37,19 @@ _NWB: dict[str, Severity] = {
 
 @dataclass(frozen=True)
 class ValidatorFinding:
-    """One thing that a validator said, of one place or of many.
+    """One finding of a validator, about one place or many.
 
     Parameters
     ----------
     severity : {"error", "warning", "note"}
     code : str
-        The validator's own name for it; ``""`` where it is about the validator.
+        The validator's name for it; ``""`` if it is about the validator itself.
     message : str
         One line.
     places : tuple of str
-        Some of the files that it is about.
+        Some of the files that it concerns.
     count : int
-        How many there are.
+        The number of all such files.
     """
 
     severity: Severity
@@ -69,7 +68,7 @@ class ValidatorFinding:
 
 @dataclass(frozen=True)
 class _ValidatorMessage:
-    """One message, before those of one kind are put together."""
+    """One message of a validator, before messages of one kind are grouped."""
 
     severity: Severity
     code: str
@@ -79,33 +78,32 @@ class _ValidatorMessage:
 
 
 class _ValidatorError(Exception):
-    """A validator did not do its work; the text says why."""
+    """A validator failed; the text says why."""
 
 
 def validate_dataset(
     folder: Path,
     kind: Format,
-    patience: float = _TIMEOUT,
+    timeout: float = _TIMEOUT,
     left_out: Collection[str] = (),
 ) -> tuple[ValidatorFinding, ...]:
-    """Ask the validators of a format about a dataset on this machine.
+    """Run the validator of a format on a dataset on this machine.
 
     Parameters
     ----------
     folder : Path
         The dataset; for NWB it may be one file.
     kind : str
-        What `recognise` found. ``zarr`` and ``files`` have no validator.
-    patience : float
+        The result of `recognize_format`. ``zarr`` and ``files`` have no validator.
+    timeout : float
         Seconds for the validator.
     left_out : collection of str
-        Files and folders that are not of the dataset, such as ``.git``; nothing is said of them.
+        Files and folders that do not belong to the dataset, such as ``.git``.
 
     Returns
     -------
-    tuple of Finding
-        The worst first. Nothing is raised for what a validator does: where none is
-        installed, or it fails, a finding says so.
+    tuple of ValidatorFinding
+        The worst first. A missing or failing validator raises nothing; it is a finding.
     """
     validators: dict[Format, Callable[[Path, float], Iterator[_ValidatorMessage]]] = {
         "bids": _run_bids_validator,
@@ -114,53 +112,53 @@ def validate_dataset(
     if kind not in validators:
         return ()
     try:
-        said = validators[kind](folder.absolute(), patience)
-        found = _group_messages(one for one in said if not _is_below(one.path, left_out))
+        messages = validators[kind](folder.absolute(), timeout)
+        found = _group_messages(one for one in messages if not _is_below(one.path, left_out))
     except _ValidatorError as problem:
         return (ValidatorFinding("warning", "", str(problem)),)
     return tuple(sorted(found, key=lambda one: (_ORDER[one.severity], one.code)))
 
 
-def _run_bids_validator(folder: Path, patience: float) -> Iterator[_ValidatorMessage]:
+def _run_bids_validator(folder: Path, timeout: float) -> Iterator[_ValidatorMessage]:
     report = _run_validator(
-        "bids-validator-deno", ["--format", "json", "--outfile"], folder, patience
+        "bids-validator-deno", ["--format", "json", "--outfile"], folder, timeout
     )
-    issues = _mapping(report.get("issues"))
-    texts = _mapping(issues.get("codeMessages"))
-    for issue in _mappings(issues.get("issues")):
-        code, sub = _line(issue.get("code")), _line(issue.get("subCode"))
-        place = _line(issue.get("location")).lstrip("/")
+    issues = _read_mapping(report.get("issues"))
+    texts = _read_mapping(issues.get("codeMessages"))
+    for issue in _read_mappings(issues.get("issues")):
+        code, sub = _format_line(issue.get("code")), _format_line(issue.get("subCode"))
+        place = _format_line(issue.get("location")).lstrip("/")
         yield _ValidatorMessage(
             _BIDS.get(str(issue.get("severity")), "note"),
             code,
-            _line(texts.get(code)) or _line(issue.get("issueMessage")),
+            _format_line(texts.get(code)) or _format_line(issue.get("issueMessage")),
             f"{sub} of {place}" if sub else place,
             place,
         )
 
 
-def _run_nwbinspector(folder: Path, patience: float) -> Iterator[_ValidatorMessage]:
-    report = _run_validator("nwbinspector", ["--json-file-path"], folder, patience)
-    for message in _mappings(report.get("messages")):
+def _run_nwbinspector(folder: Path, timeout: float) -> Iterator[_ValidatorMessage]:
+    report = _run_validator("nwbinspector", ["--json-file-path"], folder, timeout)
+    for message in _read_mappings(report.get("messages")):
         text = str(message.get("message") or "")
         broken = text.startswith("Traceback")
         path = Path(str(message.get("file_path") or ""))
         below = path.relative_to(folder) if path.is_relative_to(folder) else path
-        where = "" if broken else _line(message.get("location"))
+        where = "" if broken else _format_line(message.get("location"))
         yield _ValidatorMessage(
             _NWB.get(str(message.get("importance")), "note"),
-            "" if broken else _line(message.get("check_function_name")),
-            # Of a traceback the last line is for people.
-            _line(text.strip().rpartition("\n")[2] if broken else text),
-            _line(f"{below if str(below) != '.' else path.name} {where}"),
+            "" if broken else _format_line(message.get("check_function_name")),
+            # The last line of a traceback is the message.
+            _format_line(text.strip().rpartition("\n")[2] if broken else text),
+            _format_line(f"{below if str(below) != '.' else path.name} {where}"),
             below.as_posix(),
         )
 
 
 def _run_validator(
-    program: str, options: list[str], folder: Path, patience: float
+    program: str, options: list[str], folder: Path, timeout: float
 ) -> Mapping[str, Any]:
-    """A validator's report of a folder, which it writes as JSON to the file named last."""
+    """Return a validator's report, which it writes as JSON to the path after the options."""
     found = shutil.which(program, path=_search_path())
     if found is None:
         raise _ValidatorError(
@@ -170,14 +168,14 @@ def _run_validator(
         report = Path(scratch, "report.json")
         errors = Path(scratch, "errors.txt")
         try:
-            with errors.open("wb") as said:
+            with errors.open("wb") as stderr:
                 status = _run_with_timeout(
-                    [found, *options, str(report), str(folder)], said, patience
+                    [found, *options, str(report), str(folder)], stderr, timeout
                 )
             document = json.loads(report.read_bytes())
         except subprocess.TimeoutExpired:
             raise _ValidatorError(
-                f"not checked: {program} was not ready after {patience:g} seconds"
+                f"not checked: {program} did not finish within {timeout:g} seconds"
             ) from None
         except FileNotFoundError:
             why = _last_error_line(errors) or f"status {status}"
@@ -187,22 +185,22 @@ def _run_validator(
         except (OSError, ValueError, RecursionError) as problem:
             kind = type(problem).__name__
             raise _ValidatorError(f"not checked: {program} cannot be used ({kind})") from problem
-    return _mapping(document)
+    return _read_mapping(document)
 
 
-def _run_with_timeout(command: list[str], said: IO[bytes], patience: float) -> int:
-    """Run a program in a folder of its own; at the end of patience it goes, with its children."""
+def _run_with_timeout(command: list[str], stderr: IO[bytes], timeout: float) -> int:
+    """Run a program in its own folder; kill it with its children after the timeout."""
     process = subprocess.Popen(  # noqa: S603
         command,
-        cwd=Path(said.name).parent,
+        cwd=Path(stderr.name).parent,
         env={**os.environ, "NO_COLOR": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=said,
+        stderr=stderr,
         start_new_session=True,
     )
     try:
-        return process.wait(patience)
+        return process.wait(timeout)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
@@ -210,14 +208,14 @@ def _run_with_timeout(command: list[str], said: IO[bytes], patience: float) -> i
 
 
 def _last_error_line(errors: Path) -> str:
-    """What a program said of why it failed."""
+    """Return the line of a program's output that says why it failed."""
     lines = errors.read_bytes()[-_MOST_WORDS:].decode("utf-8", "replace").splitlines()
     named = [line for line in lines if "error:" in line.lower()]
-    return _line((named or lines or [""])[-1])
+    return _format_line((named or lines or [""])[-1])
 
 
 def _search_path() -> str:
-    # The environment's own programs first: it need not be activated.
+    # The environment's programs come first: the environment may not be activated.
     return os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])
 
 
@@ -225,10 +223,10 @@ def _is_below(path: str, folders: Collection[str]) -> bool:
     return any(f"{path}/".startswith(f"{folder}/") for folder in folders)
 
 
-def _group_messages(said: Iterable[_ValidatorMessage]) -> list[ValidatorFinding]:
-    """Messages of one kind as one finding: a large dataset has thousands."""
+def _group_messages(messages: Iterable[_ValidatorMessage]) -> list[ValidatorFinding]:
+    """Return one finding for each kind of message: a large dataset has thousands."""
     places: dict[tuple[Severity, str, str], list[str]] = {}
-    for one in said:
+    for one in messages:
         places.setdefault((one.severity, one.code, one.message), []).append(one.place)
     return [
         ValidatorFinding(*kind, tuple(place for place in at[:_MOST_PLACES] if place), len(at))
@@ -236,16 +234,16 @@ def _group_messages(said: Iterable[_ValidatorMessage]) -> list[ValidatorFinding]
     ]
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
+def _read_mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _mappings(value: object) -> list[Mapping[str, Any]]:
+def _read_mappings(value: object) -> list[Mapping[str, Any]]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
-def _line(value: object) -> str:
-    """A text from outside as one printable line."""
+def _format_line(value: object) -> str:
+    """Return a text from outside as one printable line."""
     if not isinstance(value, str):
         return ""
     text = " ".join("".join(c if c.isprintable() else " " for c in value).split())

@@ -38,7 +38,7 @@ class ListingTable:
 
     table: Sequence[tuple[str, ...]]
     document: Any
-    troubles: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
 def upload_dataset(
@@ -133,19 +133,19 @@ def list_datasets(project: str) -> ListingTable:
             {"dataset": one.dataset, "by": one.by, "began": format_time(one.began)}
             for one in catalog.uploads
         ],
-        "troubles": [{"key": one.key, "reason": one.reason} for one in catalog.troubles],
+        "troubles": [{"key": one.key, "reason": one.reason} for one in catalog.problems],
     }
-    return ListingTable(sorted(table), document, tuple(str(one) for one in catalog.troubles))
+    return ListingTable(sorted(table), document, tuple(str(one) for one in catalog.problems))
 
 
 def list_all_datasets() -> ListingTable:
     """The datasets of all projects that the person may read, named with their projects."""
-    each, troubles = query_all_projects(list_datasets)
+    each, problems = query_all_projects(list_datasets)
     table: list[tuple[str, ...]] = []
     for name, listed in each.items():
         table += [(f"{name}/{dataset}", *others) for dataset, *others in listed.table]
-        troubles += [f"{name}: {trouble}" for trouble in listed.troubles]
-    return ListingTable(table, [listed.document for listed in each.values()], tuple(troubles))
+        problems += [f"{name}: {trouble}" for trouble in listed.problems]
+    return ListingTable(table, [listed.document for listed in each.values()], tuple(problems))
 
 
 def query_all_projects(one: Callable[[str], T]) -> tuple[dict[str, T], list[str]]:

@@ -154,7 +154,7 @@ def print_listing(listed: ListingTable, wants_json: bool) -> None:
         return
     if listed.table:
         print_table([tuple(escape_controls(cell) for cell in row) for row in listed.table])
-    for trouble in listed.troubles:
+    for trouble in listed.problems:
         click.echo(escape_controls(trouble), err=True)
 
 

@@ -222,18 +222,18 @@ def read_notebook_listing(project: str) -> notebook_store.NotebookListing:
 
 def list_notebooks(project: str | None = None) -> api.ListingTable:
     """The notebooks of a project, or of all that the person may read, for people and programs."""
-    each, troubles = (
+    each, problems = (
         api.query_all_projects(read_notebook_listing)
         if project is None
         else ({project: read_notebook_listing(project)}, [])
     )
     everything = [notebook for found in each.values() for notebook in found.notebooks]
-    troubles += [f"{name}: {trouble}" for name, found in each.items() for trouble in found.troubles]
+    problems += [f"{name}: {trouble}" for name, found in each.items() for trouble in found.problems]
     versions = [version.to_json() for notebook in everything for version in notebook.versions]
     return api.ListingTable(
         [_make_row(notebook.latest) for notebook in everything],
-        {"notebooks": versions, "troubles": troubles},
-        tuple(troubles),
+        {"notebooks": versions, "troubles": problems},
+        tuple(problems),
     )
 
 

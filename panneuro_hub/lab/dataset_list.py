@@ -153,7 +153,7 @@ def list_datasets(project: str, opener: DatasetOpener) -> DatasetList:
             notes.append(f"{place.project}: {listed}")
             continue
         found += _make_datasets(place, listed, opener)
-        notes += [f"{place.project}: {trouble}" for trouble in listed.troubles]
+        notes += [f"{place.project}: {trouble}" for trouble in listed.problems]
     return DatasetList(found, notes)
 
 

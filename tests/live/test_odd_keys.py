@@ -90,14 +90,14 @@ def test_all_keys_but_markers_are_listed_as_they_are(store: S3Store) -> None:
 def test_the_catalog_s_listings_name_what_they_leave_out(store: S3Store) -> None:
     listed = dataset_records.list_catalog(store)
     assert [record.dataset for record in listed.records] == ["2026/whole"]
-    told = {trouble.key for trouble in listed.troubles}
+    told = {trouble.key for trouble in listed.problems}
     for folder in (".panneuro/catalog", ".panneuro/uploads"):
         assert f"{folder}/run\t1.csv" in told
         assert f"{folder}/good.csv" in told
     assert not any(key.endswith("/") for key in told)
     found = notebook_store.list_notebooks(store, PROJECT)
     assert found.notebooks == ()
-    assert ".panneuro/notebooks/run\t1.csv" in {trouble.key for trouble in found.troubles}
+    assert ".panneuro/notebooks/run\t1.csv" in {trouble.key for trouble in found.problems}
 
 
 @pytest.mark.parametrize(

@@ -565,7 +565,7 @@ def test_the_catalog_is_rebuilt_from_the_manifests(desk: Desk) -> None:
     assert done.written == ("2026/session-12", "rest")
     assert done.removed == (make_record_key("gone"),)
     assert done.kept == 4
-    assert done.troubles == ()
+    assert done.problems == ()
     assert list_catalog(desk.nav) == before
     assert rebuild_catalog(desk.nav).written == ()
 
@@ -573,7 +573,7 @@ def test_the_catalog_is_rebuilt_from_the_manifests(desk: Desk) -> None:
 def test_a_rebuild_tells_of_manifests_that_it_cannot_read(desk: Desk) -> None:
     desk.nav.put(make_manifest_key("bad"), b"{")
     try:
-        (trouble,) = rebuild_catalog(desk.nav).troubles
+        (trouble,) = rebuild_catalog(desk.nav).problems
         assert trouble.key == make_manifest_key("bad")
     finally:
         desk.nav.delete(make_manifest_key("bad"))

@@ -308,7 +308,7 @@ def test_missing_files_of_a_complete_dataset_are_named(bench: Bench, tmp_path: P
     bench.admin.delete_object(Bucket="lab", Key=f"{PROJECT}/gone/b.bin")
     rebuilt = bench.run("datasets", PROJECT, "--rebuild")
     assert rebuilt.returncode == 1
-    assert "it lists 1 files that are not there: b.bin" in rebuilt.stderr
+    assert "it lists 1 files that are not in the store: b.bin" in rebuilt.stderr
     more = fill(tmp_path / "more", {"d.bin": 10})
     refused = bench.run("upload", more, f"{PROJECT}/gone", "--update")
     assert refused.returncode == 1

@@ -201,9 +201,9 @@ def test_the_digest_is_one_that_anybody_can_make(tmp_path: Path) -> None:
         ({"files": [{"path": "/a", "size": 1, "sha256": A.sha256}]}, "empty, '.' or '..' part"),
         ({"files": [{"path": ".panneuro/x", "size": 1, "sha256": A.sha256}]}, "own records"),
         ({"files": [{"path": "a", "size": 1, "sha256": A.sha256}] * 2}, "files has 'a' twice"),
-        ({"bytes": 4}, "bytes is not what its files come to"),
-        ({"files_count": 3}, "files_count is not what its files come to"),
-        ({"sha256": A.sha256}, "sha256 is not what its files come to; it has been damaged"),
+        ({"bytes": 4}, "bytes does not match its files"),
+        ({"files_count": 3}, "files_count does not match its files"),
+        ({"sha256": A.sha256}, "sha256 does not match its files; the manifest is damaged"),
     ],
 )
 def test_what_is_malformed_is_refused_with_words(change: dict[str, Any], reason: str) -> None:

@@ -49,9 +49,9 @@ def three_projects(monkeypatch: pytest.MonkeyPatch) -> None:
     def datasets(project: str) -> ListingTable:
         if project == "closed":
             raise AccessDeniedError("closed cannot be read: your membership has ended")
-        troubles = ("x.json: it is not JSON",) if project == "stimuli" else ()
+        problems = ("x.json: it is not JSON",) if project == "stimuli" else ()
         return ListingTable(
-            [("one", "zarr", "1.0 kB", "A\x1b[31m title")], {"project": project}, troubles
+            [("one", "zarr", "1.0 kB", "A\x1b[31m title")], {"project": project}, problems
         )
 
     names: list[tuple[str, ...]] = [(name, "read", "") for name in ("closed", "nav", "stimuli")]

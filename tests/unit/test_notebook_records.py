@@ -220,7 +220,7 @@ def test_versions_come_one_after_the_other_and_stay(store: MemoryStore) -> None:
     assert [one.number for one in (first, second, third)] == [1, 2, 3]
     put(store, name="2026/other")
     listed = notebook_store.list_notebooks(store, "nav")
-    assert listed.troubles == ()
+    assert listed.problems == ()
     assert [one.name for one in listed.notebooks] == ["2026/other", "tuning"]
     assert listed.notebooks[1].versions == (first, second, third)
     assert listed.notebooks[1].latest == third
@@ -257,10 +257,10 @@ def test_doing_it_again_after_a_break_makes_no_second_version(store: MemoryStore
 
 def test_a_version_that_broke_off_is_nobody_else_s(store: MemoryStore) -> None:
     store.put(make_notebook_key("tuning", 1, "ipynb"), OTHER)
-    (trouble,) = notebook_store.list_notebooks(store, "nav").troubles
+    (trouble,) = notebook_store.list_notebooks(store, "nav").problems
     assert str(trouble) == (
-        ".panneuro/notebooks/tuning/0001.ipynb: it has no record: it is being published, or that "
-        "was broken off"
+        ".panneuro/notebooks/tuning/0001.ipynb: it has no record: its publication is under "
+        "way or was interrupted"
     )
     assert put(store).number == 2
     assert bytes(store.get(make_notebook_key("tuning", 1, "ipynb")).bytes()) == OTHER
@@ -283,12 +283,12 @@ def test_there_is_an_end_to_versions(store: MemoryStore) -> None:
         put(store)
     for number in range(1, 21):
         store.put(make_notebook_key("busy", number, "ipynb"), b"{}")
-    with pytest.raises(NotebookVersionError, match="others publish busy just now"):
+    with pytest.raises(NotebookVersionError, match="others are publishing busy now"):
         put(store, name="busy")
 
 
 def test_a_record_of_another_notebook_is_not_published(store: MemoryStore) -> None:
-    with pytest.raises(MalformedRecordError, match="not one of this notebook"):
+    with pytest.raises(MalformedRecordError, match="does not match this notebook"):
         notebook_store.publish_version(store, OTHER, RECORD)
     assert notebook_store.list_notebooks(store, "nav") == notebook_store.NotebookListing((), ())
 
@@ -313,17 +313,18 @@ def test_whatever_lies_there_ends_no_listing(store: MemoryStore) -> None:
         store.put(key, data)
     listed = notebook_store.list_notebooks(store, "nav")
     assert [one.versions for one in listed.notebooks] == [(good,)]
-    said = {one.key.rpartition("/")[2]: one.reason for one in listed.troubles}
+    said = {one.key.rpartition("/")[2]: one.reason for one in listed.problems}
     assert (
-        said["0002.json"] == "it says that it is of nav/tuning@3, and lies where nav/tuning@2 does"
+        said["0002.json"]
+        == "it names the notebook nav/tuning@3, but its key is that of nav/tuning@2"
     )
-    assert said["0003.json"].startswith("it says that it is of human/tuning@3, and lies")
+    assert said["0003.json"].startswith("it names the notebook human/tuning@3, but its key")
     assert said["0004.json"] == "the notebook itself is not there"
     assert said["0005.json"] == "the notebook's record is not JSON"
-    assert "more than the" in said["0006.json"]
+    assert "the limit is" in said["0006.json"]
     assert f"has {len(OTHER) + 1} bytes, and its record says {len(OTHER)}" in said["0007.json"]
     assert said["readme.txt"] == "its name is not that of a notebook's version"
-    assert len(listed.troubles) == 8
+    assert len(listed.problems) == 8
     with pytest.raises(MalformedRecordError, match="is not JSON"):
         notebook_store.find_version(store, "nav", "tuning", 5)
 
@@ -342,15 +343,15 @@ def test_a_listing_has_bounds(store: MemoryStore, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(notebook_store, "_MOST_OBJECTS", 4)
     listed = notebook_store.list_notebooks(store, "nav")
     assert sum(len(one.versions) for one in listed.notebooks) == 2
-    assert listed.troubles[0].reason == "only 4 objects of it are looked at"
+    assert listed.problems[0].reason == "only the first 4 objects of it were read"
     monkeypatch.setattr(notebook_store, "_MOST_OBJECTS", 100)
     monkeypatch.setattr(notebook_store, "_MOST_BYTES", 2 * len(RECORD.encode()) + 10)
     listed = notebook_store.list_notebooks(store, "nav")
     assert sum(len(one.versions) for one in listed.notebooks) == 2
-    monkeypatch.setattr(notebook_store, "_MOST_TROUBLES", 2)
+    monkeypatch.setattr(notebook_store, "_MOST_PROBLEMS", 2)
     for number in range(5):
         store.put(f".panneuro/notebooks/{number}.txt", b"")
-    assert len(notebook_store.list_notebooks(store, "nav").troubles) == 3
+    assert len(notebook_store.list_notebooks(store, "nav").problems) == 3
 
 
 def test_a_notebook_that_was_replaced_is_not_given(store: MemoryStore) -> None:
@@ -360,10 +361,10 @@ def test_a_notebook_that_was_replaced_is_not_given(store: MemoryStore) -> None:
     with pytest.raises(MalformedRecordError, match="somebody has replaced it in the store"):
         notebook_store.read_notebook(store, made)
     store.put(key, NOTEBOOK + b" " * 2_000_000)
-    with pytest.raises(MalformedRecordError, match="more than the"):
+    with pytest.raises(MalformedRecordError, match="the limit is"):
         notebook_store.read_notebook(store, made)
     store.delete(key)
-    with pytest.raises(NotebookNotFoundError, match="nav/tuning@1 has been taken away"):
+    with pytest.raises(NotebookNotFoundError, match="nav/tuning@1 has been removed"):
         notebook_store.read_notebook(store, made)
 
 
@@ -408,7 +409,7 @@ def test_datasets_and_notebooks_do_not_meet(store: MemoryStore) -> None:
     assert {meta["path"] for page in store.list() for meta in page} == before
     datasets = dataset_listing(store)
     assert [one.dataset for one in datasets.records] == ["session-12"]
-    assert datasets.troubles == ()
+    assert datasets.problems == ()
     listed = notebook_store.list_notebooks(store, "nav")
     assert [one.name for one in listed.notebooks] == ["session-12"]
-    assert listed.troubles == ()
+    assert listed.problems == ()

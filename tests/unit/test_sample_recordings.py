@@ -31,7 +31,7 @@ def records(bucket: tuple[Path, tuple[str, ...]]) -> dict[str, DatasetRecord]:
     found = {}
     for project in sorted({name.partition("/")[0] for name in bucket[1]}):
         listed = list_catalog(LocalStore(bucket[0] / project))  # type: ignore[arg-type]
-        assert (listed.uploads, listed.troubles) == ((), ())
+        assert (listed.uploads, listed.problems) == ((), ())
         found |= {record.name: record for record in listed.records}
     return found
 
@@ -140,7 +140,7 @@ def test_the_catalogs_are_those_of_the_manifests(bucket: tuple[Path, tuple[str, 
     store = LocalStore(bucket[0] / "human-intracranial")
     made = rebuild_catalog(store)  # type: ignore[arg-type]
 
-    assert (made.written, made.removed, made.kept, made.troubles) == ((), (), 4, ())
+    assert (made.written, made.removed, made.kept, made.problems) == ((), (), 4, ())
     manifest = read_manifest(store, "release-2026/volumes")  # type: ignore[arg-type]
     assert manifest is not None
     for file in manifest.files:

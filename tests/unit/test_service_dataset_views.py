@@ -303,11 +303,11 @@ def test_no_more_of_a_catalog_is_read_than_was_said(stored: SmallStore) -> None:
         stored.put("p", f"d-{number:02}")
     store = stored.of("p")
     whole = list_catalog(store)
-    assert (len(whole.records), whole.troubles) == (20, ())
+    assert (len(whole.records), whole.problems) == (20, ())
     some = list_catalog(store, ReadLimits(number=5, size=10**6))
     assert len(some.records) == 5
-    (trouble,) = some.troubles
-    assert "there is more than can be listed here; 5 are" in str(trouble)
+    (trouble,) = some.problems
+    assert "only the first 5 records are listed here" in str(trouble)
     one = len(store.get(make_record_key("d-00")).bytes())
     assert len(list_catalog(store, ReadLimits(number=100, size=3 * one)).records) == 3
     assert len(list_catalog(store, ReadLimits(number=20, size=10**6)).records) == 20

@@ -236,7 +236,7 @@ GOOD = json.loads(ipynb(code("1")))
         (b"", "is not JSON"),
         (json.dumps({**GOOD, "nbformat": 3}).encode(), "nbformat must be 4"),
         (json.dumps({**GOOD, "cells": {}}).encode(), "cells must be a list"),
-        (json.dumps({**GOOD, "cells": [1]}).encode(), "at place 1 that is no cell"),
+        (json.dumps({**GOOD, "cells": [1]}).encode(), "at position 1 that is not a cell"),
         (json.dumps({**GOOD, "metadata": None}).encode(), "it has no metadata"),
         (json.dumps({**GOOD, "nbformat_minor": "5"}).encode(), "nbformat_minor is not a whole"),
         (ipynb(code("1", metadata=[])), "cell 1 has no metadata"),

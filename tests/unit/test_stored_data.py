@@ -185,7 +185,7 @@ def test_the_catalog_is_listed_and_needs_no_rebuild(project: Any) -> None:
     ]
     assert listing.uploads[1].began == WRITTEN
     assert (listing.uploads[1].files_count, listing.uploads[1].size) == (3, 12345)
-    assert listing.troubles == ()
+    assert listing.problems == ()
     record = listing.records[0]
     assert (record.size, record.files_count, record.title) == (67, 3, "Grid cells, pilot")
     rebuilt = dataset_records.rebuild_catalog(project)
@@ -194,7 +194,7 @@ def test_the_catalog_is_listed_and_needs_no_rebuild(project: Any) -> None:
 
 def test_shared_notebooks_are_read_with_every_version(project: Any) -> None:
     listing = notebook_store.list_notebooks(project, "nhp-navigation")
-    assert listing.troubles == ()
+    assert listing.problems == ()
     [notebook] = listing.notebooks
     assert notebook.name == "figures/tuning"
     first, second = notebook.versions

@@ -172,8 +172,8 @@ def test_a_validator_that_hangs_ends_with_its_children(
         "time.sleep(600)\n"
     )
     stand_in(tmp_path, monkeypatch, "bids-validator-deno", script)
-    (found,) = validate_dataset(bids, "bids", patience=1.5)
-    assert "was not ready after 1.5 seconds" in found.message
+    (found,) = validate_dataset(bids, "bids", timeout=1.5)
+    assert "did not finish within 1.5 seconds" in found.message
     ran = subprocess.run(
         ["ps", "-o", "stat=", "-p", note.read_text()], capture_output=True, text=True, check=False
     )

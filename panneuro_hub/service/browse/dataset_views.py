@@ -91,7 +91,7 @@ async def search_datasets(
 
     # There may be megabytes of words, and others are served meanwhile.
     everything = await asyncio.to_thread(look)
-    notes += [f"{name}: {note}" for name, one in listed.items() for note in one.troubles]
+    notes += [f"{name}: {note}" for name, one in listed.items() for note in one.problems]
     found = tuple(sorted(everything, key=lambda one: one.name))
     return SearchResult(viewer, query, project, found[:_ROWS], len(found), shorten_notes(notes))
 

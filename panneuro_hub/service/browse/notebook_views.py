@@ -179,8 +179,8 @@ class NotebookBrowser:
         """
         projects = [project] if project else list(viewer.readable)
         found, notes = await self.browser.read_projects(viewer, projects, "notebooks", _list_cards)
-        for name, (_, troubles) in found.items():
-            notes += [f"{name}: {trouble}" for trouble in troubles]
+        for name, (_, problems) in found.items():
+            notes += [f"{name}: {trouble}" for trouble in problems]
         everything = [card for listed, _ in found.values() for card in listed]
         # There may be megabytes of words, and others are served meanwhile.
         cards = await asyncio.to_thread(
@@ -207,7 +207,7 @@ class NotebookBrowser:
         listed = await self.browser.read_project(
             viewer, project, lambda store: catalog.read_history(store, project, name)
         )
-        notes = shorten_notes(map(str, listed.troubles))
+        notes = shorten_notes(map(str, listed.problems))
         versions = listed.notebooks[0].versions if listed.notebooks else ()
         chosen = [one for one in versions if number in (None, one.number)]
         if not chosen:
@@ -389,7 +389,7 @@ def _list_cards(store: S3Store, project: str) -> tuple[tuple[NotebookCard, ...],
     cards = tuple(
         NotebookCard(_drop_long_fields(one.latest), len(one.versions)) for one in listed.notebooks
     )
-    return cards, shorten_notes(map(str, listed.troubles))
+    return cards, shorten_notes(map(str, listed.problems))
 
 
 def _drop_long_fields(published: NotebookRecord) -> NotebookRecord:
