@@ -1,8 +1,8 @@
 """The command line, ``panneuro-hub``: check, explain and preview a collaboration.
 
-Another command is one line in `COMMANDS` and a module beside this one. A command's
-module is imported when its command is asked for, and for ``--help``: what needs an
-extra of this package it imports in the function that runs.
+To add a command, add a line to `COMMANDS` and a module to this package. A command's
+module is imported when the command runs, and for ``--help``. Imports that need an
+extra of this package belong in the function that runs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What commands take: a collaboration file, a moment, a person's teams, a project."""
+"""Arguments and options that several commands share."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import click
 
 from panneuro_hub import current
 from panneuro_hub.access import Access, Person, decide_access
-from panneuro_hub.cli.terminal_output import join_lines
 from panneuro_hub.collaboration.models import Collaboration
 from panneuro_hub.errors import CollaborationError
+from panneuro_hub.terminal_output import join_lines
 from panneuro_hub.wire.credential import parse_time
 
 INVALID_FILE = 1
@@ -25,7 +25,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def read_collaboration(file: str) -> Collaboration:
-    """Load a collaboration; if it is broken, say why and end with exit code 1."""
+    """Load a collaboration; if it is invalid, print its errors and end with exit code 1."""
     try:
         return current.load_collaboration(file)
     except CollaborationError as broken:
@@ -35,7 +35,7 @@ def read_collaboration(file: str) -> Collaboration:
 
 
 def parse_moment(text: str) -> datetime:
-    """A day (its 00:00 UTC) or a time with a zone, as an aware datetime in UTC.
+    """Return a day (its 00:00 UTC) or a time with a zone as an aware datetime in UTC.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def add_person_options(command: Command) -> Command:
 
 @dataclass(frozen=True)
 class PersonQuery:
-    """Who works in which project, and when, as given on the command line."""
+    """A person, their teams, a project and a time, as given on the command line."""
 
     user: str
     teams: str
@@ -96,12 +96,12 @@ class PersonQuery:
     at: datetime
 
     def answer(self, collaboration: Collaboration) -> Access:
-        """Ask `decide_access`.
+        """Return the decision of `decide_access`.
 
         Raises
         ------
         click.UsageError
-            If there is no such team or project; it names those that there are.
+            If a team or the project does not exist; the message names the existing ones.
         """
         if not self.user.strip():
             raise click.UsageError("--user is empty; name the person as the hub does")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from panneuro_hub.cli.arguments import file_argument, read_collaboration
-from panneuro_hub.cli.terminal_output import print_json
 from panneuro_hub.policy.aws_roles import ServiceIdentity, build_roles, format_shell_commands
+from panneuro_hub.terminal_output import print_json
 
 
 @click.command("aws-role")

@@ -8,7 +8,7 @@ import click
 
 from panneuro_hub.access.expiries import describe_finding, review_expiries
 from panneuro_hub.cli.arguments import file_argument, read_collaboration
-from panneuro_hub.cli.terminal_output import join_lines
+from panneuro_hub.terminal_output import join_lines
 
 
 @click.command

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
-from panneuro_hub.cli.terminal_output import join_lines
 from panneuro_hub.errors import PanNeuroError
+from panneuro_hub.terminal_output import join_lines
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

@@ -10,7 +10,7 @@ import click
 
 from panneuro_hub.access import AccessDifference, compare_collaborations
 from panneuro_hub.cli.arguments import at_option, read_collaboration
-from panneuro_hub.cli.terminal_output import escape_controls, print_heading, print_json
+from panneuro_hub.terminal_output import escape_controls, print_heading, print_json
 
 _SETTINGS = {
     "membership": "Memberships",
@@ -63,7 +63,7 @@ def _print_differences(found: list[AccessDifference]) -> None:
 
 
 def group_changes(found: Iterable[AccessDifference]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Who, and what changes for them; people with the same changes stand together."""
+    """Yield groups of people with the changes that they share."""
     by_people: dict[tuple[str, ...], list[AccessDifference]] = {}
     for difference in found:
         by_people.setdefault(difference.who, []).append(difference)
@@ -79,7 +79,7 @@ def _is_access(difference: AccessDifference) -> bool:
 
 
 def _list_changes(noticed: Iterable[AccessDifference]) -> Iterator[str]:
-    """What some people notice in one project, a line each; profiles and images in rows."""
+    """Yield one line for each change of one project; profiles and images share lines."""
     for _, group in groupby(noticed, key=_make_row):
         alike = list(group)
         difference = alike[0]
@@ -98,7 +98,7 @@ def _list_changes(noticed: Iterable[AccessDifference]) -> Iterator[str]:
 
 
 def _make_row(difference: AccessDifference) -> tuple[object, ...]:
-    """What is alike in one row; grants and levels have a row each."""
+    """Return the key of changes that share a line; grants and levels have a line each."""
     name = difference.what if difference.kind in ("grant", "level") else None
     return (
         difference.kind,
@@ -111,7 +111,7 @@ def _make_row(difference: AccessDifference) -> tuple[object, ...]:
 
 
 def _format_setting(difference: AccessDifference) -> str:
-    """One change of a setting, in one line."""
+    """Return one change of a setting, in one line."""
     where = " + ".join(difference.who) or difference.project
     what = f"{where}: {difference.what}" if where else difference.what
     if difference.before and difference.after:

@@ -17,10 +17,10 @@ from panneuro_hub.cli.arguments import (
     file_argument,
     read_collaboration,
 )
-from panneuro_hub.cli.terminal_output import print_heading, print_json, print_sentence, print_table
 from panneuro_hub.collaboration.models import Collaboration
 from panneuro_hub.collaboration.units import format_duration, format_memory
 from panneuro_hub.phrases import listed
+from panneuro_hub.terminal_output import print_heading, print_json, print_sentence, print_table
 from panneuro_hub.wording import (
     denial_document,
     describe_reasons,
@@ -72,7 +72,7 @@ def explain(
 def make_document(
     collaboration: Collaboration, access: Access, verdict: PathCheck | None
 ) -> dict[str, Any]:
-    """The JSON object that ``--json`` prints."""
+    """Return the JSON object that ``--json`` prints."""
     shown: dict[str, Any] = {
         "user": access.person.name,
         "project": access.project,

@@ -1,4 +1,4 @@
-"""A group of commands that are imported when they are asked for."""
+"""A group of commands that imports a command on first use."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import click
 
 
 class LazyGroup(click.Group):
-    """A click group that knows where its commands are.
+    """A click group that imports its commands on first use.
 
     Parameters
     ----------
     commands_at : mapping of str to str
-        Where each command is, ``module:attribute``, in the order of the help text.
+        The place of each command, ``module:attribute``, in the order of the help text.
     """
 
     def __init__(self, *args: Any, commands_at: Mapping[str, str], **kwargs: Any) -> None:
@@ -23,7 +23,7 @@ class LazyGroup(click.Group):
         self.commands_at = commands_at
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of all commands."""
+        """Return the names of all commands."""
         return [*self.commands_at, *super().list_commands(ctx)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -32,7 +32,7 @@ class LazyGroup(click.Group):
         Raises
         ------
         TypeError
-            If what is there is no command.
+            If the attribute is not a command.
         """
         if cmd_name not in self.commands_at:
             return super().get_command(ctx, cmd_name)

@@ -14,8 +14,8 @@ from panneuro_hub.cli.arguments import (
     file_argument,
     read_collaboration,
 )
-from panneuro_hub.cli.terminal_output import join_lines
 from panneuro_hub.policy import build_session_policy
+from panneuro_hub.terminal_output import join_lines
 from panneuro_hub.wording import describe_reasons
 
 

@@ -1,6 +1,5 @@
-"""What a person runs on any machine: ``panneuro``, which brings data in and out.
+"""The command ``panneuro``, which moves data in and out of projects from any machine.
 
-In a session of the hub it works with the session's own keys; elsewhere with those
-that a login gives. `upload` and `download` do the work, over `objects`, which is all
-that they know of an object store.
+In a session of the hub it uses the session's credentials; elsewhere it uses those of a
+login. The package `transfer` does the work.
 """

@@ -1,4 +1,4 @@
-"""What the commands do, apart from speaking to a terminal."""
+"""The functions behind the commands, without the terminal."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def download_dataset(
 
 
 def list_projects() -> ListingTable:
-    """The projects that the person may read."""
+    """Return the projects that the person may read."""
     if is_in_session():
         view = current_session.session()
         found = dict.fromkeys(view.prefixes, "read")
@@ -96,7 +96,7 @@ def list_projects() -> ListingTable:
 
 
 def list_datasets(project: str) -> ListingTable:
-    """The datasets of a project, the unfinished ones too."""
+    """Return the datasets of a project, including incomplete ones."""
     with _open_transfer(project, quiet=True, writing=False, whole=True) as transfer:
         catalog = transfer.catalog()
     under_way = {upload.dataset for upload in catalog.uploads}
@@ -139,7 +139,7 @@ def list_datasets(project: str) -> ListingTable:
 
 
 def list_all_datasets() -> ListingTable:
-    """The datasets of all projects that the person may read, named with their projects."""
+    """Return the datasets of all projects that the person may read, with project names."""
     each, problems = query_all_projects(list_datasets)
     table: list[tuple[str, ...]] = []
     for name, listed in each.items():
@@ -149,26 +149,26 @@ def list_all_datasets() -> ListingTable:
 
 
 def query_all_projects(one: Callable[[str], T]) -> tuple[dict[str, T], list[str]]:
-    """What `one` says of every project that the person may read, and whose access has ended."""
+    """Return the results of `one` for every readable project, and the refusals of others."""
     found: dict[str, T] = {}
     ended = []
     for name, *_ in list_projects().table:
         try:
             found[name] = one(name)
         except AccessDeniedError as refusal:
-            # Between the two questions.
+            # The access ended after the listing of projects.
             ended.append(str(refusal))
     return found, ended
 
 
 def rebuild_catalog(project: str) -> dataset_records.RebuildResult:
-    """Make a project's catalog anew; raises as `DatasetTransfer.rebuild`."""
+    """Rebuild a project's catalog; raises as `DatasetTransfer.rebuild`."""
     with _open_transfer(project, quiet=True, writing=True, whole=True) as transfer:
         return transfer.rebuild()
 
 
 def list_files(dataset: str) -> ListingTable:
-    """The files of a dataset."""
+    """Return the files of a dataset."""
     with _open_transfer(dataset, quiet=True, writing=False) as transfer:
         manifest = transfer.manifest()
     table = [(format_size(one.size), one.sha256[:12], one.path) for one in manifest.files]
@@ -176,7 +176,7 @@ def list_files(dataset: str) -> ListingTable:
 
 
 def describe_rebuild(project: str, made: dataset_records.RebuildResult) -> str:
-    """What `rebuild_catalog` did, in a sentence or two."""
+    """Return a sentence or two about the result of `rebuild_catalog`."""
     written, removed, damaged = len(made.written), len(made.removed), made.unread
     if not written and not removed and not damaged:
         return f"The catalog of {project} was right: {_count_records(made.kept)}."
@@ -195,7 +195,7 @@ def describe_rebuild(project: str, made: dataset_records.RebuildResult) -> str:
 
 
 def describe_result(outcome: TransferResult, verb: str) -> str:
-    """An outcome in a sentence or two."""
+    """Return a sentence or two about the result of a transfer."""
     moved = f"{outcome.moved_files} of {outcome.files} files {verb}"
     there = outcome.files - outcome.moved_files
     parts = [f"{moved} ({format_size(outcome.moved_size)} of {format_size(outcome.size)})"]
@@ -211,7 +211,7 @@ def describe_result(outcome: TransferResult, verb: str) -> str:
 def _open_transfer(
     text: str, *, quiet: bool, writing: bool, whole: bool = False
 ) -> Iterator[DatasetTransfer]:
-    """A connection to a dataset, or to a whole project."""
+    """Open a transfer for a dataset, or for a whole project."""
     name = DatasetName.parse(text)
     if whole and name.dataset:
         raise WrongNameError(f"{text!r} is a dataset; write the project alone: {name.project}")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -18,6 +17,7 @@ from panneuro_hub.client.transfer_errors import (
     WrongNameError,
 )
 from panneuro_hub.errors import AccessDeniedError, PanNeuroError, ServiceUnavailableError
+from panneuro_hub.terminal_output import escape_lines, print_json, print_table
 
 if TYPE_CHECKING:
     from panneuro_hub.client.api import ListingTable
@@ -45,14 +45,14 @@ COMMANDS = {
 
 
 class CommandGroup(click.Group):
-    """Imports a command when it is asked for: ``--help`` needs no engine."""
+    """A group that imports a command on first use, so that ``--help`` needs no store client."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of all commands."""
+        """Return the names of all commands."""
         return [*COMMANDS, *super().list_commands(ctx)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of this name, or `None` if there is none."""
+        """Return the command of this name, or `None` if there is none."""
         if cmd_name not in COMMANDS:
             return super().get_command(ctx, cmd_name)
         module, _, attribute = COMMANDS[cmd_name].partition(":")
@@ -89,12 +89,12 @@ def report_errors(wants_json: bool) -> Iterator[None]:
             err=True,
         )
         sys.stdout.flush()
-        # Not in order: requests under way may take minutes, and nobody needs their answers.
+        # Exit at once: requests under way may take minutes, and nobody needs their responses.
         os._exit(INTERRUPTED)
 
 
 def confirm_secrets(send: Callable[..., T], *, allowed: bool, wants_json: bool) -> T:
-    """Send something; if it looks like secrets, ask the person who sits at the terminal.
+    """Send something; if it looks like secrets, ask the person at the terminal first.
 
     Parameters
     ----------
@@ -103,12 +103,12 @@ def confirm_secrets(send: Callable[..., T], *, allowed: bool, wants_json: bool) 
     allowed : bool
         Whether the command line allows secrets.
     wants_json : bool
-        A program reads the answer: nobody is asked.
+        A program reads the output, so nobody is asked.
 
     Raises
     ------
     SecretsFoundError
-        If nobody can be asked.
+        If there is no terminal to ask at.
     click.exceptions.Exit
         If the person does not agree.
     """
@@ -118,14 +118,14 @@ def confirm_secrets(send: Callable[..., T], *, allowed: bool, wants_json: bool) 
         if wants_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
             advice = "take them out, or give --allow-secrets to send them all the same"
             raise SecretsFoundError(found.problems, advice) from None
-        click.echo(escape_controls(f"panneuro: {found}"), err=True)
+        click.echo(escape_lines(f"panneuro: {found}"), err=True)
     if not click.confirm("Send them all the same?", default=False, err=True):
         raise click.exceptions.Exit(FAILED)
     return send(allow_secrets=True)
 
 
 def find_exit_code(problem: PanNeuroError) -> int:
-    """The exit code for a problem."""
+    """Return the exit code for a problem."""
     if isinstance(problem, AccessDeniedError):
         return DENIED
     if isinstance(problem, (WrongNameError, DatasetEmbargoError)):
@@ -134,38 +134,15 @@ def find_exit_code(problem: PanNeuroError) -> int:
     return RETRY_LATER if later else FAILED
 
 
-def print_json(document: Any) -> None:
-    """Print a JSON document, in ASCII."""
-    click.echo(json.dumps(document, indent=2))
-
-
-def print_table(table: list[tuple[str, ...]]) -> None:
-    """Print rows with aligned columns."""
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)][:-1]
-    for *head, last in table:
-        cells = [cell.ljust(width) for cell, width in zip(head, widths, strict=True)]
-        click.echo("  ".join([*cells, last]).rstrip())
-
-
 def print_listing(listed: ListingTable, wants_json: bool) -> None:
-    """Print a listing, and on standard error what of it cannot be used."""
+    """Print a listing, and its problems on standard error."""
     if wants_json:
         print_json(listed.document)
         return
     if listed.table:
-        print_table([tuple(escape_controls(cell) for cell in row) for row in listed.table])
+        print_table(listed.table, indent=0)
     for trouble in listed.problems:
-        click.echo(escape_controls(trouble), err=True)
-
-
-def escape_controls(text: str) -> str:
-    """Text whose control characters, except line ends, are written out as escapes."""
-    return "".join(
-        letter
-        if letter.isprintable() or letter == "\n"
-        else letter.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for letter in text
-    )
+        click.echo(escape_lines(trouble), err=True)
 
 
 def _print_error(problem: PanNeuroError, wants_json: bool) -> None:
@@ -173,4 +150,4 @@ def _print_error(problem: PanNeuroError, wants_json: bool) -> None:
         inner = getattr(problem, "problems", ())
         print_json({"error": str(problem), "problems": [str(one) for one in inner]})
     else:
-        click.echo(escape_controls(f"panneuro: {problem}"), err=True)
+        click.echo(escape_lines(f"panneuro: {problem}"), err=True)

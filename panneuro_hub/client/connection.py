@@ -1,4 +1,4 @@
-"""How a transfer gets keys: from the session that it runs in, or through the hub from outside."""
+"""Get credentials for a transfer, from the session that it runs in or from a login."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _SESSION_SECONDS = 12 * 3600.0  # half of what the service gives it
 
 @dataclass(frozen=True)
 class StoreConnection:
-    """A session, and where its keys come from."""
+    """A session and the source of its credentials."""
 
     view: SessionView
     keys: CredentialSource
 
 
 def is_in_session(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether this process belongs to a session of the hub."""
+    """Return whether this process belongs to a session of the hub."""
     return bool(
         environment.get("PANNEURO_PROJECT")
         and environment.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
@@ -40,17 +40,17 @@ def is_in_session(environment: Mapping[str, str] = os.environ) -> bool:
 
 @contextmanager
 def open_connection(project: str, *, writing: bool) -> Iterator[StoreConnection]:
-    """Keys for work in `project`, until the end of the block.
+    """Provide credentials for work in `project`, until the end of the block.
 
     Parameters
     ----------
     writing : bool
-        Whether something is to be written; a session writes in its own project only.
+        Whether the transfer writes; a session writes in its own project only.
 
     Raises
     ------
     AccessDeniedError
-        If this may not be done, with the reason.
+        If this is not allowed, with the reason.
     ServiceUnavailableError
         If the hub's service does not answer.
     """
@@ -91,7 +91,7 @@ def _connect_login(project: str) -> Iterator[StoreConnection]:
 
 
 class _LoginSession:
-    """A session that a login began; begun anew before the service ends it by itself."""
+    """A session of a login, which is replaced before the service ends it."""
 
     def __init__(self, login: StoredLogin, project: str) -> None:
         self.service = login.service
@@ -121,12 +121,12 @@ class _LoginSession:
 
 @dataclass(frozen=True)
 class _MemoryTicketClient(ServiceClient):
-    """The service, for a session whose ticket is in no file."""
+    """The client of the service for a session with a ticket in memory."""
 
     begun: _LoginSession = field(kw_only=True, repr=False)
 
     def read_ticket(self) -> str:
-        """The ticket."""
+        """Return the ticket."""
         try:
             return self.begun.read_ticket()
         except ServiceUnavailableError as outage:

@@ -1,4 +1,4 @@
-"""Keys for a transfer, asked for whenever an engine wants some; they are never stored."""
+"""Credentials for a transfer, fetched whenever a store client needs them and never stored."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _SHORTEST_REMAINDER = timedelta(minutes=1)
 
 
 class CredentialSource:
-    """Where engines get keys, and what is known when they do not come.
+    """The source of credentials for store clients; it keeps the reason of a failure.
 
     Parameters
     ----------
     ask : callable
-        Gives the keys in use, at once, or raises `AccessDeniedError` or `ServiceUnavailableError`.
+        Returns the current credential, or raises `AccessDeniedError` or `ServiceUnavailableError`.
     """
 
     def __init__(self, ask: Callable[[], Credential]) -> None:
@@ -30,7 +30,7 @@ class CredentialSource:
 
     @contextmanager
     def hold_credential(self) -> Iterator[None]:
-        """Stay with the keys in use until they end, not only until newer ones can be had.
+        """Keep the current credential until it expires, even if a newer one is available.
 
         The rights of keys do not change. What begins with keys that may write a place is
         not stopped in the middle because the place is frozen for newer keys.
@@ -43,12 +43,12 @@ class CredentialSource:
             self._held = None
 
     def current(self) -> Credential:
-        """The keys in use.
+        """Return the current credential.
 
         Raises
         ------
-        AccessDeniedError, ServiceUnavailable
-            If there are none; the reason is kept for `explain`.
+        AccessDeniedError, ServiceUnavailableError
+            If there is none; the reason is kept for `raise_cause`.
         """
         held = self._held
         if held is not None and held.expires - datetime.now(UTC) > _SHORTEST_REMAINDER:
@@ -56,7 +56,7 @@ class CredentialSource:
         try:
             made = self._ask()
         except PanNeuroError as problem:
-            # The engines wrap it in words of their own, or lose it.
+            # The store clients wrap or lose the reason.
             self._problem = problem.with_traceback(None)
             raise
         self._problem = None
@@ -65,14 +65,14 @@ class CredentialSource:
         return made
 
     def raise_cause(self, failure: StoreError) -> None:
-        """Raise the real reason, where `failure` is one of keys that did not come.
+        """Raise the real reason if `failure` comes from a missing credential.
 
         Raises
         ------
         AccessDeniedError
             If the service refuses this session.
         StoreError
-            If there are no keys for now.
+            If there is no credential for now.
         """
         problem = self._problem
         if isinstance(problem, AccessDeniedError):

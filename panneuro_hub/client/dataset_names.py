@@ -1,4 +1,4 @@
-"""Where a dataset lies, and whether the session may read or write there, with the reason."""
+"""Names of datasets, and the session's rights to read or write them, with reasons."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class DatasetName:
 
 
 def find_project_prefix(view: SessionView, project: str) -> StorageLocation:
-    """Where a project's data lies.
+    """Return the prefix of a project's data.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a notebook ran in, as far as the process that shares it can know."""
+"""Read the environment in which a notebook ran, as far as the sharing process knows it."""
 
 from __future__ import annotations
 

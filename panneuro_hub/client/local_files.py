@@ -64,7 +64,7 @@ class LocalFile:
 
 @dataclass
 class FolderContents:
-    """What a folder holds.
+    """The files of a folder, and the problems with them.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def open_unchanged(file: LocalFile) -> Iterator[BinaryIO]:
 
 
 def find_change(file: LocalFile) -> LocalFileError | None:
-    """What has happened to a file since it was found; `None` if nothing has."""
+    """Return the change of a file since it was found, or `None` if it has not changed."""
     try:
         _check_unchanged(file, file.place.stat())
     except LocalFileError as problem:
@@ -218,14 +218,14 @@ def read_whole(opened: BinaryIO, file: LocalFile, size: int) -> bytes:
 
 
 def make_conflict(path: str) -> FileConflictError:
-    """What is said where something else has a file's place already."""
+    """Return the error for a file with a name that something else has already."""
     return FileConflictError(
         f"{format_path(path)}: something else is there under this name; --update replaces it"
     )
 
 
 def describe_os_error(problem: OSError) -> str:
-    """What the system says, as a sentence's end."""
+    """Return the operating system's message, as the end of a sentence."""
     said = problem.strerror or type(problem).__name__
     return said[:1].lower() + said[1:]
 

@@ -128,13 +128,13 @@ class StoredLogin:
         return answer
 
     def end(self, session: str) -> None:
-        """End a session that this login began; where that fails, it ends by itself."""
+        """End a session of this login; if that fails, the session ends when it expires."""
         with contextlib.suppress(PanNeuroError):
             self.call("DELETE", f"/api/uploads/{session}")
 
 
 def find_login_file() -> Path:
-    """Where this machine keeps the login."""
+    """Return the path of this machine's stored login."""
     return Path(user_config_path("panneuro", appauthor=False)) / "login.json"
 
 

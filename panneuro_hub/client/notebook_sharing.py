@@ -70,16 +70,16 @@ _MOST_COPIES = 1000
 
 @dataclass(frozen=True)
 class NotebookDescription:
-    """What a person says of a notebook; `None` for what they do not.
+    """The description of a notebook that a person gives; `None` for omitted fields.
 
     Parameters
     ----------
     title, description : str or None
-        Else the notebook's first heading, and what was said of the version before.
+        By default the notebook's first heading, and the description of the previous version.
     note : str or None
-        What is new in this version.
+        The changes of this version.
     datasets : tuple of str
-        What it reads besides those that its code names, such as
+        Datasets that it reads in addition to those that its code names, such as
         ``nhp-navigation/session-12``.
     """
 
@@ -91,12 +91,12 @@ class NotebookDescription:
 
 @dataclass(frozen=True)
 class ShareResult:
-    """What sharing came to.
+    """The result of sharing a notebook.
 
     Parameters
     ----------
     published : NotebookRecord
-        The version that is there now; of a dry run, the one that would be.
+        The version in the store; for a dry run, the version that would be published.
     is_new : bool
         Whether it was not there before.
     notes : tuple of str

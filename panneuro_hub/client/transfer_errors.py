@@ -1,4 +1,4 @@
-"""What can go wrong between a person's files and the object store."""
+"""Errors between a person's files and the object store."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ ErrorKind = Literal["again", "keys", "damaged", "denied", "exists", "missing", "
 
 
 class StoreError(PanNeuroError):
-    """An object store did not do what was asked.
+    """An object store refused or failed a request.
 
     Parameters
     ----------
     kind : ErrorKind
     message : str
     code : str
-        The store's own word for it, such as ``NoSuchUpload``; ``""`` where it said none.
+        The store's own error code, such as ``NoSuchUpload``; ``""`` if it gave none.
     """
 
     def __init__(self, kind: ErrorKind, message: str, code: str = "") -> None:
@@ -30,7 +30,7 @@ class StoreError(PanNeuroError):
 
 
 class WrongNameError(PanNeuroError):
-    """What was named is no project or dataset; the text says what would be right."""
+    """A name is not that of a project or dataset; the text says how to correct it."""
 
 
 class DatasetEmbargoError(PanNeuroError):
@@ -57,15 +57,15 @@ class LocalFileError(PanNeuroError):
 
 
 class FileConflictError(PanNeuroError):
-    """Something else is there already, and stays as it is unless ``--update`` is given."""
+    """Something else has this name, and stays as it is unless ``--update`` is given."""
 
 
 class IncompleteDatasetError(PanNeuroError):
-    """A dataset without a manifest: its upload is under way, or was broken off."""
+    """A dataset has no manifest: its upload is under way or was interrupted."""
 
 
 class TransferStoppedError(PanNeuroError):
-    """A transfer was told to stop."""
+    """A transfer was stopped."""
 
 
 class SecretsFoundError(PanNeuroError):

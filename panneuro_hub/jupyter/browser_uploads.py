@@ -137,7 +137,7 @@ class BrowserUpload:
         self.spool.remove()
 
     def answer(self) -> dict[str, Any]:
-        """How far it is, as the browser is told."""
+        """Return the progress of the upload, for the browser."""
         # First: whatever belongs to a state is there before the state is.
         revision, state = self._revision
         told = self._progress
@@ -208,7 +208,7 @@ class BrowserUpload:
 
 
 def _describe_result(outcome: TransferResult) -> str:
-    """An outcome in a sentence or two; its digest is in the catalog."""
+    """Return a sentence or two about the result; its digest is in the catalog."""
     return (
         f"{describe_result(replace(outcome, sha256=None), 'sent')} {outcome.dataset} is complete."
     )
@@ -259,7 +259,7 @@ class UploadRegistry:
             return upload
 
     def get(self, identifier: str) -> BrowserUpload:
-        """The upload of this name.
+        """Return the upload with this id.
 
         Raises
         ------
@@ -275,7 +275,7 @@ class UploadRegistry:
         return upload
 
     def listed(self) -> list[BrowserUpload]:
-        """All of them, the oldest first."""
+        """Return all uploads, the oldest first."""
         with self._lock:
             return list(self._uploads.values())
 

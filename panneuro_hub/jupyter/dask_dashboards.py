@@ -58,7 +58,7 @@ class DashboardPage:
 
 @dataclass(frozen=True)
 class GatewayDashboards:
-    """Where the gateway's dashboards are, for a browser.
+    """The address of the gateway's dashboards, as a browser sees it.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ class DashboardMatcher(Matcher):
 
 
 class PanelDashboardHandler(APIHandler):
-    """Which plots a dashboard has, whether it is there, and where it is."""
+    """Handle requests for a dashboard's plots, its state and its page."""
 
     def initialize(self, dashboards: GatewayDashboards, running: RunningClusters) -> None:
         """Take what the extension was loaded with."""
@@ -168,7 +168,7 @@ class PanelDashboardHandler(APIHandler):
 
 
 class RunningClusters:
-    """Which clusters run; the panel, which asks every few seconds, is told what was last seen.
+    """Cache the running clusters, since the panel asks every few seconds.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ class RunningClusters:
         self._last_seen: dict[str, float] = {}
 
     async def is_known_running(self, cluster: str) -> bool:
-        """Whether a cluster runs, or did so a moment ago."""
+        """Return whether a cluster runs, or ran a moment ago."""
         now = self._monotonic_clock()
         self._last_seen = {
             name: at for name, at in self._last_seen.items() if now - at < _CACHE_SECONDS
@@ -199,7 +199,7 @@ class RunningClusters:
 
 
 async def is_cluster_running(cluster: str) -> bool:
-    """Whether the gateway does not say that the cluster has ended.
+    """Return `False` only if the gateway says that the cluster has ended.
 
     A colleague's cluster is none of this server's business, so the gateway says nothing of it;
     whether its dashboard may be seen, the hub decides when the browser comes.
@@ -240,7 +240,7 @@ def _make_title(name: str) -> str:
 
 
 def _find_panel_cluster(identifier: str) -> dict[str, Any] | None:
-    """What the panel knows of a cluster of its own; nothing before it is loaded."""
+    """Return the panel's model of one of its clusters, or nothing before the panel is loaded."""
     panel = sys.modules.get("dask_labextension.manager")
     return panel.manager.get_cluster(identifier) if panel else None
 

@@ -71,7 +71,7 @@ def share_requested_notebook(body: bytes, root: Path) -> ShareResult:
 
 
 def resolve_server_path(path: str, root: Path) -> Path:
-    """Where a file of this server lies on its disk.
+    """Return the path on disk of a file of this server.
 
     Raises
     ------

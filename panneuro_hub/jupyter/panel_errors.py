@@ -1,4 +1,4 @@
-"""What is answered where something cannot be done: an HTTP status, and the reason in words."""
+"""Errors of the panel's API, with their HTTP status."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from panneuro_hub.lab.current_session import NotInSessionError, PathNotFoundErro
 
 
 class BadRequestError(PanNeuroError):
-    """What the browser sent cannot be understood; the text says what would be right."""
+    """A request is malformed; the text says how to correct it."""
 
 
 class UploadTooLargeError(PanNeuroError):
-    """More than this server can hold on its way to the store."""
+    """An upload needs more disk than this server has."""
 
 
 class UploadNotFoundError(PanNeuroError):
-    """There is no such upload here, or it is over."""
+    """The upload does not exist, or has ended."""
 
 
 class ServerFileNotFoundError(PanNeuroError):
-    """There is no such notebook."""
+    """The notebook does not exist."""
 
 
 class PieceOrderError(PanNeuroError):
@@ -53,7 +53,7 @@ class PieceOrderError(PanNeuroError):
 
 
 class DamagedPieceError(PanNeuroError):
-    """A piece of a file arrived otherwise than it was sent."""
+    """A piece of a file was damaged on its way."""
 
 
 _STATUSES: tuple[tuple[type[PanNeuroError], int], ...] = (
@@ -81,7 +81,7 @@ _KIND_STATUSES = {"denied": 403, "exists": 409, "missing": 404}
 
 
 def find_http_status(problem: PanNeuroError) -> int:
-    """The HTTP status for a problem; 503 where the same later may help."""
+    """Return the HTTP status for a problem; 503 if a retry may help."""
     if isinstance(problem, StoreError):
         return _KIND_STATUSES.get(problem.kind, 503)
     return next((status for kind, status in _STATUSES if isinstance(problem, kind)), 409)

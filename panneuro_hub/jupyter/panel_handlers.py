@@ -1,4 +1,4 @@
-"""What the browser's part asks this server, below ``panneuro/api/``.
+"""Handlers for the requests of the panel, below ``panneuro/api/``.
 
 Jupyter's own base class sees to who may ask: whoever is not logged in gets 403, and so does a
 request of another site, which lacks the token against forged requests (XSRF).
@@ -68,7 +68,7 @@ def report_errors(method: HandlerMethod) -> HandlerMethod:
 
 
 class ExtensionState:
-    """What the extension keeps between requests.
+    """State that the extension keeps between requests.
 
     It is made when it is first asked for: what sends files takes a third of a second to
     import, which no start of a server needs to wait for.
@@ -132,7 +132,7 @@ class PanelHandler(APIHandler):
         self.finish(json.dumps(answer))
 
     def body(self) -> bytes:
-        """What was sent with the request.
+        """Return the JSON object in the body of the request.
 
         Raises
         ------
@@ -159,7 +159,7 @@ class PanelHandler(APIHandler):
 
 
 class PanelSessionHandler(PanelHandler):
-    """Where this server works."""
+    """Handle requests for the session of this server."""
 
     @web.authenticated
     @report_errors
@@ -172,7 +172,7 @@ class PanelSessionHandler(PanelHandler):
 
 
 class PanelDatasetsHandler(PanelHandler):
-    """What there is."""
+    """Handle requests for the datasets."""
 
     @web.authenticated
     @report_errors

@@ -194,7 +194,7 @@ class ProjectFilesManager(MetaManager):
         return {name: f"project-{name}" for name in self._projects}
 
     def of(self, path: str) -> tuple[AsyncContentsManager, str]:
-        """Whose files a path is one of, and the path there."""
+        """Return the files that a path belongs to, and the path in them."""
         found = _DRIVE.fullmatch(path)
         manager = self._managers.get(found[1]) if found else None
         # A person's own file may have a ':' in its name.
@@ -215,7 +215,7 @@ class ProjectFilesManager(MetaManager):
         return await ensure_async(manager.save(model, inside))
 
     async def get_kernel_path(self, path: str, model: Any = None) -> str:
-        """Where a notebook's kernel starts: at home, for one of a project."""
+        """Return the folder in which a notebook's kernel starts: home for a project's notebook."""
         manager, inside = self.of(path)
         if manager is not self.root_manager:
             return ""

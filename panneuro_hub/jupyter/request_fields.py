@@ -1,4 +1,4 @@
-"""The JSON of a request, taken apart."""
+"""Read the fields of a request's JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def read_json_fields(body: bytes) -> JsonFields:
 
 
 def read_optional_text(fields: JsonFields, name: str) -> str | None:
-    """What a person wrote into a field; `None` where they left it empty.
+    """Return the text of an optional field, or `None` if it is empty.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def read_optional_text(fields: JsonFields, name: str) -> str | None:
 
 
 def read_required_text(fields: JsonFields, name: str, what: str) -> str:
-    """What a person wrote into a field, where there must be something; `what` says what.
+    """Return the text of a required field; `what` describes it in the error.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def read_required_text(fields: JsonFields, name: str, what: str) -> str:
 
 
 def read_flag(fields: JsonFields, name: str) -> bool:
-    """Whether something is wished; not, where the field is missing.
+    """Return a boolean field, or `False` if it is missing.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What the browser asks, taken apart: everything in it is data from outside."""
+"""Read and check the requests of the browser, which are data from outside."""
 
 from __future__ import annotations
 

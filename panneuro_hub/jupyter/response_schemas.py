@@ -1,4 +1,4 @@
-"""What the browser is told of the session and of its datasets, as JSON."""
+"""Build the JSON about the session and its datasets for the browser."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LONGEST_TEXT = 2000  # characters of a description
 def make_session_response(
     session: CurrentSession, services: str, drives: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Where this server works, and what may be done from it.
+    """Return the session of this server and its rights.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def make_session_response(
 
 
 def make_datasets_response(found: DatasetList) -> dict[str, Any]:
-    """The datasets that can be read here, as `lab.datasets` lists them."""
+    """Return the datasets that this session can read, as `lab.datasets` lists them."""
     listed = [
         {
             **one.row(),
@@ -78,7 +78,7 @@ def make_datasets_response(found: DatasetList) -> dict[str, Any]:
 
 
 def make_share_response(shared: ShareResult, pages: str) -> dict[str, Any]:
-    """What the browser is told of a notebook that was shared, or would be."""
+    """Return the JSON about a notebook that was shared, or would be."""
     published = shared.published
     return {
         "project": published.project,
@@ -99,6 +99,6 @@ def make_share_response(shared: ShareResult, pages: str) -> dict[str, Any]:
 
 
 def find_services_url(environment: Mapping[str, str] = os.environ) -> str:
-    """Where the hub shows the service's pages; ends in ``/``."""
+    """Return the address of the service's pages at the hub; it ends in ``/``."""
     host = environment.get("JUPYTERHUB_HOST", "")
     return f"{host}{environment.get('JUPYTERHUB_BASE_URL', '/')}services/panneuro/"

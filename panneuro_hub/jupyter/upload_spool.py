@@ -59,13 +59,13 @@ class UploadSpool:
 
     @property
     def received(self) -> list[int]:
-        """How much of each file has come, in bytes, in the order in which they were announced."""
+        """Return the received bytes of each file, in the order of the announcement."""
         with self._lock:
             return list(self._received)
 
     @property
     def missing(self) -> int:
-        """How many files have not come whole."""
+        """Return the number of incomplete files."""
         pairs = zip(self._files, self.received, strict=True)
         return sum(received < file.size for file, received in pairs)
 

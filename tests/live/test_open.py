@@ -551,7 +551,7 @@ def test_a_record_of_another_dataset_is_not_believed(desk: Desk) -> None:
     try:
         found = lab.datasets("nav")
         assert "nav/fake" not in {one.name for one in found}
-        assert "it says that it is of 'rest'" in found.notes[0]
+        assert "it names the dataset 'rest'" in found.notes[0]
     finally:
         desk.nav.delete(make_record_key("fake"))
 

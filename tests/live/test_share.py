@@ -258,7 +258,7 @@ def test_what_is_forged_ends_nothing_and_is_not_copied(
     for words in (
         "deep/0001.json: the notebook's record is not JSON",
         "huge/0001.json: it has",
-        "other/0001.json: it says that it is of human/replaced@1",
+        "other/0001.json: it names the notebook human/replaced@1",
         "loud/0001.json: the notebook 'replaced': title has the character",
         "begun/0001.ipynb: it has no record",
         "%2e%2e%2fx/0001.json: its name is not that of a notebook's version",

@@ -28,7 +28,7 @@ from obstore.exceptions import (
 from session_views import view_of
 from testing.waiting import wait_until
 
-from panneuro_hub.client.command import escape_controls, find_exit_code, main
+from panneuro_hub.client.command import find_exit_code, main
 from panneuro_hub.client.credential_source import CredentialSource
 from panneuro_hub.client.dataset_names import (
     DatasetName,
@@ -50,6 +50,7 @@ from panneuro_hub.client.transfer_errors import (
 )
 from panneuro_hub.errors import AccessDeniedError, PanNeuroError, ServiceUnavailableError
 from panneuro_hub.names import StorageLocation
+from panneuro_hub.terminal_output import escape_lines
 from panneuro_hub.wire import Credential, Denial, Grant, Reason
 from panneuro_hub.wording import documents
 
@@ -381,7 +382,7 @@ def test_a_terminal_has_one_line_that_changes(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_nothing_from_outside_is_alive_in_a_terminal() -> None:
-    assert escape_controls("a\x1b[2Jb\nc\x07") == "a\\x1b[2Jb\nc\\x07"
+    assert escape_lines("a\x1b[2Jb\nc\x07") == "a\\x1b[2Jb\nc\\x07"
 
 
 def test_the_command_explains_itself() -> None:

@@ -6,14 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from panneuro_hub.client.command import (
-    FAILED,
-    escape_controls,
-    print_json,
-    print_listing,
-    report_errors,
-)
+from panneuro_hub.client.command import FAILED, print_listing, report_errors
 from panneuro_hub.client.transfer_errors import WrongNameError
+from panneuro_hub.terminal_output import escape_lines, print_json
 
 if TYPE_CHECKING:
     from panneuro_hub.catalog.dataset_records import RebuildResult
@@ -54,9 +49,9 @@ def _rebuild(project: str, wants_json: bool) -> None:
     if wants_json:
         print_json(_describe_rebuild(project, made, problems))
     else:
-        click.echo(escape_controls(api.describe_rebuild(project, made)))
+        click.echo(escape_lines(api.describe_rebuild(project, made)))
         for one in made.problems:
-            click.echo(escape_controls(str(one)), err=True)
+            click.echo(escape_lines(str(one)), err=True)
     if problems:
         raise click.exceptions.Exit(FAILED)
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from panneuro_hub.client.command import escape_controls, print_json, report_errors
+from panneuro_hub.client.command import report_errors
+from panneuro_hub.terminal_output import escape_lines, print_json
 
 
 @click.command
@@ -27,4 +28,4 @@ def download(dataset: str, path: Path, update: bool, wants_json: bool) -> None:
         if wants_json:
             print_json(outcome.to_json())
         else:
-            click.echo(escape_controls(api.describe_result(outcome, "fetched")))
+            click.echo(escape_lines(api.describe_result(outcome, "fetched")))

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from panneuro_hub.client.command import escape_controls, print_json, report_errors
+from panneuro_hub.client.command import report_errors
 from panneuro_hub.errors import PanNeuroError
+from panneuro_hub.terminal_output import escape_lines, print_json
 
 _json = click.option("--json", "wants_json", is_flag=True, help="Print JSON.")
 
@@ -28,7 +29,7 @@ def login(hub: str, no_browser: bool, wants_json: bool) -> None:
 
     def show(url: str, code: str) -> None:
         click.echo(
-            f"Open {escape_controls(url)}\nand type the code {escape_controls(code)} there",
+            f"Open {escape_lines(url)}\nand type the code {escape_lines(code)} there",
             err=True,
         )
         if not no_browser:
@@ -77,7 +78,7 @@ def whoami(wants_json: bool) -> None:
         click.echo(f"{document['user']} ({document['how']})")
         for name, project in document["projects"].items():
             click.echo(
-                escape_controls(f"  {name}: {project['level'] or 'no access'}, {project['title']}")
+                escape_lines(f"  {name}: {project['level'] or 'no access'}, {project['title']}")
             )
 
 

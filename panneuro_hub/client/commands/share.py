@@ -8,13 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from panneuro_hub.client.command import (
-    confirm_secrets,
-    escape_controls,
-    print_json,
-    print_listing,
-    report_errors,
-)
+from panneuro_hub.client.command import confirm_secrets, print_listing, report_errors
+from panneuro_hub.terminal_output import escape_lines, print_json
 
 if TYPE_CHECKING:
     from panneuro_hub.client.notebook_sharing import ShareResult
@@ -69,10 +64,10 @@ def share(
             print_json({**shared.published.to_json(), **document, "secrets": secrets})
             return
         for finding in shared.secrets:
-            click.echo(escape_controls(f"looks like a secret: {finding}"), err=True)
+            click.echo(escape_lines(f"looks like a secret: {finding}"), err=True)
         for line in shared.notes:
-            click.echo(escape_controls(line), err=True)
-        click.echo(escape_controls(_said_of(shared, dry_run)))
+            click.echo(escape_lines(line), err=True)
+        click.echo(escape_lines(_said_of(shared, dry_run)))
 
 
 @click.command
@@ -105,7 +100,7 @@ def copy(name: str, target: Path | None, wants_json: bool) -> None:
         else:
             published = copied.published
             click.echo(
-                escape_controls(f"{copied.path} is {published.label}, by {published.created_by}.")
+                escape_lines(f"{copied.path} is {published.label}, by {published.created_by}.")
             )
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from panneuro_hub.client.command import confirm_secrets, escape_controls, print_json, report_errors
+from panneuro_hub.client.command import confirm_secrets, report_errors
 from panneuro_hub.client.transfer_errors import DatasetEmbargoError
+from panneuro_hub.terminal_output import escape_lines, print_json
 
 
 @click.command
@@ -85,9 +86,9 @@ def upload(
             print_json({**outcome.to_json(), "dry_run": dry_run})
             return
         for finding in outcome.secrets:
-            click.echo(escape_controls(f"looks like a secret: {finding}"), err=True)
+            click.echo(escape_lines(f"looks like a secret: {finding}"), err=True)
         for line in (*outcome.findings, *outcome.notes):
-            click.echo(escape_controls(line), err=True)
+            click.echo(escape_lines(line), err=True)
         click.echo(
-            escape_controls(api.describe_result(outcome, "would be sent" if dry_run else "sent"))
+            escape_lines(api.describe_result(outcome, "would be sent" if dry_run else "sent"))
         )

@@ -79,7 +79,7 @@ _NO_SHA256 = "0" * 64
 
 @dataclass(frozen=True)
 class DatasetDescription:
-    """What a person says of a dataset; `None` for what they do not."""
+    """The description of a dataset that a person gives; `None` for omitted fields."""
 
     title: str | None = None
     description: str | None = None
@@ -87,13 +87,13 @@ class DatasetDescription:
     license: str | None = None
 
     def given(self) -> dict[str, Any]:
-        """What was said, by the manifest's names."""
+        """Return the given fields, by the manifest's names."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
 class TransferResult:
-    """What a transfer came to.
+    """The result of a transfer.
 
     Parameters
     ----------
@@ -313,7 +313,7 @@ class DatasetTransfer:
         )
 
     def manifest(self) -> Manifest:
-        """What the dataset holds.
+        """Return the manifest of the dataset.
 
         Raises
         ------
@@ -643,7 +643,7 @@ def join_formats(one: Format, other: Format) -> Format:
 def _choose_metadata(
     root: Path, known: DatasetFormat, said: DatasetDescription, before: Manifest | None
 ) -> dict[str, Any]:
-    """What is told of a dataset: by the person, by the dataset itself, or before."""
+    """Return metadata from the person, from the dataset itself, or from its last version."""
     words: dict[str, Any] = {}
     if before is not None:
         kept = ("readme", "asks_to_wait_until", *vars(DatasetDescription()))
@@ -664,7 +664,7 @@ def _find_readme(root: Path) -> dict[str, str]:
 
 
 def _read_bids_description(root: Path) -> dict[str, str]:
-    """What ``dataset_description.json`` says.
+    """Return the metadata in ``dataset_description.json``.
 
     Source: Brain Imaging Data Structure, "Modality agnostic files".
     """

@@ -72,7 +72,7 @@ class FileDownloader:
         self._pool = TransferPool(retry_policy.stop)
 
     def check(self, files: tuple[FileRow, ...]) -> list[PanNeuroError]:
-        """What speaks against fetching these, before anything is.
+        """Return the problems of a download, before anything is fetched.
 
         Raises
         ------
@@ -141,7 +141,7 @@ class FileDownloader:
         self._progress.done(moved=moved)
 
     def _is_here(self, file: FileRow, place: TargetFile) -> bool:
-        """Whether a file is here, whole; what is here instead is a conflict, or replaced."""
+        """Return whether a file is complete here; another file is a conflict, or is replaced."""
         if not place.exists():
             return False
         if place.holds(file.size, file.sha256):

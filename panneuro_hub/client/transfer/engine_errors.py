@@ -1,7 +1,7 @@
-"""What the two engines raise, said in our words; each is translated here and nowhere else.
+"""Translate the exceptions of the two store clients into ours, in one place.
 
-Only what may end without anybody's doing is tried again: the network, and answers with
-which a store asks for patience. Everything else is final, what is not known included.
+Only errors that may pass without anybody's help are retried: network errors, and responses
+that ask to slow down. All other errors are final, including unknown ones.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def translate_error(error: Exception, what: str) -> StoreError:
 
 
 def classify_error(code: str, status: int | None) -> ErrorKind | None:
-    """What a store's word and HTTP status ask for; `None` where they do not tell."""
+    """Return the kind of a store's error code and HTTP status, or `None` if unknown."""
     known = _KINDS.get(code)
     if known is not None or status is None:
         return known

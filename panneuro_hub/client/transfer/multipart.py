@@ -18,7 +18,7 @@ from panneuro_hub.client.transfer_errors import StoreError
 
 @dataclass(frozen=True)
 class FileDigests:
-    """What a file comes to: whole, and in parts.
+    """The digests of a file and of its parts.
 
     Parameters
     ----------
@@ -33,13 +33,13 @@ class FileDigests:
     parts: tuple[bytes, ...]
 
     def match_object(self, meta: ObjectMetadata) -> bool:
-        """Whether an object of the same size is known to hold the same."""
+        """Return whether an object of the same size is known to have the same content."""
         return meta.etag in (self.md5, compute_multipart_etag(self.parts))
 
 
 @dataclass(frozen=True)
 class UploadTools:
-    """What sending any file needs."""
+    """The objects that every upload of a file needs."""
 
     objects: PrefixObjects
     pool: TransferPool

@@ -1,4 +1,4 @@
-"""How a large file is cut into parts, and what a store calls the whole of them.
+"""Plan the parts of a multipart upload, and compute the ETag of the whole object.
 
 Source: Amazon S3 User Guide, "Amazon S3 multipart upload limits".
 """
@@ -40,7 +40,7 @@ class PartPlan:
 
     @property
     def count(self) -> int:
-        """How many parts there are."""
+        """Return the number of parts."""
         return -(-self.size // self.part_size)
 
     def __iter__(self) -> Iterator[FilePart]:

@@ -76,7 +76,7 @@ class MemoryBudget:
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long a request is tried again, and who can end the waiting.
+    """The time for which failed requests are retried, and an event that ends the retries.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class RetryPolicy:
     seconds : float
         From the first failure on.
     note : callable
-        Told what is waited for.
+        Called with the reason of each wait.
     """
 
     stop: threading.Event = field(default_factory=threading.Event)
@@ -92,7 +92,7 @@ class RetryPolicy:
     note: Callable[[str], None] = lambda _: None
 
     def call_with_retries(self, request: Callable[[], T]) -> T:
-        """What `request` gives, which is tried again where that can help.
+        """Return the result of `request`, retrying it after retryable errors.
 
         Raises
         ------

@@ -46,7 +46,7 @@ _READ_TIMEOUT = 120  # seconds without a byte
 
 @dataclass(frozen=True)
 class ObjectMetadata:
-    """What a listing says of an object; `etag` is without its quotes."""
+    """An object of a listing; `etag` is without its quotes."""
 
     size: int
     etag: str
@@ -95,7 +95,7 @@ class PrefixObjects:
         return self._whole
 
     def guarded(self, what: str, call: Callable[[], T]) -> T:
-        """What `call` gives; an engine's errors come in our words."""
+        """Return the result of `call`, with the store client's exceptions translated."""
         try:
             return call()
         except ServiceUnavailableError as outage:
@@ -117,7 +117,7 @@ class PrefixObjects:
         return self.guarded("listing what is there", look)
 
     def look(self, path: str) -> ObjectMetadata | None:
-        """What is at `path`; `None` where nothing is."""
+        """Return the object at `path`, or `None` if there is none."""
 
         def ask() -> ObjectMetadata:
             found = self._whole.head(path)

@@ -1,4 +1,4 @@
-"""How far a transfer is, for the person who waits: one line that changes, or plain lines."""
+"""Show the progress of a transfer, as one changing line or as plain lines."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ class TransferProgress:
             self._news.append(_strip_controls(news))
 
     def news(self) -> list[str]:
-        """What is to be said, once."""
+        """Return the news and clear them."""
         with self._lock:
             told = list(self._news)
             self._news.clear()
         return told
 
     def line(self) -> str:
-        """How far it is, in one line."""
+        """Return the progress in one line."""
         with self._lock:
             rate = self._rate(time.monotonic())
             done = self.moved + self.spared

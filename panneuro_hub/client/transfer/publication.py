@@ -43,7 +43,7 @@ _SETTLE_SECONDS = 3.0  # seconds
 
 @dataclass(frozen=True)
 class UploadedFiles:
-    """What an upload brought.
+    """The uploaded files of an upload.
 
     Parameters
     ----------

@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 @dataclass
 class UploadResult:
-    """What an upload came to.
+    """The result of an upload.
 
     Parameters
     ----------

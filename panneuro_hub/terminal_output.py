@@ -1,4 +1,7 @@
-"""What commands print: aligned, short, nothing from outside alive in a terminal."""
+"""Print tables, sentences and JSON for both commands, with control characters escaped.
+
+Text from outside could hold escape sequences, which a terminal would obey.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +18,17 @@ _SMALLEST_WIDTH = 40
 
 
 def escape_controls(text: str) -> str:
-    """Text whose control and invisible characters are written out as escapes."""
-    return "".join(
-        character
-        if character.isprintable()
-        else character.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for character in text
-    )
+    """Return a text with its control and invisible characters written out as escapes."""
+    return "".join(map(_escape_character, text))
+
+
+def escape_lines(text: str) -> str:
+    """Return a text of several lines with its other control characters written out as escapes."""
+    return "\n".join(map(escape_controls, text.split("\n")))
 
 
 def join_lines(text: str) -> str:
-    """Text in one line."""
+    """Return a text in one line, with its control characters escaped."""
     return escape_controls(" ".join(text.split()))
 
 
@@ -37,18 +40,18 @@ def print_heading(text: str) -> None:
 def print_table(table: Iterable[Sequence[str]], indent: int = 2) -> None:
     """Print rows with aligned columns; the last column is prose.
 
-    On a terminal too narrow for it the prose goes below, wrapped; elsewhere each
-    row is one line, so that other programs can read it.
+    If the terminal is too narrow, the prose is wrapped below its row. If the output is not
+    a terminal, each row is one line, so that other programs can read it.
     """
     cells = [[escape_controls(cell) for cell in row] for row in table]
     if not cells:
         return
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)][:-1]
-    for *head, print_sentence in cells:
+    for *head, sentence in cells:
         begin = " " * indent + "  ".join(
             cell.ljust(width) for cell, width in zip(head, widths, strict=True)
         )
-        for line in _wrap_lines(begin, print_sentence, indent, _measure_width()):
+        for line in _wrap_lines(begin, sentence, indent, _measure_width()):
             click.echo(line)
 
 
@@ -67,8 +70,14 @@ def print_json(document: Any) -> None:
     click.echo(json.dumps(document, indent=2))
 
 
+def _escape_character(character: str) -> str:
+    if character.isprintable():
+        return character
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
 def _measure_width() -> int | None:
-    """The width of the terminal, in characters; `None` where it is none."""
+    """Return the width of the terminal in characters, or `None` if the output is elsewhere."""
     return max(shutil.get_terminal_size().columns, _SMALLEST_WIDTH) if sys.stdout.isatty() else None
 
 
