@@ -2,12 +2,13 @@
 #   make demo         everything on this machine; Ctrl-C stops it
 #   make demo-check   the demo does its whole main job by itself
 #   make test         all tests
-#   make quick        style, types, rooms, declared imports and the unit tests, in a minute or two
+#   make quick        style, types, rooms, declared imports and the quick unit tests, in two minutes
 #   make check        style, types, rooms, declared imports
-#   make unit         the unit tests
+#   make unit         all unit tests
 #   make pictures     take the pictures of the documentation from a demo
 #   make docs         build the documentation as a site, in .docs
 #   make lock         renew all locks of Python packages, those of the images included
+#   make release      build and try the distributions; with VERSION=…, set the version first
 #   make newest       try the newest versions of all packages, and report the result
 #   make clean        remove the environments and the demo's files
 
@@ -20,7 +21,7 @@ WORKERS ?= 3
 PYTEST_OPTIONS ?=
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo demo-check test unit quick check docs pictures lock newest clean
+.PHONY: demo demo-check test unit quick check docs pictures release lock newest clean
 .DEFAULT_GOAL = demo
 
 demo: $(VENV)/.has-demo
@@ -46,7 +47,12 @@ check: $(VENV)/.has-test
 unit: $(VENV)/.has-test
 	$(BIN)/python -m pytest --numprocesses 2 tests/unit
 
-quick: check unit
+# Not the files that start programs or take long, and fewer examples of each property.
+quick: check
+	$(BIN)/python -m pytest --numprocesses 2 -m 'not slow' --hypothesis-profile quick tests/unit
+
+release: $(VENV)/.has-test
+	$(BIN)/python tools/release $(VERSION)
 
 # Every warning is an error: a broken link or anchor, a page that no index lists, an unknown term.
 docs: $(VENV)/.has-test $(VENV)/.has-docs

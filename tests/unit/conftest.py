@@ -14,6 +14,7 @@ from panneuro_hub.collaboration import Collaboration
 
 # Timings are never asserted: a busy machine is no error.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", settings.get_profile("unhurried"), max_examples=10)
 settings.load_profile("unhurried")
 
 GOLDEN = Path(__file__).parent.parent / "data" / "golden"

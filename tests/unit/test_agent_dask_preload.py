@@ -21,6 +21,8 @@ from panneuro_hub.agent.credential_agent import AgentSettings, CredentialAgent
 from panneuro_hub.agent.service_client import AgentSettingsError
 from panneuro_hub.wire import Ticket
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(dask_preload.__file__).parents[2]
 PRELOAD = ("--preload", "panneuro_hub.agent.dask_preload")
 QUIET = ("--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0")

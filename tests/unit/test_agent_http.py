@@ -23,6 +23,8 @@ from panneuro_hub.agent.credential_agent import AgentSettings, CredentialAgent
 from panneuro_hub.agent.service_client import AgentSettingsError
 from panneuro_hub.wire import Ticket
 
+pytestmark = pytest.mark.slow
+
 VIEW = view_of()
 
 Get = Callable[..., tuple[int, Any]]

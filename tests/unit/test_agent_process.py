@@ -22,6 +22,8 @@ from panneuro_hub.agent.service_client import AgentSettingsError
 from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.foreign_keys import FOREIGN_KEY_VARIABLES
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(agent_module.__file__).parents[2]
 
 

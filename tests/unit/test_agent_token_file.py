@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from panneuro_hub.agent.token_file import TokenFile
 
+pytestmark = pytest.mark.slow
+
 
 def test_only_this_user_can_read_it(tmp_path: Path) -> None:
     tokens = TokenFile(tmp_path / "private" / "token")

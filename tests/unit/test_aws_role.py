@@ -26,6 +26,8 @@ from panneuro_hub.policy.aws_roles import (
     format_shell_commands,
 )
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = Path(__file__).parent.parent / "data" / "golden"
 SERVICE = "arn:aws:iam::123456789012:role/PanNeuroService"
 USER = "arn:aws:iam::123456789012:user/panneuro"

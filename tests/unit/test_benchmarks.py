@@ -22,6 +22,8 @@ from benchmarks.stand_ins import member_document, ticket
 from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.hub_member import HubMember
 
+pytestmark = pytest.mark.slow
+
 seconds = st.floats(min_value=0.01, max_value=100)
 pairs = st.lists(st.tuples(seconds, seconds), min_size=1, max_size=30)
 

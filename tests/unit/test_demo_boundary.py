@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 _TOP = Path(__file__).parents[2]
 _DEMO = "panneuro_hub.demo"
 

@@ -22,6 +22,8 @@ from panneuro_hub.devstack.processes import (
     log_contains,
 )
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 20.0  # seconds, for machines that are busy
 ENVIRONMENT = {"PATH": os.defpath}
 # Says so when a signal comes; which ones it obeys is told by its arguments.

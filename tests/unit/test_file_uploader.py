@@ -19,6 +19,8 @@ from panneuro_hub.client.transfer.progress import TransferProgress
 from panneuro_hub.client.transfer.upload import FileUploader, UploadResult
 from panneuro_hub.client.transfer_errors import FileConflictError, StoreError
 
+pytestmark = pytest.mark.slow
+
 
 class Memory:
     """Objects in memory; `seal` makes ETags, as an encrypting store has its own."""

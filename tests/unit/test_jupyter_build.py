@@ -14,6 +14,8 @@ import pytest
 import panneuro_hub
 from panneuro_hub import jupyter
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(panneuro_hub.__file__).parents[1]
 SOURCE = ROOT / "labextension"
 BUILT = ROOT / "panneuro_hub" / "jupyter" / "labextensions" / jupyter.NAME

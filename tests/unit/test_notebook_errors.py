@@ -8,6 +8,8 @@ import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
+pytestmark = pytest.mark.slow
+
 IMPORT = "import panneuro_hub.lab as lab\nfrom panneuro_hub.errors import AccessDeniedError"
 HOSTILE = 'raise AccessDeniedError("no:\\n  \\x1b[31mred, \\u202e and")'
 WRAPPED = (

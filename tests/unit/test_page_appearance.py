@@ -75,7 +75,10 @@ FAULTS = """() => {
   return faults;
 }"""
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here"),
+]
 
 
 def login() -> DeviceLogin:

@@ -17,6 +17,8 @@ from panneuro_hub.devstack.errors import DevstackError
 from panneuro_hub.devstack.samples import nwb_files, recordings, sample_datasets
 from panneuro_hub.devstack.samples.collaboration_file import StoreAddress, write_collaboration
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def bucket(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[str, ...]]:

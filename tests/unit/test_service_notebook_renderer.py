@@ -18,6 +18,8 @@ from panneuro_hub.service.browse.notebook_renderer import (
     UnrenderableNotebookError,
 )
 
+pytestmark = pytest.mark.slow
+
 # What a page of each says of what it leaves out.
 CUT = {
     "long-output": "29,900,000 more characters are not shown",

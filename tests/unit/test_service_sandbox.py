@@ -19,7 +19,10 @@ from panneuro_hub.service.browse.project_browser import ProjectBrowser
 from panneuro_hub.service.browse.project_reader import ProjectReader
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here"),
+]
 
 SHOWN = f"{PREFIX}/notebooks/nhp-navigation/evil"
 ALONE = f"{PREFIX}/rendered/nhp-navigation/evil"

@@ -14,6 +14,8 @@ from panneuro_hub.catalog.validators import ValidatorFinding, validate_dataset
 from panneuro_hub.devstack.samples.nwb_files import write_nwb
 from panneuro_hub.devstack.samples.recordings import read_receptor
 
+pytestmark = pytest.mark.slow
+
 DESCRIBED = {
     "Name": "Example",
     "BIDSVersion": "1.10.0",
