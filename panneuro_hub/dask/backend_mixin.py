@@ -215,7 +215,7 @@ class ClusterMixin(Backend):
             if not getattr(self, trait):
                 raise PanNeuroError(
                     f"c.ClusterMixin.{trait} is not set; call "
-                    "panneuro_hub.dask.gateway_config(c) in "
+                    "panneuro_hub.dask.gateway_config.configure(c) in "
                     "the gateway's config file, and give the gateway its JUPYTERHUB_API_TOKEN"
                 )
         if any(
@@ -363,10 +363,10 @@ class ClusterMixin(Backend):
         return describe_failures(self.find_worker_failures(name), memory)
 
     async def _parse_choice(
-        self, user: SessionUser, adapt_request: Any
+        self, user: SessionUser, requested: Any
     ) -> tuple[dict[str, Any], ClusterChoice, dict[str, str]]:
         options = await self.get_cluster_options(user)
-        normal = options.parse_options(adapt_request)
+        normal = options.parse_options(requested)
         chosen = options.get_configuration(normal, user)
         return normal, ClusterChoice(**chosen[CHOICE_KEY]), chosen["environment"]
 

@@ -56,10 +56,10 @@ def wanted(image: str, extras: Iterable[str]) -> set[str]:
     return named - {"panneuro-hub"}
 
 
-def build(*words: str, **build_data_environment: str) -> subprocess.CompletedProcess[str]:
+def build(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [build_data_environment.pop("root", str(ROOT)) + "/images/build", *words],
-        env={"PATH": os.environ["PATH"], **build_data_environment},
+        [environment.pop("root", str(ROOT)) + "/images/build", *words],
+        env={"PATH": os.environ["PATH"], **environment},
         capture_output=True,
         text=True,
         check=True,
