@@ -146,8 +146,8 @@ def test_a_damaged_manifest_is_told_and_its_record_stays(bench: Bench) -> None:
     ("arguments", "code", "words"),
     [
         (("--rebuild", "stimuli"), 3, "nothing can be written to stimuli: upload-tests reads"),
-        (("--rebuild", "human"), 3, "human cannot be read: "),
-        (("human",), 3, "human cannot be read: "),
+        (("--rebuild", "human"), 3, "human cannot be read in this session: "),
+        (("human",), 3, "human cannot be read in this session: "),
         (("--rebuild",), 2, "name the project whose catalog is to be made anew"),
         (("--rebuild", f"{PROJECT}/one"), 2, f"write the project alone: {PROJECT}"),
         ((f"{PROJECT}/one",), 2, f"write the project alone: {PROJECT}"),

@@ -22,6 +22,7 @@ from panneuro_hub.agent.credential_agent import AgentSettings, CredentialAgent
 from panneuro_hub.catalog import Manifest, make_manifest_key
 from panneuro_hub.devstack.processes import ProcessGroup, find_free_port, url_answers
 from panneuro_hub.devstack.seaweedfs import SeaweedFS
+from panneuro_hub.wording import describe_reason
 
 ROOT = Path(panneuro_hub.__file__).parents[1]
 BASE = "/user/ada/"
@@ -237,7 +238,7 @@ def test_a_conflict_in_the_store_can_be_decided_afterwards(lab: Lab) -> None:
     ("name", "status", "why"),
     [
         ("stimuli/mine", 403, f"this server works in {PROJECT}, and writes there only"),
-        (f"{PROJECT}/release/mine", 403, FROZEN),
+        (f"{PROJECT}/release/mine", 403, describe_reason(FROZEN)),
         ("human/mine", 403, f"this server works in {PROJECT}"),
         (PROJECT, 400, "names no dataset"),
         (f"{PROJECT}/..", 400, "in the dataset's name"),

@@ -182,7 +182,7 @@ def test_one_project_may_be_asked_for(desk: Desk) -> None:
     assert [one.name for one in lab.datasets("stimuli")] == ["stimuli/fmri"]
     assert [one.name for one in lab.open("stimuli")] == ["stimuli/fmri"]
     with pytest.raises(
-        AccessDeniedError, match=r"you are not in human-lab .*ask who manages human"
+        AccessDeniedError, match=r"human cannot be read in this session: you are not in human-lab"
     ):
         lab.datasets("human")
     with pytest.raises(AccessDeniedError, match="the store refuses 'revoked'"):
@@ -478,7 +478,11 @@ def test_a_damaged_file_is_named(desk: Desk, name: str, what: str) -> None:
     [
         ("nav/nothing", PathNotFoundError, "there is nothing at 'nav/nothing'"),
         ("nav/nothing.nwb", PathNotFoundError, "there is nothing at 'nav/nothing.nwb'"),
-        ("human/session", AccessDeniedError, "you are not in human-lab .*ask who manages human"),
+        (
+            "human/session",
+            AccessDeniedError,
+            "human cannot be read in this session: you are not in human-lab",
+        ),
         ("s3://lab/opening/human/x", AccessDeniedError, "you are not in human-lab"),
         ("revoked/session", AccessDeniedError, "the store refuses 'revoked/session'"),
         ("nav/../human/x", ValueError, "segment"),

@@ -63,7 +63,7 @@ async def test_a_file_is_read_under_its_own_name(files: ProjectFilesManager) -> 
 async def test_what_is_too_large_is_refused_before_it_is_read(
     files: ProjectFilesManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LARGEST", 100)
+    monkeypatch.setattr(module, "LARGEST_FILE", 100)
     answer = await refusal(files.get(f"{DRIVE}/day-1/raw.bin"))
     assert (answer.status_code, "use lab.open" in str(answer.log_message)) == (413, True)
 

@@ -26,6 +26,7 @@ from wire_faults import Request
 from panneuro_hub.agent.credential_agent import AgentSettings, CredentialAgent
 from panneuro_hub.catalog import Manifest, make_manifest_key, make_upload_key
 from panneuro_hub.devstack.seaweedfs import SeaweedFS
+from panneuro_hub.wording import describe_reason
 
 ROUND = f"{PROJECT}/round"
 _PART = re.compile(r"partNumber=([0-9]+)&uploadId=(\w+)|uploadId=(\w+)&partNumber=([0-9]+)")
@@ -254,7 +255,7 @@ def test_keys_that_end_on_the_way_are_renewed(seaweedfs: SeaweedFS, tmp_path: Pa
 def test_what_may_not_be_written_is_refused_with_the_reason(bench: Bench, tmp_path: Path) -> None:
     source = fill(tmp_path / "source", {"a.bin": 10})
     frozen = bench.run("upload", source, f"{PROJECT}/release/late")
-    assert (frozen.returncode, FROZEN in frozen.stderr) == (3, True)
+    assert (frozen.returncode, describe_reason(FROZEN) in frozen.stderr) == (3, True)
     assert bench.wire.total() == 0
     neighbour = bench.run("upload", source, "stimuli/mine")
     assert (neighbour.returncode, "upload-tests reads stimuli" in neighbour.stderr) == (3, True)
