@@ -1,8 +1,8 @@
-"""The session's agent: gives the session's keys to every client on this machine or pod.
+"""Give the session's credential to every client on this machine or in this pod.
 
-It serves the container-credentials protocol, which the AWS SDKs and most S3
-clients know, on loopback. ``python -m panneuro_hub.agent.credential_agent`` runs it as a
-sidecar; a local server starts it as threads. It needs nothing but Python.
+The agent serves the container-credentials protocol, which the AWS SDKs and most S3
+clients know, on the loopback address. ``python -m panneuro_hub.agent.credential_agent`` runs it
+as a sidecar; a local server starts it as threads. It needs nothing but Python.
 
 Source: AWS SDKs and Tools Reference Guide, "Container credential provider".
 """
@@ -31,30 +31,30 @@ from panneuro_hub.agent.token_file import TokenFile
 log = logging.getLogger("panneuro_hub.agent")
 
 _ROTATION_SECONDS = 3600.0  # seconds
-_ROTATION_RETRY_SECONDS = 60.0  # seconds, where the file could not be written
+_ROTATION_RETRY_SECONDS = 60.0  # seconds, after a failure to write the file
 
 
 @dataclass(frozen=True)
 class AgentSettings:
-    """How an agent is set up.
+    """The settings of an agent.
 
     Parameters
     ----------
     service_url : str
-        Where the service is; ``PANNEURO_SERVICE_URL``.
+        The address of the service; ``PANNEURO_SERVICE_URL``.
     ticket_file : Path
-        Where the session's ticket is; ``PANNEURO_TICKET_FILE``.
+        The file with the session's ticket; ``PANNEURO_TICKET_FILE``.
     port : int
-        The port to serve on, 0 for any free one; ``PANNEURO_AGENT_PORT``.
+        The port to serve on, or 0 for any free port; ``PANNEURO_AGENT_PORT``.
     token_file : Path or None
-        Where clients find the token; `None` for a folder of its own;
+        The file in which clients find the token; by default a file in a new temporary folder;
         ``PANNEURO_TOKEN_FILE``.
     token_mode : int
-        The permissions of the token file, 0o600 where not given; ``PANNEURO_TOKEN_MODE``.
+        The permissions of the token file, by default 0o600; ``PANNEURO_TOKEN_MODE``.
     rotate_every : float
         Seconds between tokens.
     first_wait : float
-        Seconds that a client's request waits for the first keys.
+        The seconds that a client's request waits for the first credential.
     """
 
     service_url: str
@@ -67,12 +67,12 @@ class AgentSettings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> AgentSettings:
-        """Read the settings.
+        """Read the settings from environment variables.
 
         Raises
         ------
         AgentSettingsError
-            If one is missing or unusable.
+            If a setting is missing or unusable.
         """
         token_file = environment.get("PANNEURO_TOKEN_FILE")
         return cls(
@@ -85,19 +85,19 @@ class AgentSettings:
 
 
 class CredentialAgent:
-    """The agent as daemon threads.
+    """An agent that runs in daemon threads.
 
     Parameters
     ----------
     settings : AgentSettings
     clock : ClockPair, optional
     chance : callable, optional
-        Gives numbers from 0 to 1, by which requests of many agents are spread.
+        Returns numbers from 0 to 1, which spread the requests of many agents over time.
 
     Raises
     ------
     AgentSettingsError
-        If the service's address is not one.
+        If the service's address is not a valid URL.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class CredentialAgent:
         self._folder: Path | None = None
 
     def start(self) -> None:
-        """Serve, and begin to ask the service.
+        """Start to serve clients and to refresh the credential.
 
         Raises
         ------
@@ -132,7 +132,7 @@ class CredentialAgent:
         except OSError as problem:
             self.stop()
             raise AgentSettingsError(
-                f"PANNEURO_AGENT_PORT: {LOOPBACK}:{self._settings.port} cannot be used "
+                f"PANNEURO_AGENT_PORT: the agent cannot use {LOOPBACK}:{self._settings.port} "
                 f"({problem.strerror}); choose a free port, or 0 for any"
             ) from problem
         _start_thread("panneuro-agent", server.serve_forever)
@@ -141,7 +141,7 @@ class CredentialAgent:
         _start_thread("panneuro-tokens", self._rotate)
 
     def stop(self) -> None:
-        """Forget the keys, stop serving, and remove the token file."""
+        """Forget the credential, stop serving, and remove the token file."""
         self._stopping.set()
         self._refresher.stop()
         if self._server is not None:
@@ -155,7 +155,7 @@ class CredentialAgent:
             self._folder = None
 
     def environment(self) -> dict[str, str]:
-        """The variables through which S3 clients find the agent.
+        """Return the variables through which S3 clients find the agent.
 
         Raises
         ------
@@ -180,8 +180,8 @@ class CredentialAgent:
             return TokenFile(path.absolute(), self._settings.token_mode)
         except OSError as problem:
             raise AgentSettingsError(
-                f"PANNEURO_TOKEN_FILE: {problem.filename or path} cannot be written "
-                f"({problem.strerror}); name a file in a folder of this user"
+                f"PANNEURO_TOKEN_FILE: the agent cannot write {problem.filename or path} "
+                f"({problem.strerror}); name a file in a folder that this user owns"
             ) from problem
 
     def _rotate(self) -> None:
@@ -193,16 +193,20 @@ class CredentialAgent:
                 pause = self._settings.rotate_every
             except OSError as problem:
                 pause = min(_ROTATION_RETRY_SECONDS, self._settings.rotate_every)
-                log.warning("the token stays as it is, for %s: %s", tokens.path, problem.strerror)
+                log.warning(
+                    "the token was not rotated, because %s cannot be written: %s",
+                    tokens.path,
+                    problem.strerror,
+                )
 
 
 def check_health(environment: Mapping[str, str]) -> bool:
-    """Whether the agent of this machine holds usable keys; what a probe asks.
+    """Return whether the agent of this machine holds a usable credential, for a probe.
 
     Raises
     ------
     AgentSettingsError
-        If ``PANNEURO_AGENT_PORT`` does not say which port that is.
+        If ``PANNEURO_AGENT_PORT`` does not name the port of the agent.
     """
     port = _read_port(environment)
     if port == 0:
@@ -219,18 +223,18 @@ def check_health(environment: Mapping[str, str]) -> bool:
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run as a sidecar until SIGTERM or SIGINT; with ``--health``, be its probe.
+    """Run as a sidecar until SIGTERM or SIGINT; with ``--health``, probe the sidecar.
 
-    A probe is a command because the agent is on loopback, where the kubelet's
-    own HTTP probes do not come.
+    The probe is a command because the agent listens on the loopback address, which the
+    kubelet's own HTTP probes do not reach.
 
     Returns
     -------
     int
-        The exit status: 0 when healthy, 1 for unhealthy or unusable settings, and
-        after a signal 128 and its number. Kubernetes starts a container that ends
-        with 0 not again where its pod has ``restartPolicy: OnFailure``, as
-        KubeSpawner's have.
+        The exit status: 0 when healthy, 1 when unhealthy or for unusable settings, and
+        128 plus the number of the signal after a signal. It is not 0 then, because Kubernetes
+        does not restart a container that ends with 0 if its pod has
+        ``restartPolicy: OnFailure``, as KubeSpawner's pods have.
     """
     set_up_logging()
     stopping = threading.Event()
@@ -257,7 +261,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
 
 
 def set_up_logging() -> None:
-    """Let the agent's log go to standard error, and to no other logger's handlers as well."""
+    """Send the agent's log to standard error only, not to the handlers of other loggers."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s panneuro: %(message)s"))
     log.addHandler(handler)
@@ -273,8 +277,8 @@ def _require_variable(environment: Mapping[str, str], name: str) -> str:
     value = environment.get(name)
     if not value:
         raise AgentSettingsError(
-            f"{name} is not set; the hub sets it for every session that it starts, so this "
-            "program works inside one only"
+            f"{name} is not set; the hub sets it for every session that it starts, and this "
+            "program works only in such a session"
         )
     return value
 
@@ -290,8 +294,8 @@ def _read_token_mode(environment: Mapping[str, str]) -> int:
     text = environment.get("PANNEURO_TOKEN_MODE") or "600"
     if text.removeprefix("0") not in ("600", "640", "644"):
         raise AgentSettingsError(
-            "PANNEURO_TOKEN_MODE must be 600, 640 or 644; more than 600 only where the token's "
-            "folder is seen by the containers of one pod only"
+            "PANNEURO_TOKEN_MODE must be 600, 640 or 644; use more than 600 only if no process "
+            "outside one pod sees the token's folder"
         )
     return int(text, 8)
 

@@ -1,13 +1,13 @@
-"""A Dask scheduler's or worker's agent, as threads of its process.
+"""Run the agent of a Dask scheduler or worker as threads of its process.
 
-``dask worker --preload panneuro_hub.agent.dask_preload`` (``dask scheduler`` alike) starts the
-session's agent before the process does any work, and sets the variables by which every
-S3 client in it finds the agent. It is for Dask's servers that are simple processes; in
-Kubernetes the agent is a sidecar.
+``dask worker --preload panneuro_hub.agent.dask_preload`` (or ``dask scheduler`` with the same
+option) starts the session's agent before the process does any work, and sets the variables
+through which every S3 client in the process finds the agent. Use it for Dask servers that are
+plain processes; in Kubernetes, the agent is a sidecar.
 
-A worker's nanny only starts the worker: the preload runs in the worker's own process, so
-each one has an agent, a port and a token file of its own, also after the nanny has
-started it again. Servers that share a process share the agent.
+The preload runs in the worker's own process, not in its nanny. Each worker therefore has its own
+agent, port and token file, also after the nanny has restarted it. Servers that share a process
+share the agent.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ log = logging.getLogger("panneuro_hub.agent")
 
 
 class SharedAgent:
-    """One agent for all users of a process: started for the first, stopped after the last.
+    """One agent for all users in a process: the first one starts it, the last one stops it.
 
     Parameters
     ----------
     start : callable
-        Starts the agent.
+        Starts the agent and returns it.
     """
 
     def __init__(self, start: Callable[[], CredentialAgent]) -> None:
@@ -44,12 +44,12 @@ class SharedAgent:
         self._users = 0
 
     def acquire(self) -> None:
-        """Become a user; the first one starts the agent.
+        """Register a user, and start the agent for the first one.
 
         Raises
         ------
         AgentSettingsError
-            If it cannot be started.
+            If the agent does not start.
         """
         with self._lock:
             if self._agent is None:
@@ -57,14 +57,14 @@ class SharedAgent:
             self._users += 1
 
     def release(self) -> None:
-        """Be a user no more; the last one stops the agent."""
+        """Release the agent, and stop it when nobody else uses it."""
         with self._lock:
             self._users = max(self._users - 1, 0)
             if self._users == 0:
                 self._stop()
 
     def stop_now(self) -> None:
-        """Stop the agent, whoever uses it."""
+        """Stop the agent, even if somebody uses it."""
         with self._lock:
             self._users = 0
             self._stop()
@@ -79,13 +79,13 @@ def _start_agent() -> CredentialAgent:
     if not log.handlers:
         set_up_logging()
     settings = AgentSettings.from_environment(os.environ)
-    # Several processes of one machine have the same environment: none may take another's port,
-    # or write another's token file.
+    # Several processes of one machine have the same environment. Each needs its own port and its
+    # own token file.
     return start_agent(replace(settings, port=0, token_file=None), os.environ)
 
 
 _shared_agent = SharedAgent(_start_agent)
-# A worker without a nanny ends at a signal without its teardown.
+# A worker without a nanny ends at a signal, and Dask does not call `dask_teardown`.
 atexit.register(_shared_agent.stop_now)
 
 
@@ -95,8 +95,8 @@ def dask_setup(server: Any) -> None:
     Raises
     ------
     SystemExit
-        If it cannot be started. Dask passes over every other exception, and the process
-        would compute without keys, or with keys that it found elsewhere.
+        If the agent does not start. Dask ignores every other exception, and the process
+        would compute without a credential, or with one that it found elsewhere.
     """
     try:
         _shared_agent.acquire()

@@ -1,4 +1,4 @@
-"""The agent's HTTP server: loopback only, a thread a connection, everything bounded."""
+"""The agent's HTTP server: loopback only, one thread for each connection, limits for everything."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from panneuro_hub.agent.routes import AgentRequest, AgentResponse, make_refusal
 log = logging.getLogger("panneuro_hub.agent")
 
 LOOPBACK = "127.0.0.1"
-_IDLE_SECONDS = 30.0  # seconds that a connection may be silent
+_IDLE_SECONDS = 30.0  # seconds without a byte, after which a connection is closed
 _MAX_HEAD_SIZE = 16 * 1024  # bytes of request line and headers
 _MAX_CONNECTIONS = 256
 
 
 class LoopbackServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """Serves on 127.0.0.1 and nowhere else.
+    """An HTTP server that listens only on 127.0.0.1.
 
     Parameters
     ----------
     port : int
-        0 for any free one.
-    answer : callable
-        Gives the `AgentResponse` to an `AgentRequest` that came in on a port.
+        The port to listen on, or 0 for any free port.
+    handler : callable
+        Returns the `AgentResponse` to an `AgentRequest`; its second argument is the port.
 
     Raises
     ------
@@ -45,19 +45,19 @@ class LoopbackServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, port: int, answer: Callable[[AgentRequest, int], AgentResponse]) -> None:
-        self.answer = answer
+    def __init__(self, port: int, handler: Callable[[AgentRequest, int], AgentResponse]) -> None:
+        self.handler = handler
         self._open: set[socket.socket] = set()
         self._open_lock = threading.Lock()
         super().__init__((LOOPBACK, port), _AgentHandler)
 
     @property
     def port(self) -> int:
-        """The port that is served."""
+        """The port on which the server listens."""
         return int(self.server_address[1])
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Give a connection to a thread, or close it where there are too many."""
+        """Start a thread for a connection, or close it if there are too many."""
         with self._open_lock:
             crowded = len(self._open) >= _MAX_CONNECTIONS
             if not crowded:
@@ -74,13 +74,13 @@ class LoopbackServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say what went wrong with a connection; a client that went away is no news."""
+        """Log an error of a connection, but not a client that went away."""
         problem = sys.exception()
         if not isinstance(problem, (ConnectionError, TimeoutError)):
-            log.error("a request could not be answered", exc_info=problem)
+            log.error("the agent failed to answer a request", exc_info=problem)
 
     def close(self) -> None:
-        """Stop serving, and close what is still open."""
+        """Stop serving, and close all open connections."""
         self.shutdown()
         self.server_close()
         with self._open_lock:
@@ -93,7 +93,7 @@ class LoopbackServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
 
 
 class _BoundedHead:
-    """Reads from a connection, not more than the head of one request may be long."""
+    """Limit the head of one request while it is read from a connection."""
 
     def __init__(self, stream: BufferedIOBase) -> None:
         self._stream = stream
@@ -116,7 +116,7 @@ class _AgentHandler(BaseHTTPRequestHandler):
     server_version = "panneuro-agent"
     sys_version = ""
     timeout = _IDLE_SECONDS
-    # Head and body leave in one piece, or the client waits 40 ms for the second one.
+    # Send head and body in one piece. Otherwise the client waits 40 ms for the body.
     wbufsize = -1
     disable_nagle_algorithm = True
 
@@ -131,8 +131,10 @@ class _AgentHandler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers:
-            # What follows would be read as the next request.
-            self.send_error(HTTPStatus.BAD_REQUEST, "a request for keys has no body")
+            # The server would read the body as the next request.
+            self.send_error(
+                HTTPStatus.BAD_REQUEST, "a request for a credential must not have a body"
+            )
             return
         request = AgentRequest(
             path=self.path,
@@ -140,10 +142,10 @@ class _AgentHandler(BaseHTTPRequestHandler):
             tokens=self.headers.get_all("Authorization", []),
             from_page="Origin" in self.headers,
         )
-        self._send(self.server.answer(request, self.server.port))
+        self._send(self.server.handler(request, self.server.port))
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answer what is no proper request, and close the connection."""
+        """Refuse a malformed request, and close the connection."""
         self.close_connection = True
         status = HTTPStatus(code)
         self._send(make_refusal(status, status.phrase.replace(" ", ""), message or status.phrase))
@@ -162,4 +164,4 @@ class _AgentHandler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name in http.server
-        """Say nothing: clients ask thousands of times, and a line could hold what they sent."""
+        """Log nothing: requests are many, and a line could show what a client sent."""

@@ -1,6 +1,6 @@
-"""An agent inside the very process whose keys it keeps: a local server, a Dask worker.
+"""Run an agent in the process that uses its credential: a local server or a Dask worker.
 
-Where there are pods, the agent is a container of its own and none of this is used.
+In a pod, the agent is a separate container, and this module is not used.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ log = logging.getLogger("panneuro_hub.agent")
 
 
 def start_agent(settings: AgentSettings, environment: MutableMapping[str, str]) -> CredentialAgent:
-    """Start an agent, and make every S3 client that inherits `environment` find it.
+    """Start an agent, and point every S3 client that inherits `environment` to it.
 
     Returns
     -------
     CredentialAgent
-        To be stopped when the process ends.
+        The running agent; stop it when the process ends.
 
     Raises
     ------
-    SettingsError
+    AgentSettingsError
         If a setting is unusable; `environment` stays as it was.
     """
     agent = CredentialAgent(settings)
@@ -34,8 +34,11 @@ def start_agent(settings: AgentSettings, environment: MutableMapping[str, str]) 
 
 
 def use_agent(agent: CredentialAgent, environment: MutableMapping[str, str]) -> None:
-    """Make every S3 client that inherits `environment` find the agent, and no other keys."""
+    """Point every S3 client that inherits `environment` to the agent only."""
     for name in FOREIGN_KEY_VARIABLES:
         if environment.pop(name, None) is not None:
-            log.warning("%s is taken out: this session works with its own keys only", name)
+            log.warning(
+                "%s is removed from the environment: this session uses only its own credential",
+                name,
+            )
     environment.update(agent.environment())

@@ -1,9 +1,9 @@
-"""Keeping a session's keys fresh: when to ask again, and what to say meanwhile.
+"""Refresh a session's credential before it expires.
 
-Two deadlines (as in the refreshable credentials of the AWS SDKs). From the
-advisory one, ``renew_after``, the refresher asks for new keys and goes on giving
-the old ones while there are none. From the mandatory one, ``expires``, it gives
-nothing but the reason. A definite refusal by the service ends the keys at once.
+There are two deadlines, as in the refreshable credentials of the AWS SDKs. After the advisory
+one, ``renew_after``, the refresher requests a new credential and serves the old one until the
+new one comes. After the mandatory one, ``expires``, it serves only the reason why there is no
+credential. If the service refuses the session, the credential ends at once.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from panneuro_hub.wire import Credential
 
 log = logging.getLogger("panneuro_hub.agent")
 
-FIRST_WAIT = 10.0  # seconds that a client's request waits for the first keys
+FIRST_WAIT = 10.0  # seconds that a client's request waits for the first credential
 SHORTEST_PAUSE = 1.0  # seconds
 LONGEST_PAUSE = 30.0  # seconds, after refusals and long outages
-_LATEST_REFRESH = 0.8  # the part of the keys' life after which they are renewed in any case
-_CLOCK_CHECK_SECONDS = 15.0  # seconds: a wall clock that jumps is noticed after so long
+_LATEST_REFRESH = 0.8  # the fraction of its lifetime after which a credential is refreshed anyway
+_CLOCK_CHECK_SECONDS = 15.0  # seconds between checks whether the wall clock has jumped
 
 RANDOM_SOURCE = random.SystemRandom()
 
@@ -40,14 +40,14 @@ def _read_wall_clock() -> datetime:
 
 @dataclass(frozen=True)
 class ClockPair:
-    """Two clocks: the wall's, which can jump, and a steady one, which stops in sleep.
+    """Two clocks: the wall clock, which can jump, and a steady one, which stops during sleep.
 
     Parameters
     ----------
     wall : callable
-        Gives the time as an aware `datetime`.
+        Returns the time as an aware `datetime`.
     steady : callable
-        Gives seconds from any origin, never going back.
+        Returns seconds from any origin, and never goes back.
     """
 
     wall: Callable[[], datetime] = _read_wall_clock
@@ -56,33 +56,33 @@ class ClockPair:
 
 @dataclass(frozen=True)
 class TimedCredential:
-    """Keys, and when they came by both clocks."""
+    """A credential, and the time by both clocks at which it was received."""
 
     credential: Credential
     received: datetime
     received_steady: float
 
     def remaining(self, clock: ClockPair) -> float:
-        """Seconds of life left, by the clock that gives less."""
+        """Return the remaining lifetime in seconds, by the clock that says less."""
         expires = self.credential.expires
         by_wall = (expires - clock.wall()).total_seconds()
-        passed = clock.steady() - self.received_steady
-        by_steady = (expires - self.received).total_seconds() - passed
+        elapsed = clock.steady() - self.received_steady
+        by_steady = (expires - self.received).total_seconds() - elapsed
         return min(by_wall, by_steady)
 
 
 @dataclass(frozen=True)
 class RefresherHealth:
-    """How the refresher is, without secrets.
+    """The state of the refresher, without secrets.
 
     Parameters
     ----------
     status : {"starting", "ready", "late", "refused", "ended"}
-        ``late``: the keys are usable, but new ones are due and do not come.
+        ``late`` means that the credential is usable, but its refresh is due and fails.
     expires, renewed : datetime or None
-        When the keys end, and when they came.
+        The times at which the credential expires and was received.
     problem : str or None
-        What went wrong with the last request to the service.
+        The reason why the last request to the service failed.
     """
 
     status: RefresherStatus
@@ -92,60 +92,60 @@ class RefresherHealth:
 
     @property
     def usable(self) -> bool:
-        """Whether there are keys to give."""
+        """Return whether there is a usable credential."""
         return self.status in ("ready", "late")
 
 
 def seconds_until_refresh(
     credential: Credential, remaining: float, now: datetime, chance: float
 ) -> float:
-    """Seconds until new keys should be asked for.
+    """Return the seconds until the next refresh of a credential.
 
     Parameters
     ----------
     credential : Credential
-        The keys that just came.
+        The credential that was just received.
     remaining : float
-        Seconds of life that they have left.
+        Its remaining lifetime in seconds.
     now : datetime
-        The wall clock.
+        The time by the wall clock.
     chance : float
-        From 0 to 1; spreads the requests of many agents.
+        A number from 0 to 1, which spreads the requests of many agents over time.
 
     Returns
     -------
     float
-        At ``renew_after`` or a little later, and before the last fifth of their life.
+        The time until ``renew_after`` or a little later, before the last fifth of the lifetime.
     """
-    asked_for = (credential.renew_after - now).total_seconds()
+    advised = (credential.renew_after - now).total_seconds()
     latest = remaining * _LATEST_REFRESH
-    if asked_for <= 0:
-        # These were due for renewal when they came: soon again, but without hurry.
+    if advised <= 0:
+        # The refresh was due when the credential came: request a new one soon, but not at once.
         return max(SHORTEST_PAUSE, min(remaining / 10, LONGEST_PAUSE))
-    due = min(asked_for, latest)
+    due = min(advised, latest)
     spread = min(due / 10, (remaining - due) / 10, LONGEST_PAUSE)
     return max(SHORTEST_PAUSE, due + chance * spread)
 
 
 def seconds_until_retry(failures: int, retry_after: float | None, chance: float) -> float:
-    """Seconds until the next try, after `failures` in a row: 1 to 30, spread by a quarter."""
+    """Return the seconds until the next try after `failures` in a row: 1 to 30, less up to 25 %."""
     doubled = SHORTEST_PAUSE * 2.0 ** min(max(failures - 1, 0), 10)
     pause = min(max(doubled, retry_after or 0.0), LONGEST_PAUSE)
     return pause * (1 - chance / 4) if pause > SHORTEST_PAUSE else pause
 
 
 class CredentialRefresher:
-    """Holds a session's keys in memory and renews them in a thread of its own.
+    """Keep a session's credential in memory, and refresh it in a separate thread.
 
     Parameters
     ----------
     fetch : callable
-        Gives a `Credential`, or raises `AccessDeniedError` or `ServiceUnreachableError`.
+        Returns a `Credential`, or raises `AccessDeniedError` or `ServiceUnreachableError`.
     clock : ClockPair
     chance : callable
-        Gives numbers from 0 to 1.
+        Returns numbers from 0 to 1.
     refused_pause : float
-        Seconds between requests after a refusal, in case access returns.
+        The seconds between requests after a refusal, in case access returns.
     """
 
     def __init__(
@@ -169,32 +169,31 @@ class CredentialRefresher:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to ask, in a daemon thread."""
+        """Start the daemon thread that refreshes the credential."""
         self._thread = threading.Thread(target=self._run, name="panneuro-refresher", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Forget the keys and ask no more."""
+        """Forget the credential, and send no more requests."""
         with self._changed:
             self._stopped = True
             self._credential = None
             self._changed.notify_all()
 
     def get_credential(self, wait: float = 0.0) -> Credential:
-        """The keys in use; never asks the service itself.
+        """Return the current credential, without a request to the service.
 
         Parameters
         ----------
         wait : float
-            Seconds to wait for keys where none can be given and a request for
-            them is under way.
+            The seconds to wait if there is no credential and a request for one is under way.
 
         Raises
         ------
         AccessDeniedError
             If the service refuses this session.
         ServiceUnavailableError
-            If there are no usable keys for now.
+            If there is no usable credential at the moment.
         """
         deadline = time.monotonic() + wait
         with self._changed:
@@ -207,12 +206,12 @@ class CredentialRefresher:
                 left = deadline - time.monotonic()
                 if self._stopped or not self._is_worth_waiting() or left <= 0:
                     raise ServiceUnavailableError(self._explain_missing())
-                # Wakes the thread too: after a suspended night its own timer comes late.
+                # This wakes the thread too: after a suspended night, its own timer is late.
                 self._changed.notify_all()
                 self._changed.wait(left)
 
     def report_health(self) -> RefresherHealth:
-        """How the refresher is, without secrets."""
+        """Return the state of the refresher, without secrets."""
         with self._changed:
             self._drop_expired()
             timed = self._credential
@@ -224,7 +223,7 @@ class CredentialRefresher:
             )
 
     def refresh_once(self) -> float:
-        """Ask the service once; gives the seconds until it should be asked again."""
+        """Request a credential once, and return the seconds until the next request."""
         try:
             credential = self._fetch()
         except AccessDeniedError as refusal:
@@ -232,11 +231,9 @@ class CredentialRefresher:
         except ServiceUnreachableError as outage:
             return self._note_failure(str(outage), outage.retry_after)
         except Exception:
-            # The thread must outlive what nobody thought of, or the session dies an hour later.
-            log.exception("asking the service failed in a way that was not foreseen")
-            return self._note_failure(
-                "the agent could not ask the service; its log says more", None
-            )
+            # The thread must survive unforeseen errors. Otherwise the session ends an hour later.
+            log.exception("the request to the service failed with an unforeseen error")
+            return self._note_failure("the agent failed to ask the service; see its log", None)
         return self._take_credential(credential)
 
     def _run(self) -> None:
@@ -262,8 +259,8 @@ class CredentialRefresher:
         remaining = timed.remaining(self._clock)
         if remaining <= 0:
             return self._note_failure(
-                f"the service's keys had ended ({credential.expires:%Y-%m-%d %H:%M:%S} UTC) before "
-                "they came; is the clock of this machine right?",
+                f"the service's keys expired at {credential.expires:%Y-%m-%d %H:%M:%S} UTC, before "
+                "they arrived; is the clock of this machine right?",
                 None,
             )
         with self._changed:
@@ -277,7 +274,7 @@ class CredentialRefresher:
             self._changed.notify_all()
         if renewed or recovered:
             log.info(
-                "keys %s are in use, until %s UTC",
+                "the agent uses the keys %s, which expire at %s UTC",
                 credential.access_key_id,
                 f"{credential.expires:%Y-%m-%d %H:%M:%S}",
             )
@@ -285,48 +282,48 @@ class CredentialRefresher:
 
     def _note_refusal(self, reason: str) -> float:
         with self._changed:
-            news = self._refusal != reason
+            is_new = self._refusal != reason
             self._refusal, self._problem = reason, None
             self._credential = None
             self._failures = 0
             self._changed.notify_all()
-        if news:
-            log.warning("no keys any more: %s", reason)
+        if is_new:
+            log.warning("the service refuses new keys: %s", reason)
         return self._refused_pause
 
     def _note_failure(self, reason: str, retry_after: float | None) -> float:
         with self._changed:
             self._drop_expired()
-            news = self._problem != reason
+            is_new = self._problem != reason
             self._problem = reason
             self._failures += 1
             failures, timed = self._failures, self._credential
             self._changed.notify_all()
-        if news:
-            last = (
-                f"the old ones last until {timed.credential.expires:%H:%M:%S} UTC" if timed else ""
-            )
-            log.warning("new keys did not come; %s: %s", last or "there are none", reason)
+        if is_new:
+            state = "there are no old keys"
+            if timed:
+                state = f"the old keys last until {timed.credential.expires:%H:%M:%S} UTC"
+            log.warning("the request for new keys failed; %s: %s", state, reason)
         return seconds_until_retry(failures, retry_after, self._chance())
 
     def _drop_expired(self) -> None:
         if self._credential is not None and self._credential.remaining(self._clock) <= 0:
             self._ended = self._credential.credential.expires
             self._credential = None
-            log.warning("the keys have ended: %s", self._problem or "new ones are asked for")
+            log.warning("the keys have expired: %s", self._problem or "new ones are requested")
 
     def _is_worth_waiting(self) -> bool:
-        # Keys that never came may come any moment; where renewal is known to fail, say so at once.
+        # The first credential may come any moment. If a refresh is known to fail, say so at once.
         return self._ended is None or self._problem is None
 
     def _explain_missing(self) -> str:
         if self._stopped:
             return "the session's agent is stopping"
         if self._ended is not None:
-            since = f"the session's keys ended at {self._ended:%Y-%m-%d %H:%M:%S} UTC"
+            since = f"the session's keys expired at {self._ended:%Y-%m-%d %H:%M:%S} UTC"
         else:
             since = "the session has no keys yet"
-        return f"{since}: {self._problem or 'new ones are asked for; try again in a moment'}"
+        return f"{since}: {self._problem or 'new ones are requested; try again in a moment'}"
 
     def _status(self) -> RefresherStatus:
         if self._refusal is not None:

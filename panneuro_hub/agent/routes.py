@@ -1,4 +1,4 @@
-"""What the agent answers to whom: decided here, without a socket."""
+"""Decide how the agent answers a request, without a socket."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from panneuro_hub.wire.credential import format_time
 
 @dataclass(frozen=True)
 class AgentRequest:
-    """A request, as far as the answer depends on it.
+    """The parts of a request on which the response depends.
 
     Parameters
     ----------
     path : str
-        As it came, with any query.
+        The path as received, with any query.
     hosts, tokens : sequence of str
         The values of all ``Host`` and all ``Authorization`` headers.
     from_page : bool
-        Whether a web page's script seems to ask (it has an ``Origin``).
+        Whether the request seems to come from a script of a web page (it has an ``Origin``).
     """
 
     path: str
@@ -35,26 +35,26 @@ class AgentRequest:
 
 @dataclass(frozen=True)
 class AgentResponse:
-    """An HTTP status and the JSON object that goes with it; the object may hold keys."""
+    """An HTTP status and a JSON object; the object may hold a credential."""
 
     status: HTTPStatus
     body: dict[str, Any]
 
     def __repr__(self) -> str:
-        return f"Answer({self.status.value})"
+        return f"AgentResponse({self.status.value})"
 
 
 class AgentRoutes:
-    """Answers requests from memory.
+    """Answer requests from memory.
 
     Parameters
     ----------
     refresher : CredentialRefresher
     session_cache : SessionViewCache
     accepts : callable
-        Whether a token is valid.
+        Returns whether a token is valid.
     first_wait : float
-        Seconds that a request waits for the first keys.
+        The seconds that a request waits for the first credential.
     """
 
     def __init__(
@@ -70,27 +70,27 @@ class AgentRoutes:
         self._first_wait = first_wait
 
     def handle_request(self, request: AgentRequest, port: int) -> AgentResponse:
-        """Answer `request`, which came in on `port`."""
+        """Return the response to `request`, which was received on `port`."""
         names = ("127.0.0.1", "localhost", f"127.0.0.1:{port}", f"localhost:{port}")
-        # A web page whose name was made to point here ("DNS rebinding") shows in one of these.
+        # A web page whose name was made to point here ("DNS rebinding") fails one of these checks.
         if len(request.hosts) != 1 or request.hosts[0].lower() not in names or request.from_page:
             return make_refusal(
                 HTTPStatus.FORBIDDEN,
                 "WrongHost",
-                f"the agent answers programs of its own machine only; ask 127.0.0.1:{port}",
+                f"the agent answers only programs on its own machine; use 127.0.0.1:{port}",
             )
         if request.path == "/health":
             return _make_health_response(self._refresher.report_health())
         if request.path not in ("/credentials", "/session"):
             return make_refusal(
-                HTTPStatus.NOT_FOUND, "NotFound", "ask for /credentials or /session"
+                HTTPStatus.NOT_FOUND, "NotFound", "the agent serves /credentials and /session"
             )
         if len(request.tokens) != 1 or not self._accepts(request.tokens[0]):
             return make_refusal(
                 HTTPStatus.UNAUTHORIZED,
                 "Unauthorized",
-                "the Authorization header is not the token of this session; read the file that "
-                "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE names, at each request",
+                "the Authorization header is not the token of this session; read it from the file "
+                "that AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE names, for each request",
             )
         try:
             if request.path == "/session":
@@ -105,7 +105,7 @@ class AgentRoutes:
 
 
 def make_refusal(status: HTTPStatus, code: str, message: str) -> AgentResponse:
-    """An answer without what was asked for, in the form that the AWS SDKs read.
+    """Return a refusal in the form that the AWS SDKs read.
 
     Source: AWS SDKs and Tools Reference Guide, "Container credential provider".
     """

@@ -1,8 +1,8 @@
-"""Asking the service for credentials and for the session, with the session's ticket.
+"""Request the credential and the session from the service, with the session's ticket.
 
-`http.client` is used on purpose: it follows no redirect, so the ticket goes to
-the service's own address and nowhere else, and it takes no proxy from the
-environment. TLS is verified against the system's authorities.
+`http.client` is used on purpose. It follows no redirects, so the ticket goes only to the
+service's own address, and it takes no proxy from the environment. TLS certificates are verified
+against the system's authorities.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ _MAX_REASON_LENGTH = 500  # characters
 
 
 class AgentSettingsError(PanNeuroError):
-    """A setting of the agent is missing or unusable; the text names it."""
+    """A setting of the agent is missing or unusable; the message names it."""
 
 
 class ServiceUnreachableError(ServiceUnavailableError):
-    """The service gave no usable answer; asking again makes sense.
+    """The service gave no usable answer; a retry can succeed.
 
     Parameters
     ----------
     message : str
-        What happened.
+        The sentence for people.
     retry_after : float, optional
-        Seconds after which the service wants to be asked again.
+        The seconds after which the service accepts another request.
     """
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
@@ -46,16 +46,16 @@ class ServiceUnreachableError(ServiceUnavailableError):
 
 @dataclass(frozen=True)
 class ServiceClient:
-    """The service, as the agent sees it.
+    """The agent's client of the service.
 
     Parameters
     ----------
     service_url : str
-        Such as ``http://hub:8081/services/panneuro``.
+        The address of the service, such as ``http://hub:8081/services/panneuro``.
     ticket_file : Path
-        Read again at each request.
+        The file with the ticket, which is read for each request.
     timeout : float
-        Seconds that the service may keep silent.
+        The seconds to wait for a byte of the response.
 
     Raises
     ------
@@ -71,7 +71,7 @@ class ServiceClient:
         _parse_service_url(self.service_url)
 
     def fetch_credential(self) -> Credential:
-        """Ask for the session's credential.
+        """Request the session's credential.
 
         Raises
         ------
@@ -89,7 +89,7 @@ class ServiceClient:
             raise ServiceUnreachableError(f"the service's answer is {malformed}") from None
 
     def fetch_session(self) -> SessionView:
-        """Ask where the session is and what it may do.
+        """Request the description of the session.
 
         Raises
         ------
@@ -107,7 +107,7 @@ class ServiceClient:
             ) from malformed
 
     def read_ticket(self) -> str:
-        """The session's ticket, as `read_ticket_file`; asked for at each request."""
+        """Return the session's ticket, as `read_ticket_file` does."""
         return read_ticket_file(self.ticket_file)
 
     def _get(self, path: str) -> Mapping[str, Any]:
@@ -130,12 +130,12 @@ class ServiceClient:
 
 
 def read_ticket_file(path: Path) -> str:
-    """Read a ticket file.
+    """Return the ticket in a file.
 
     Raises
     ------
     ServiceUnreachableError
-        If it cannot be read or holds no ticket; it may be there at the next try.
+        If the file cannot be read or holds no ticket; a retry may find one.
     """
     try:
         with path.open("rb") as file:
@@ -145,14 +145,14 @@ def read_ticket_file(path: Path) -> str:
         raise ServiceUnreachableError(
             f"the ticket file {path} cannot be read: {reason}"
         ) from problem
-    # Only what can stand in a header whole; a line break would begin another header.
+    # Only characters that a header may contain: a line break would begin another header.
     if not content or len(content) > _MAX_TICKET_SIZE or not all(33 <= c <= 126 for c in content):
         raise ServiceUnreachableError(f"the ticket file {path} holds no ticket")
     return content.decode("ascii")
 
 
 def to_printable(text: str) -> str:
-    """`text` from outside as one line that is safe in a log, shortened where it is long."""
+    """Return `text` from outside as one line that is safe in a log; a long text is shortened."""
     line = "".join(c if c.isprintable() else " " for c in text[: _MAX_REASON_LENGTH + 1])
     return line if len(line) <= _MAX_REASON_LENGTH else line[:_MAX_REASON_LENGTH] + "…"
 
@@ -177,15 +177,16 @@ def _parse_service_url(service_url: str) -> SplitResult:
         )
     if not plain:
         raise AgentSettingsError(
-            "PANNEURO_SERVICE_URL may have a host, a port and a path: no name, password or query"
+            "PANNEURO_SERVICE_URL may have a host, a port and a path, but no user, password or "
+            "query"
         )
     return address
 
 
 def open_service_connection(service_url: str, timeout: float) -> http.client.HTTPConnection:
-    """A connection to the service, not yet open; with TLS, it verifies who answers."""
+    """Return a connection to the service, not yet open; with TLS, it verifies the certificate."""
     address = _parse_service_url(service_url)
-    # The port is always said: http.client would take the end of a bare IPv6 address for one.
+    # Always pass the port: http.client would take the end of a bare IPv6 address for one.
     host = address.hostname or ""
     if address.scheme == "https":
         context = ssl.create_default_context()
@@ -204,7 +205,7 @@ def _read_response(status: int, retry_after: str | None, body: bytes) -> Mapping
         reason = _find_reason(document) or _describe_status(status)
         raise ServiceUnreachableError(reason, retry_after=_parse_retry_after(retry_after))
     if document is None:
-        raise ServiceUnreachableError("the service's answer is not what was asked for")
+        raise ServiceUnreachableError("the service's answer is not a JSON object")
     return document
 
 
@@ -226,8 +227,8 @@ def _find_reason(document: Mapping[str, Any] | None) -> str | None:
 def _describe_status(status: int) -> str:
     if 300 <= status < 400:
         return (
-            f"the service's address sends elsewhere (HTTP {status}), where the ticket must not go; "
-            "PANNEURO_SERVICE_URL should be the address of the service itself"
+            f"the service redirects to another address (HTTP {status}), which must not receive the "
+            "ticket; set PANNEURO_SERVICE_URL to the address of the service itself"
         )
     return f"the service answered HTTP {status}"
 

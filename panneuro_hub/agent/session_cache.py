@@ -1,4 +1,4 @@
-"""The session, as the service last described it."""
+"""Keep the service's last description of the session."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ RETRY_SECONDS = 5.0  # seconds
 
 
 class SessionViewCache:
-    """Asks for the session at most every half minute; keeps the last answer in an outage.
+    """Request the session at most every half minute, and keep the last answer in an outage.
 
     Parameters
     ----------
     fetch : callable
-        Gives a `SessionView`, or raises `AccessDeniedError` or `ServiceUnreachableError`.
+        Returns a `SessionView`, or raises `AccessDeniedError` or `ServiceUnreachableError`.
     steady : callable
         A clock that never goes back, in seconds.
     """
@@ -36,22 +36,22 @@ class SessionViewCache:
         self._good_until = float("-inf")
 
     def get_view(self) -> SessionView:
-        """The session.
+        """Return the session.
 
         Raises
         ------
         AccessDeniedError
             If the service refuses this session.
         ServiceUnreachableError
-            If the service has never answered and does not now.
+            If the service has never answered, and does not answer now.
         """
-        # One asks, the others wait for its answer: the service hears one question of a session.
+        # One thread sends the request and the others wait, so the service gets one request.
         with self._lock:
             if self._steady() >= self._good_until:
                 self._fetch_view()
             if self._view is not None:
                 return self._view
-            # A new exception each time: a raised one holds on to the frames of who caught it.
+            # A new exception each time: a raised one keeps the frames of its callers alive.
             if isinstance(self._problem, AccessDeniedError):
                 raise AccessDeniedError(str(self._problem))
             raise ServiceUnreachableError(str(self._problem))

@@ -1,7 +1,8 @@
-"""``python -m panneuro_hub.agent.singleuser_server``: a JupyterHub server with its agent inside.
+"""Run JupyterHub's single-user server with the agent inside.
 
-For servers that are plain processes: the agent's threads run in the server, and
-its kernels inherit the variables through which S3 clients find the agent.
+``python -m panneuro_hub.agent.singleuser_server`` is for servers that are plain processes. The
+agent's threads run in the server, and its kernels inherit the variables through which S3 clients
+find the agent.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def main() -> int:
     Returns
     -------
     int
-        The exit status; 1 where the agent's settings are missing.
+        The exit status; 1 if the agent's settings are missing or unusable.
     """
     set_up_logging()
     try:
@@ -32,7 +33,7 @@ def main() -> int:
         log.error("the session's agent cannot start: %s", problem)
         return 1
     try:
-        # Imported here: the settings are judged before a second is spent on Jupyter.
+        # Imported here, so that the settings are checked before a second is spent on Jupyter.
         from jupyterhub.singleuser import main as serve
 
         serve()

@@ -1,7 +1,7 @@
-"""The token file: the word that a client of the agent must show.
+"""Write the file with the token that clients must send to the agent.
 
-Loopback is open to every program of the machine or pod; the file is open to the
-session's own user only, or to who sees its folder. It is what the AWS SDKs know as
+Every program on the machine or in the pod can reach the loopback address. Only the session's own
+user, or the containers that mount its folder, can read the file. The AWS SDKs find it through
 ``AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE``.
 """
 
@@ -16,16 +16,15 @@ from pathlib import Path
 
 
 class TokenFile:
-    """A file that always holds a valid token; the one before it is valid too.
+    """A file that always holds a valid token; the previous token is valid too.
 
     Parameters
     ----------
     path : Path
-        Where the token is written. Its folder is made, for this user only, where
-        it is missing.
+        The file for the token. Its folder is made, for this user only, if it does not exist.
     mode : int
-        Who may read it: this user only (0o600), unless the agent is a user of
-        its own and the folder is mounted in the containers of one pod only.
+        The permissions of the file: 0o600, for this user only, unless the agent runs as another
+        user and only the containers of one pod mount the folder.
 
     Raises
     ------
@@ -41,33 +40,33 @@ class TokenFile:
         self.rotate()
 
     def rotate(self) -> None:
-        """Put a new token into the file; the one that it held stays valid until the next time.
+        """Write a new token; the previous one stays valid until the next rotation.
 
         Raises
         ------
         OSError
-            If the file cannot be written; then the tokens stay as they were.
+            If the file cannot be written; then the tokens do not change.
         """
         token = secrets.token_urlsafe(32)
-        before = self._accepted
+        previous = self._accepted
         written = self._write(token)
-        # Valid first, then visible: nobody can read a token that is not accepted yet.
-        self._accepted = (token, *before[:1])
+        # Accept the token before it is visible: nobody can read a token that is not valid yet.
+        self._accepted = (token, *previous[:1])
         try:
             written.replace(self.path)
         except OSError:
-            self._accepted = before
+            self._accepted = previous
             written.unlink(missing_ok=True)
             raise
 
     def accepts(self, offered: str) -> bool:
-        """Whether `offered` is the token of the file or the one before it, in constant time."""
-        shown = offered.encode("utf-8", "surrogateescape")
-        matches = [hmac.compare_digest(token.encode(), shown) for token in self._accepted]
+        """Return whether `offered` is the current or the previous token, in constant time."""
+        encoded = offered.encode("utf-8", "surrogateescape")
+        matches = [hmac.compare_digest(token.encode(), encoded) for token in self._accepted]
         return any(matches)
 
     def remove(self) -> None:
-        """Accept nothing any more and remove the file."""
+        """Remove the file, and accept no token."""
         self._accepted = ()
         self.path.unlink(missing_ok=True)
 

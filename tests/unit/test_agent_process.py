@@ -112,7 +112,7 @@ def test_a_sidecar_serves_until_it_is_told_to_stop(
         connection.close()
         # Not 0, with which Kubernetes would not start it again beside its notebook.
         assert process.returncode == 128 + signal.SIGTERM
-    assert "keys KEY1 are in use" in log
+    assert "the agent uses the keys KEY1" in log
     assert "has stopped" in log
     assert "secret-1" not in log
     assert token not in log

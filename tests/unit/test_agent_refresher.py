@@ -118,7 +118,9 @@ def test_never_gives_keys_that_have_ended_and_says_why_at_once(
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
     asking.join(20)
-    assert told == ["the session's keys ended at 2026-11-02 09:15:00 UTC: the store's STS is down"]
+    assert told == [
+        "the session's keys expired at 2026-11-02 09:15:00 UTC: the store's STS is down"
+    ]
     health = refresher.report_health()
     assert (health.status, health.usable) == ("ended", False)
 
@@ -163,7 +165,7 @@ def test_a_fault_that_nobody_foresaw_is_an_outage(
     service.trouble = ZeroDivisionError("oh")
     assert refresher.refresh_once() == 1
     assert refresher.get_credential().access_key_id == "KEY1"
-    assert "not foreseen" in caplog.text
+    assert "unforeseen error" in caplog.text
 
 
 def test_retries_slow_down_and_start_over_after_success(
