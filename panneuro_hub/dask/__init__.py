@@ -1,4 +1,4 @@
-"""What dask-gateway-server needs to start clusters in projects; one import in its config file."""
+"""Dask clusters in projects; the config file of dask-gateway-server imports `configure`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Who sends a request to the gateway, and which clusters the request may concern.
+"""Authentication of requests to the gateway, with the project that bounds each of them.
 
-dask-gateway knows people. A session's token must not open all that its person may do, so here
-the service says which session a token belongs to, and the session's project bounds the request.
+dask-gateway knows only people. The token of a session must not grant everything that its person
+may do. So the service names the session of a token, and the project of that session bounds the
+request.
 """
 
 from __future__ import annotations
@@ -15,21 +16,21 @@ from dask_gateway_server.auth import JupyterHubAuthenticator, unauthorized
 
 from panneuro_hub.dask.session_user import SessionUser
 
-_START = ("servers", "start:servers")
+_START_SCOPES = ("servers", "start:servers")
 _TIMEOUT = aiohttp.ClientTimeout(total=20)
 
 
 def may_start_servers(scopes: Iterable[str], name: str) -> bool:
-    """Return whether a token may start servers of its person, in any project of theirs."""
-    good = {each for scope in _START for each in (scope, f"{scope}!user={name}")}
-    return not good.isdisjoint(scopes)
+    """Return whether a token may start servers for its person, in any of their projects."""
+    sufficient = {variant for scope in _START_SCOPES for variant in (scope, f"{scope}!user={name}")}
+    return not sufficient.isdisjoint(scopes)
 
 
 class HubAuthenticator(JupyterHubAuthenticator):
-    """JupyterHub's tokens, each with the project that it is good for.
+    """An authenticator for JupyterHub's tokens that finds the project of each token.
 
-    No answer is kept: dask-gateway keeps one for each person, by a cookie that all their
-    programs share, and a session could use what another one was allowed.
+    It caches no answer. dask-gateway caches one for each person, by a cookie that all programs
+    of the person share, so a session could use the rights of another session.
     """
 
     async def authenticate_and_handle(
@@ -37,7 +38,7 @@ class HubAuthenticator(JupyterHubAuthenticator):
         request: web.Request,
         handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
     ) -> web.StreamResponse:
-        """Find out who it is, and let the request handler see no cluster of another project."""
+        """Authenticate a request, and refuse it if its cluster belongs to another project."""
         user = request["user"] = await self.authenticate(request)
         name = request.match_info.get("cluster_name")
         if name is not None:
@@ -47,11 +48,11 @@ class HubAuthenticator(JupyterHubAuthenticator):
         return await handler(request)
 
     async def authenticate(self, request: web.Request) -> SessionUser:
-        """Ask the hub whose token it is, and the service for which project it is good."""
+        """Ask the hub for the owner of the token, and the service for its project."""
         token = self.get_token(request)
         if not token:
             raise unauthorized("jupyterhub")
-        owner = await self._owner(token)
+        owner = await self._fetch_owner(token)
         scopes = owner.get("scopes") or ()
         if owner.get("kind") != "user" or not self._may_use_gateway(scopes):
             raise unauthorized("jupyterhub")
@@ -66,11 +67,11 @@ class HubAuthenticator(JupyterHubAuthenticator):
         if not self.use_service_access_scopes:
             return True
         access = "access:services"
-        good = {access, f"{access}!service={self.jupyterhub_service_name}"}
-        return not good.isdisjoint(scopes)
+        sufficient = {access, f"{access}!service={self.jupyterhub_service_name}"}
+        return not sufficient.isdisjoint(scopes)
 
-    async def _owner(self, token: str) -> Mapping[str, Any]:
-        """Return the hub's model of a token's owner."""
+    async def _fetch_owner(self, token: str) -> Mapping[str, Any]:
+        """Return the hub's model of the owner of a token."""
         try:
             async with self.session.get(
                 f"{self.jupyterhub_api_url}/user",
@@ -90,4 +91,6 @@ class HubAuthenticator(JupyterHubAuthenticator):
             raise web.HTTPUnprocessableEntity(
                 reason="the hub does not accept this token; log in again, or restart your server"
             )
-        raise web.HTTPConflict(reason="the hub cannot say now whose token this is; try again soon")
+        raise web.HTTPConflict(
+            reason="the hub could not check this token; try again in a few seconds"
+        )

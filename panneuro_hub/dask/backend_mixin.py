@@ -1,7 +1,7 @@
-"""The core that every backend shares: session, ticket, limits, and what the service is told.
+"""The core that all backends share: sessions, tickets, quotas and reports to the service.
 
-`ClusterMixin` stands before a backend class of dask-gateway-server. One process of the
-gateway serves a hub: what it gives to clusters is counted here, under one lock.
+`ClusterMixin` extends a backend class of dask-gateway-server. One process of the gateway serves a
+hub, so it counts here, under one lock, the workers that it gives to clusters.
 """
 
 from __future__ import annotations
@@ -42,28 +42,28 @@ from panneuro_hub.wire.cluster_reports import ClusterReport, GatewayUser
 from panneuro_hub.wire.session import Session
 from panneuro_hub.wording import describe_reasons
 
-# Much happens at once when many clusters adapt: one report tells it all.
+# Many changes come at once when many clusters adapt; the delay puts them into one report.
 _REPORT_DELAY_SECONDS = 0.5
 _NO_WORKERS = WorkerLimits(0, 0.0, 0)
 
 
 @dataclass(frozen=True)
 class BackendCluster:
-    """A cluster as its backend's own records tell of it.
+    """A cluster as the records of its backend describe it.
 
     Parameters
     ----------
     name, person : str
     config : mapping
-        What it was started with; only the gateway writes it.
+        The configuration of its start; only the gateway writes it.
     active : bool
-        Whether it starts or runs; one that is stopping may still have workers.
+        Whether it starts or runs; a cluster that is stopping may still have workers.
     allocated : int
-        The workers that it was given.
+        The number of workers that the gateway gave it.
     present : int
-        The workers that there are, those on their way in and out too.
+        The number of workers that exist, with those that are starting or stopping.
     running : int
-        The workers that run.
+        The number of workers that run.
     """
 
     name: str
@@ -76,17 +76,17 @@ class BackendCluster:
 
     @property
     def session(self) -> str:
-        """Its session's id; ``""`` for a cluster from before there were sessions."""
+        """The id of its session; ``""`` for a cluster of a version without sessions."""
         return str(self._choice.get("session", ""))
 
     @property
     def project(self) -> str:
-        """Its project; ``""`` as for `session`."""
+        """Its project; ``""`` for a cluster of a version without sessions."""
         return str(self._choice.get("project", ""))
 
     @property
     def started_in(self) -> str:
-        """Id of the session that started it; ``""`` where no session did."""
+        """The id of the session that started it; ``""`` if no session did."""
         return str(self._choice.get(STARTED_IN_KEY) or "")
 
     @property
@@ -96,24 +96,25 @@ class BackendCluster:
 
 @dataclass(frozen=True)
 class GrantedSize:
-    """The size that a cluster may have.
+    """The size that the gateway grants to a cluster.
 
     Parameters
     ----------
     workers : int
-        As many at most.
-    words : str or None
-        Why it is less than was asked for, for people; `None` where it is all of it.
+        The most workers that the cluster may have.
+    notice : str or None
+        The reason why the size is less than the request, for people; `None` if it is not less.
     """
 
     workers: int
-    words: str | None = None
+    notice: str | None = None
 
 
 class _TokenLogFilter(logging.Filter):
-    """Keeps from the log of requests what stands in an address in a cookie's place."""
+    """A filter that masks the tokens of dashboards in the log of requests."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        """Mask the tokens in the arguments of a record, and keep the record."""
         if isinstance(record.args, tuple):
             record.args = tuple(
                 mask_tokens(arg) if isinstance(arg, str) else arg for arg in record.args
@@ -122,13 +123,13 @@ class _TokenLogFilter(logging.Filter):
 
 
 class ClusterMixin(Backend):
-    """Makes every cluster of a backend a session in exactly one project."""
+    """A mixin that makes every cluster of a backend a session in exactly one project."""
 
     collaboration_file = Unicode(
         config=True, help="Path of the collaboration file; set by panneuro_hub.dask.gateway_config."
     )
     service_url = Unicode(
-        config=True, help="URL of the PanNeuro service, as gateway and clusters reach it."
+        config=True, help="URL at which the gateway and clusters reach the PanNeuro service."
     )
     service_token = Unicode(
         config=True, help="The gateway's own API token; by default JUPYTERHUB_API_TOKEN."
@@ -137,10 +138,13 @@ class ClusterMixin(Backend):
         "/services/dask-gateway", config=True, help="Path below which browsers see the gateway."
     )
     report_seconds = Float(
-        15.0, min=1.0, config=True, help="How often the service is told what runs."
+        15.0,
+        min=1.0,
+        config=True,
+        help="Seconds between two reports of the running clusters to the service.",
     )
     most_clusters = Integer(
-        10, min=1, config=True, help="How many clusters one person may have at once."
+        10, min=1, config=True, help="The most clusters that one person may have at once."
     )
 
     max_workers = Integer(
@@ -148,8 +152,8 @@ class ClusterMixin(Backend):
         min=1,
         config=True,
         help="""
-        How many workers all clusters of this gateway may have together, in all projects: what the
-        machine or the Kubernetes cluster can run.
+        The most workers that all clusters of this gateway may have together, in all projects: as
+        many as the machine or the Kubernetes cluster can run.
         """,
     )
 
@@ -161,10 +165,10 @@ class ClusterMixin(Backend):
     def _cluster_options_default(self) -> Any:
         return make_cluster_options(lambda: self.collaboration)
 
-    # -- what a backend tells and does -----------------------------------------------------
+    # -- methods that a backend implements -------------------------------------------------
 
     def iterate_clusters(self) -> Iterator[BackendCluster]:
-        """Every cluster that is active or still has workers."""
+        """Yield every cluster that is active or still has workers."""
         raise NotImplementedError
 
     def build_config(
@@ -174,42 +178,42 @@ class ClusterMixin(Backend):
         person: str,
         variables: Mapping[str, str],
     ) -> dict[str, Any]:
-        """The traits of the backend's cluster config for a session."""
+        """Return the traits of the backend's cluster config for a session."""
         raise NotImplementedError
 
     async def launch_cluster(
         self, person: str, options: dict[str, Any], config: Any, ticket: Ticket
     ) -> str:
-        """Start a cluster, and see to it that its processes get the ticket; gives its name."""
+        """Start a cluster, pass the ticket to its processes, and return its name."""
         raise NotImplementedError
 
     async def set_workers(self, name: str, count: int) -> None:
-        """Give a cluster more workers than before, without its scheduler asking."""
+        """Give a cluster more workers than before, without a request of its scheduler."""
         raise NotImplementedError
 
     async def forget_ticket(self, name: str, session: str) -> None:
-        """Remove what is left of the ticket of a cluster that has ended."""
+        """Remove the stored ticket of a cluster that has ended."""
 
     def find_worker_failures(self, name: str) -> list[WorkerFailure]:
-        """Return how workers of a running cluster failed, one for each worker."""
+        """Return the failures of a running cluster's workers, one for each failed worker."""
         return []
 
     async def follow_pods(self) -> None:
-        """Make ready what `iterate_clusters` needs, after the backend's own setup."""
+        """Start to follow the pods that `iterate_clusters` counts, after the backend's setup."""
 
     def find_dashboard(self, name: str) -> str | None:
-        """The address of a running cluster's dashboard; `None` where there is none."""
+        """Return the address of a running cluster's dashboard, or `None` without one."""
         raise NotImplementedError
 
-    # -- begin and end ---------------------------------------------------------------------
+    # -- setup and cleanup -----------------------------------------------------------------
 
     async def setup(self, app: web.Application) -> None:
-        """Begin to serve: the backend's own setup, our answers, and the reports."""
+        """Start the backend, our routes and the reports to the service."""
         if not isinstance(app["authenticator"], HubAuthenticator):
             raise PanNeuroError(
                 "c.DaskGateway.authenticator_class is set: only panneuro_hub.dask.authenticator."
-                "HubAuthenticator, or a subclass of it, knows which session a request comes from; "
-                "take it out"
+                "HubAuthenticator, or a subclass of it, knows the session of a request; remove "
+                "this setting"
             )
         for trait in ("collaboration_file", "service_url", "service_token"):
             if not getattr(self, trait):
@@ -223,7 +227,7 @@ class ClusterMixin(Backend):
         ):
             raise PanNeuroError(
                 "c.Backend.cluster_options is set: a cluster's options come from the collaboration "
-                "file, where each project has its worker profiles and images; take it out"
+                "file, where each project has its worker profiles and images; remove this setting"
             )
         self._service = GatewayServiceClient(self.service_url, self.service_token)
         try:
@@ -250,27 +254,27 @@ class ClusterMixin(Backend):
         self._following = asyncio.ensure_future(follow_collaboration(self._current, log=self.log))
 
     async def cleanup(self) -> None:
-        """Stop; sessions of clusters that stop with the gateway end, others go on."""
+        """Stop the gateway, and end the sessions of the clusters that stop with it."""
         if hasattr(self, "_following"):
             for task in (self._reports, self._following):
                 task.cancel()
             await asyncio.gather(self._reports, self._following, return_exceptions=True)
         await super().cleanup()
-        if hasattr(self, "_gate"):
+        if hasattr(self, "_dashboard_proxy"):
             await self._dashboard_proxy.close()
         if hasattr(self, "_service"):
-            with contextlib.suppress(PanNeuroError):  # the service may be gone before us
+            with contextlib.suppress(PanNeuroError):  # the service may have stopped already
                 for session in self._list_ended_sessions():
                     await self._service.end_session(session)
             await self._service.close()
 
     @property
     def collaboration(self) -> Collaboration:
-        """The collaboration as it is now."""
+        """The current collaboration."""
         return self._current.collaboration
 
     def report_health(self) -> dict[str, Any]:
-        """Return what the gateway's health page says, as JSON."""
+        """Return the content of the gateway's health page, as JSON."""
         return build_health_report(self._current.look())
 
     async def find_requester(
@@ -282,13 +286,12 @@ class ClusterMixin(Backend):
     # -- start and stop --------------------------------------------------------------------
 
     async def start_cluster(self, user: SessionUser, cluster_options: Any) -> str:
-        """Start a cluster that the person may have; its session begins before it does.
+        """Start a cluster that the person may have; its session begins before the cluster.
 
         Raises
         ------
         PublicException
-            With words for the person: what is not theirs to choose, or what does not
-            work now.
+            If the person may not choose this, or the start fails; the text is for the person.
         """
         try:
             options, choice, variables = await self._parse_choice(user, cluster_options)
@@ -308,25 +311,25 @@ class ClusterMixin(Backend):
                 raise
             self.log.exception("A cluster of %s could not be started", session.project)
             raise PublicException(
-                "the cluster could not be started, and nothing is left of it; the gateway's log "
-                f"says why, under session {session_id}"
+                "the cluster could not be started and was removed; the gateway's log has the "
+                f"reason, under session {session_id}"
             ) from error
-        if self._find_cluster(name) is not None:  # else it is when the backend's records have it
+        if self._find_cluster(name) is not None:  # else when the backend's records contain it
             self._reported_sessions[session_id] = name
         self.report_soon()
         return name
 
     async def stop_cluster(self, cluster_name: str, failed: bool = False) -> None:
-        """Stop a cluster; its ticket dies at once."""
+        """Stop a cluster, and make its ticket invalid at once."""
         await super().stop_cluster(cluster_name, failed=failed)
         self.report_soon()
 
     async def end_cluster(self, name: str, code: EndCode, reasons: tuple[Reason, ...] = ()) -> None:
-        """Stop a cluster, and keep the reason for the people who ask for it."""
+        """Stop a cluster, and record the reason for its person."""
         cluster = self._find_cluster(name)
         if cluster is not None:
             idle = self._find_limits(cluster.project).idle_timeout if code == "idle" else None
-            self._ends.record(name, ClusterEnd(code, reasons, idle))
+            self._ends.record_end(name, ClusterEnd(code, reasons, idle))
         await self.stop_cluster(name)
 
     async def stop_session_clusters(self, person: str, session: str) -> list[str]:
@@ -348,14 +351,14 @@ class ClusterMixin(Backend):
         return names
 
     def describe_end(self, cluster: models.Cluster) -> str:
-        """Return the sentence that says why a cluster that is not running any more ended."""
-        end = self._ends.find(cluster.name)
+        """Return the sentence that says why a cluster ended."""
+        end = self._ends.find_end(cluster.name)
         if end is None and cluster.status == models.ClusterStatus.FAILED:
             end = ClusterEnd("failed")
         return describe_end(cluster.name, end)
 
     def list_notices(self, name: str) -> list[str]:
-        """Return what a cluster's person should read about its workers, as sentences."""
+        """Return sentences for a cluster's person about its failed workers."""
         cluster = self._find_cluster(name)
         if cluster is None:
             return []
@@ -363,12 +366,12 @@ class ClusterMixin(Backend):
         return describe_failures(self.find_worker_failures(name), memory)
 
     async def _parse_choice(
-        self, user: SessionUser, requested: Any
+        self, user: SessionUser, cluster_request: Any
     ) -> tuple[dict[str, Any], ClusterChoice, dict[str, str]]:
         options = await self.get_cluster_options(user)
-        normal = options.parse_options(requested)
-        chosen = options.get_configuration(normal, user)
-        return normal, ClusterChoice(**chosen[CHOICE_KEY]), chosen["environment"]
+        parsed = options.parse_options(cluster_request)
+        chosen = options.get_configuration(parsed, user)
+        return parsed, ClusterChoice(**chosen[CHOICE_KEY]), chosen["environment"]
 
     def _require_free_cluster(self, person: str) -> None:
         running = [c.name for c in self.iterate_clusters() if c.active and c.person == person]
@@ -382,18 +385,18 @@ class ClusterMixin(Backend):
         try:
             await self._service.end_session(session)
         except PanNeuroError as error:
-            # No report lists it, so the service ends it by itself.
+            # The service ends a session that no report lists.
             self.log.warning("Session %s could not be ended at once: %s", session, error)
 
     # -- limits ----------------------------------------------------------------------------
 
     async def scale_cluster(self, cluster: models.Cluster, wanted: int) -> GrantedSize:
-        """Scale a cluster to what it may have; return that, with words where it is less.
+        """Scale a cluster up to its quota, and return the size, with a notice if it is less.
 
         Raises
         ------
         PublicException
-            If its scheduler cannot be told.
+            If the scheduler does not receive the message.
         """
         async with self._quota_lock:
             allowed = self._compute_quota(cluster.name, wanted)
@@ -405,60 +408,60 @@ class ClusterMixin(Backend):
             self._quota_ledger.cancel_reservation(cluster.name)
             raise
         self.report_soon()
-        words = f"{allowed.words}. Scaling to {allowed.workers}." if allowed.words else None
-        return GrantedSize(allowed.workers, words)
+        notice = f"{allowed.words}. Scaling to {allowed.workers}." if allowed.words else None
+        return GrantedSize(allowed.workers, notice)
 
     async def adapt_cluster(
         self, cluster: models.Cluster, adapt_request: AdaptRequest
     ) -> GrantedSize:
-        """Let a cluster adapt within what its project could ever give it; return as `scale`.
+        """Let a cluster adapt within the limits of its project; return the same as `scale_cluster`.
 
         Raises
         ------
         PublicException
-            If its scheduler cannot be told.
+            If the scheduler does not receive the message.
         """
         async with self._quota_lock:
             allocation = self._make_allocation(self._find_cluster(cluster.name))
-            most = quota.compute_largest_quota(
+            largest = quota.compute_largest_quota(
                 self._find_limits(allocation.project), allocation, self.max_workers
             )
             maximum = (
-                most.workers
+                largest.workers
                 if adapt_request.maximum is None
-                else min(adapt_request.maximum, most.workers)
+                else min(adapt_request.maximum, largest.workers)
             )
-            now = self._compute_quota(cluster.name, maximum)
+            current = self._compute_quota(cluster.name, maximum)
         minimum = None if adapt_request.minimum is None else min(adapt_request.minimum, maximum)
         await self.forward_message_to_scheduler(
             cluster,
             {"op": "adapt", "minimum": minimum, "maximum": maximum, "active": adapt_request.active},
         )
-        words = None
+        notice = None
         if (
             adapt_request.active
             and adapt_request.maximum is not None
             and adapt_request.maximum > maximum
         ):
-            words = f"{most.words}. Adapting up to {maximum}."
+            notice = f"{largest.words}. Adapting up to {maximum}."
         elif (
             adapt_request.active
-            and now.words
-            and (adapt_request.maximum is not None or now.workers == 0)
+            and current.words
+            and (adapt_request.maximum is not None or current.workers == 0)
         ):
-            words = (
-                f"{now.words}. Adapting up to {maximum}: it has {now.workers} at most for now, and "
-                "more as others give theirs back."
+            notice = (
+                f"{current.words}. Adapting up to {maximum}: it has {current.workers} at most for "
+                "now, and more when other clusters release theirs."
             )
-        return GrantedSize(maximum, words)
+        return GrantedSize(maximum, notice)
 
     async def on_cluster_heartbeat(self, cluster_name: str, msg: Any) -> None:
-        """Take in what a scheduler says; it gets no more workers than it may have.
+        """Process the heartbeat of a scheduler, and limit its workers to the quota.
 
         Raises
         ------
         PublicException
-            If it says what no scheduler of ours says.
+            If the heartbeat is invalid.
         """
         try:
             wanted = self.read_heartbeat(msg)
@@ -473,17 +476,17 @@ class ClusterMixin(Backend):
             self.report_soon()
 
     def read_heartbeat(self, message: Any) -> int:
-        """Check a scheduler's message; gives the number of workers that it wants.
+        """Check the heartbeat of a scheduler, and return the number of workers that it requests.
 
         Raises
         ------
         InvalidChoiceError
-            If it is not one that a scheduler of ours sends.
+            If the heartbeat is invalid.
         """
         return client_messages.read_heartbeat(message)
 
     async def _give_freed_workers(self) -> None:
-        """Give what others gave back: a scheduler asks once, and would never hear of it."""
+        """Give released workers to waiting clusters, because their schedulers ask only once."""
         async with self._quota_lock:
             for name, wanted in self._quota_ledger.list_waiting():
                 allowed = self._compute_quota(name, wanted)
@@ -531,7 +534,7 @@ class ClusterMixin(Backend):
     # -- reports ---------------------------------------------------------------------------
 
     def report_soon(self) -> None:
-        """Tell the service what runs, without waiting for the next time."""
+        """Send a report to the service soon, without waiting for the next interval."""
         self._report_event.set()
 
     async def _report_loop(self) -> None:
@@ -544,9 +547,9 @@ class ClusterMixin(Backend):
                 problem = str(error)
             except Exception:
                 problem = "unforeseen"
-                self.log.exception("The service could not be told what runs")
+                self.log.exception("The report of running clusters failed")
             if problem and problem != self._last_problem:
-                self.log.warning("The service could not be told what runs: %s", problem)
+                self.log.warning("The report of running clusters failed: %s", problem)
             self._last_problem = problem
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._report_event.wait(), self.report_seconds)
@@ -574,14 +577,14 @@ class ClusterMixin(Backend):
         for stop in stops:
             if stop.session in running:
                 name = running[stop.session].name
-                because = join_lines(describe_reasons(stop.reasons))
-                self.log.warning("Stopping cluster %s: %s", name, because)
+                explanation = join_lines(describe_reasons(stop.reasons))
+                self.log.warning("Stopping cluster %s: %s", name, explanation)
                 await self.end_cluster(name, "refused", stop.reasons)
         for session in self._list_ended_sessions():
             await self._service.end_session(session)
             await self.forget_ticket(self._reported_sessions.pop(session), session)
 
     def _list_ended_sessions(self) -> list[str]:
-        """The sessions that the service was told of, whose clusters run no more."""
+        """Return the sessions in the service's last report whose clusters no longer run."""
         running = {cluster.session for cluster in self.iterate_clusters() if cluster.active}
         return [session for session in self._reported_sessions if session not in running]

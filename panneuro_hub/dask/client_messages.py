@@ -1,6 +1,6 @@
-"""What clients and schedulers send to the gateway, read as data; pure.
+"""Parsers for the messages that clients and schedulers send to the gateway; pure.
 
-Schedulers run people's own code: what they say is as untrusted as what people send.
+Schedulers run people's own code, so their messages are as untrusted as those of people.
 """
 
 from __future__ import annotations
@@ -15,37 +15,37 @@ from panneuro_hub.dask.quota import MAX_WORKERS
 from panneuro_hub.errors import InvalidChoiceError
 from panneuro_hub.phrases import shorten
 
-_WORKERS = ("active_workers", "closing_workers", "closed_workers")
-_ADDRESSES = {"scheduler_address": "tls", "dashboard_address": "http", "api_address": "http"}
+_WORKER_LISTS = ("active_workers", "closing_workers", "closed_workers")
+_ADDRESS_SCHEMES = {"scheduler_address": "tls", "dashboard_address": "http", "api_address": "http"}
 
 
 @dataclass(frozen=True)
 class AdaptRequest:
-    """How a cluster shall adapt; `None` where the person leaves it open."""
+    """The limits within which a cluster adapts; `None` where the person sets no limit."""
 
     minimum: int | None
     maximum: int | None
     active: bool
 
 
-def read_scale(message: Mapping[str, Any]) -> int:
-    """How many workers are asked for.
+def read_scale_request(message: Mapping[str, Any]) -> int:
+    """Return the number of workers in a request to scale.
 
     Raises
     ------
     InvalidChoiceError
-        If it is not a number of workers.
+        If the message has no valid number of workers.
     """
     return _read_worker_count("count", message.get("count"))
 
 
-def read_adapt(message: Mapping[str, Any]) -> AdaptRequest:
-    """How a cluster shall adapt.
+def read_adapt_request(message: Mapping[str, Any]) -> AdaptRequest:
+    """Return the limits in a request to adapt.
 
     Raises
     ------
     InvalidChoiceError
-        If a value is not what it must be, or the least is more than the most.
+        If a value is invalid, or the minimum is more than the maximum.
     """
     limits = {
         name: None if message.get(name) is None else _read_worker_count(name, message[name])
@@ -61,20 +61,22 @@ def read_adapt(message: Mapping[str, Any]) -> AdaptRequest:
 
 
 def read_heartbeat(message: Any) -> int:
-    """How many workers a scheduler wants.
+    """Return the number of workers that a scheduler requests.
 
     Raises
     ------
     InvalidChoiceError
-        If the message is not one of dask-gateway's schedulers.
+        If dask-gateway's schedulers do not send such a message.
     """
     if not isinstance(message, Mapping):
         raise InvalidChoiceError("a heartbeat must be an object")
-    for name in _WORKERS:
+    for name in _WORKER_LISTS:
         workers = message.get(name)
-        if not isinstance(workers, list) or not all(isinstance(one, str | int) for one in workers):
+        if not isinstance(workers, list) or not all(
+            isinstance(worker, str | int) for worker in workers
+        ):
             raise InvalidChoiceError(f"{name} must be a list of names")
-    for name in _ADDRESSES:
+    for name in _ADDRESS_SCHEMES:
         if not isinstance(message.get(name), str):
             raise InvalidChoiceError(f"{name} must be text")
     count = message.get("count")
@@ -84,23 +86,23 @@ def read_heartbeat(message: Any) -> int:
 
 
 def require_loopback(message: Mapping[str, Any]) -> None:
-    """Refuse a heartbeat whose addresses are not of this machine's loopback.
+    """Refuse a heartbeat with an address outside the loopback interface of this machine.
 
-    The gateway asks these addresses itself, and shows one of them to people.
+    The gateway sends requests to these addresses, and shows one of them to people.
 
     Raises
     ------
     InvalidChoiceError
-        If one of them is.
+        If an address is not on loopback.
     """
-    for name, scheme in _ADDRESSES.items():
+    for name, scheme in _ADDRESS_SCHEMES.items():
         address = message[name]
         if not (is_loopback(address, scheme) or (name == "dashboard_address" and address == "")):
-            raise InvalidChoiceError(f"{name} must be an address of this machine's loopback")
+            raise InvalidChoiceError(f"{name} must be a loopback address of this machine")
 
 
 def is_loopback(address: str, scheme: str) -> bool:
-    """Whether `address` is ``scheme://HOST:PORT`` on loopback and nothing more."""
+    """Return whether `address` is ``scheme://HOST:PORT`` on loopback, without a path."""
     try:
         parts = urlsplit(address)
         host, port = parts.hostname, parts.port

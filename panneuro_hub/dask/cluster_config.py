@@ -1,4 +1,4 @@
-"""What every cluster of a project is, wherever its processes run; pure."""
+"""The configuration that all clusters of a project share, on every backend; pure."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from panneuro_hub.pod.session_environment import build_data_environment
 from panneuro_hub.wire.session import Session
 
 CHOICE_KEY = "panneuro"
-"""Where in a cluster's configuration it stands what it is; set by the gateway alone."""
+"""The key of a cluster's configuration that holds its session, project, worker profile and image.
+
+Only the gateway sets it.
+"""
 
 STARTED_IN_KEY = "started_in"
-"""Where below `CHOICE_KEY` the id of the session stands that started the cluster."""
+"""The key below `CHOICE_KEY` that holds the id of the session that started the cluster."""
 
 PRELOAD_MODULE = "panneuro_hub.lab.tls_workaround"
-"""What schedulers, workers and nannies preload, so that none loses a healthy connection."""
+"""The module that schedulers, workers and nannies preload, so that they keep their connections."""
 
 
 def build_cluster_traits(
@@ -26,16 +29,16 @@ def build_cluster_traits(
     variables: Mapping[str, str],
     service_url: str,
 ) -> dict[str, Any]:
-    """The traits of dask-gateway's ``ClusterConfig`` that a session sets; no secret.
+    """Return the traits of dask-gateway's ``ClusterConfig`` that a session sets; no secret.
 
     Parameters
     ----------
     session : Session
-        Its profile is a worker profile.
+        The cluster's session; its profile is a worker profile.
     variables : mapping of str to str
         The person's own environment, checked.
     service_url : str
-        The PanNeuro service, as the cluster reaches it.
+        The address at which the cluster reaches the PanNeuro service.
     """
     profile = collaboration.dask.worker_profiles[session.profile]
     store = collaboration.stores[collaboration.projects[session.project].store]
@@ -51,6 +54,6 @@ def build_cluster_traits(
         "worker_memory": profile.memory,
         "worker_threads": max(1, int(profile.cpu)),
         "idle_timeout": idle.total_seconds() if idle else 0.0,
-        # Ours come last: nobody's own variable replaces one.
+        # Ours come last, so that a person's own variable cannot replace one.
         "environment": {**variables, **build_data_environment(store, session.project, service_url)},
     }

@@ -1,4 +1,4 @@
-"""Why clusters ended, as data, and the sentence for each reason; pure."""
+"""The reasons why clusters ended, as data, and the sentence for each reason; pure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from panneuro_hub.wording import describe_reasons
 
 EndCode = Literal["idle", "stopped", "server-stopped", "refused", "failed"]
 
-_MOST_ENDS = 2000
+_MAX_ENDS = 2000
 
 
 @dataclass(frozen=True)
 class ClusterEnd:
-    """Why a cluster ended.
+    """The reason why a cluster ended.
 
     Parameters
     ----------
@@ -26,9 +26,9 @@ class ClusterEnd:
         server that started it was stopped. ``refused``: the service ended it, for `reasons`.
         ``failed``: its scheduler or its workers did not start, or died.
     reasons : tuple of Reason
-        The service's.
+        The reasons of the service, for ``refused``.
     idle_timeout : timedelta or None
-        The project's, for ``idle``.
+        The idle timeout of the project, for ``idle``.
     """
 
     code: EndCode
@@ -37,19 +37,19 @@ class ClusterEnd:
 
 
 class ClusterEnds:
-    """The ends of the last clusters, by name; a gateway that starts again knows none."""
+    """The ends of the most recent clusters by name; a restart of the gateway clears them."""
 
     def __init__(self) -> None:
         self._ends: OrderedDict[str, ClusterEnd] = OrderedDict()
 
-    def record(self, name: str, end: ClusterEnd) -> None:
-        """Record an end; the first reason of a cluster is the one that ended it."""
+    def record_end(self, name: str, end: ClusterEnd) -> None:
+        """Record the end of a cluster; the first reason stays, because it ended the cluster."""
         self._ends.setdefault(name, end)
-        while len(self._ends) > _MOST_ENDS:
+        while len(self._ends) > _MAX_ENDS:
             self._ends.popitem(last=False)
 
-    def find(self, name: str) -> ClusterEnd | None:
-        """Return why a cluster ended; `None` where nothing is known."""
+    def find_end(self, name: str) -> ClusterEnd | None:
+        """Return the end of a cluster, or `None` if the gateway does not know it."""
         return self._ends.get(name)
 
 
@@ -59,12 +59,12 @@ def describe_end(name: str, end: ClusterEnd | None) -> str:
     Parameters
     ----------
     name : str
-        The cluster's name, as the person shall read it.
+        The name of the cluster, as the person knows it.
     end : ClusterEnd or None
-        `None` where the reason is not known.
+        `None` if the reason is not known.
     """
     if end is None:
-        return f"cluster {name} is not running any more; lab.cluster() starts another one"
+        return f"cluster {name} no longer runs; lab.cluster() starts another one"
     match end.code:
         case "idle":
             waited = f" for {describe_duration(end.idle_timeout)}" if end.idle_timeout else ""

@@ -1,8 +1,8 @@
 """The options of a cluster: project, worker profile, image and environment; pure but for the clock.
 
-A session's clusters are of the session's project, and of no other project of its person. What a
-person sends is untrusted. `make_cluster_options` offers what they may choose, and its
-handler decides again about what was chosen, with the reasons.
+The clusters of a session belong to the project of the session, never to another project of its
+person. A request is untrusted. `make_cluster_options` offers the choices of a person, and its
+handler checks the choice again and gives the reasons of a refusal.
 """
 
 from __future__ import annotations
@@ -31,11 +31,12 @@ from panneuro_hub.wire.foreign_keys import FOREIGN_KEY_VARIABLES
 
 _LONGEST_NAME = 253
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
-_MOST_VARIABLES = 64
+_MAX_VARIABLES = 64
 _LONGEST_VALUE = 4096
 _LONGEST_ENVIRONMENT = 32768
-# Ours, the SDKs', the gateway's, and how a cluster's own parts find and trust each other.
-_OURS = ("PANNEURO_", "AWS_", "DASK_GATEWAY_", "DASK_DISTRIBUTED__COMM", "JUPYTERHUB_")
+# Variables of this package, of the SDKs and of the gateway, and those with which the parts of a
+# cluster find and trust each other.
+_RESERVED_PREFIXES = ("PANNEURO_", "AWS_", "DASK_GATEWAY_", "DASK_DISTRIBUTED__COMM", "JUPYTERHUB_")
 _WHOLE_SETTINGS = (
     "DASK_DISTRIBUTED",
     "DASK_GATEWAY",
@@ -53,15 +54,16 @@ def make_cluster_options(
     Parameters
     ----------
     collaboration : callable
-        Gives the collaboration as it is now.
+        Returns the current collaboration.
     now : callable
-        Gives the time, aware.
+        Returns the time, with a time zone.
 
     Returns
     -------
     callable
-        Async; gives the options of a person. Their handler raises AccessDeniedError or
-        InvalidChoiceError for a choice that is not theirs to make, and says why.
+        An async function that returns the options of a person. Their handler raises
+        AccessDeniedError or InvalidChoiceError, with the reason, for a choice that the person
+        may not make.
     """
 
     async def options(user: SessionUser) -> Options:
@@ -96,22 +98,22 @@ def choose_cluster(
     image: str,
     own_image: str | None = None,
 ) -> ClusterChoice:
-    """Check what a cluster shall be; ``""`` is what the person left open.
+    """Check the choice of a cluster; ``""`` means that the person did not choose.
 
-    Left open, the project is the only one that they have, the worker profile is the first that
+    By default, the project is the person's only project, the worker profile is the first that
     the project offers, and the image is `own_image`, or else the first that the project offers.
 
     Parameters
     ----------
     own_image : str, optional
-        What the session runs: with the same image, its Python is the workers' own.
+        The image of the session. With the same image, the workers have the session's Python.
 
     Raises
     ------
     AccessDeniedError
-        If it is not the person's to choose; the text says why.
+        If the person may not choose this; the text says why.
     InvalidChoiceError
-        If a project must be chosen and is not.
+        If the person must choose a project and did not.
     """
     access = choose_access(accesses, project)
     profiles = access.dask.worker_profiles if access.dask else ()
@@ -131,34 +133,34 @@ def _make_person(user: SessionUser) -> Person:
 
 
 def _limit_to_session(accesses: Mapping[str, Access], user: SessionUser) -> dict[str, Access]:
-    """Leave out the projects that are not the session's."""
+    """Return the accesses without the projects of other sessions."""
     return {name: access for name, access in accesses.items() if user.project in (None, name)}
 
 
 def _require_own_project(chosen: str, user: SessionUser) -> str:
-    """Return the project of a cluster: a session's clusters are of its own."""
+    """Return the project of a cluster, which for a session is the session's own project."""
     if user.project is None:
         return chosen
     if chosen not in ("", user.project):
         raise AccessDeniedError(
-            f"this session works in {user.project}, and so do its clusters; for a cluster of "
+            f"this session works in {user.project}, and so do its clusters; for a cluster in "
             f"{shorten(chosen)}, start a server in that project"
         )
     return user.project
 
 
 def check_environment(variables: Mapping[Any, Any]) -> dict[str, str]:
-    """Check the variables that a person wants in a cluster's processes.
+    """Check the environment variables that a person sets for the processes of a cluster.
 
     Raises
     ------
     InvalidChoiceError
-        If one has no name or value that a variable can have, is one of ours or names
-        keys, or if they are too many or too long.
+        If a name or a value is not valid for a variable, if a variable is reserved or holds
+        keys, or if the variables are too many or too long.
     """
-    if len(variables) > _MOST_VARIABLES:
+    if len(variables) > _MAX_VARIABLES:
         raise InvalidChoiceError(
-            f"environment has {len(variables)} variables; a cluster takes {_MOST_VARIABLES}"
+            f"environment has {len(variables)} variables; a cluster takes {_MAX_VARIABLES}"
         )
     checked = dict(_check_variable(name, value) for name, value in variables.items())
     size = sum(len(name) + len(value.encode()) for name, value in checked.items())
@@ -176,7 +178,11 @@ def _check_variable(name: Any, value: Any) -> tuple[str, str]:
             "letters, digits and '_'"
         )
     upper = name.upper()
-    if upper in FOREIGN_KEY_VARIABLES or upper.startswith(_OURS) or upper in _WHOLE_SETTINGS:
+    if (
+        upper in FOREIGN_KEY_VARIABLES
+        or upper.startswith(_RESERVED_PREFIXES)
+        or upper in _WHOLE_SETTINGS
+    ):
         raise InvalidChoiceError(
             f"environment: {name} is set by the hub, which gives a cluster its keys and "
             "connections; leave it out"
@@ -186,15 +192,17 @@ def _check_variable(name: Any, value: Any) -> tuple[str, str]:
             f"environment: {name} must be text of {_LONGEST_VALUE} characters at most"
         )
     if "\0" in value or any(0xD800 <= ord(letter) <= 0xDFFF for letter in value):
-        raise InvalidChoiceError(f"environment: {name} has a character that no variable can have")
+        raise InvalidChoiceError(
+            f"environment: {name} has a character that a variable cannot contain"
+        )
     return name, value
 
 
-# The fields that the client shows
+# The fields that dask-gateway's client displays.
 
 
 class _NameField(Field):
-    """One of some names, or ``""`` to leave it open; whether it is one says the handler."""
+    """A choice among names, or ``""`` for the default; the handler checks the name."""
 
     def __init__(self, field: str, names: Iterable[str], label: str) -> None:
         self._names = [*dict.fromkeys(names)]
@@ -214,13 +222,13 @@ class _NameField(Field):
 
 
 class _VariablesField(Field):
-    """Variables for the cluster's processes."""
+    """Environment variables for the processes of a cluster."""
 
     def validate(self, x: Any) -> dict[str, str]:
         if x is None:
             return {}
         if not isinstance(x, dict):
-            raise InvalidChoiceError(f"{self.field} must be variables and their values")
+            raise InvalidChoiceError(f"{self.field} must map the names of variables to values")
         return check_environment(x)
 
     def json_type_spec(self) -> dict[str, Any]:
@@ -228,7 +236,7 @@ class _VariablesField(Field):
 
 
 class _CheckedOptions(Options):
-    """Options that say in words what they do not take."""
+    """Options that refuse an unknown option with a sentence."""
 
     def parse_options(self, request: Any) -> dict[str, Any]:
         known = [field.field for field in self.fields]
@@ -243,13 +251,13 @@ class _CheckedOptions(Options):
 
 
 def _build_fields(accesses: Mapping[str, Access]) -> list[Field]:
-    mine = [access for access in accesses.values() if access.level]
+    granted = [access for access in accesses.values() if access.level]
     profiles = [
-        profile for access in mine if access.dask for profile in access.dask.worker_profiles
+        profile for access in granted if access.dask for profile in access.dask.worker_profiles
     ]
-    images = [offer.name for access in mine for offer in access.images]
+    images = [offer.name for access in granted for offer in access.images]
     return [
-        _NameField("project", [access.project for access in mine], "Project"),
+        _NameField("project", [access.project for access in granted], "Project"),
         _NameField("profile", profiles, "Worker profile"),
         _NameField("image", images, "Image"),
         _VariablesField("environment", default={}, label="Environment"),

@@ -1,7 +1,7 @@
-"""The pods of a cluster: what dask-gateway's controller adds to the ones it makes; pure.
+"""The settings that dask-gateway's controller adds to the pods of a cluster; pure.
 
-The gateway keeps this in the DaskCluster object, which people who look after the
-cluster may read: so it names the Secret of the ticket and holds none.
+The gateway stores them in the DaskCluster object, which the administrators of the Kubernetes
+cluster may read. So they name the Secret of the ticket and contain no secret.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from panneuro_hub.dask.cluster_config import build_cluster_traits
 from panneuro_hub.pod import agent_sidecar
 from panneuro_hub.wire.session import Session
 
-# The least that a worker needs; an admin whose image needs more says so.
+# The fewest rights with which a worker runs; an administrator whose image needs more adds them.
 _SECURITY = {
     **agent_sidecar.NOTEBOOK_SECURITY,
     "allowPrivilegeEscalation": False,
@@ -30,52 +30,53 @@ def build_kube_config(
     *,
     service_url: str,
     agent_image: str,
-    admins: Mapping[str, Any],
+    admin_traits: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The traits of ``KubeClusterConfig`` for one cluster.
+    """Return the traits of ``KubeClusterConfig`` for one cluster.
 
     Parameters
     ----------
     session : Session
-        Its profile is a worker profile.
+        The cluster's session; its profile is a worker profile.
     variables : mapping of str to str
         The person's own environment, checked.
-    admins : mapping
-        What the gateway's own configuration sets; pods are built upon it.
+    admin_traits : mapping
+        The traits that the administrator set for the gateway; the pods extend them.
 
     Returns
     -------
     dict
-        Whatever is not in it stays as the admin set it: a scheduler's size, for one.
+        Traits that are missing here keep the administrator's value, such as the size of a
+        scheduler.
     """
     profile = collaboration.dask.worker_profiles[session.profile]
-    shape = build_cluster_traits(collaboration, session, variables, service_url)
-    everything = {**shape["environment"], **agent_sidecar.build_client_environment()}
+    traits = build_cluster_traits(collaboration, session, variables, service_url)
+    environment = {**traits["environment"], **agent_sidecar.build_client_environment()}
     config = {
-        **shape,
-        "environment": {name: escape_references(value) for name, value in everything.items()},
+        **traits,
+        "environment": {name: escape_references(value) for name, value in environment.items()},
         "worker_cores_limit": profile.cpu,
         "worker_memory_limit": profile.memory,
     }
     if session.image is not None:
         config["image"] = collaboration.images[session.image].image
     agent = agent_sidecar.build_agent_container(agent_image, service_url)
-    for part, placed in (("worker", _build_placement(profile)), ("scheduler", {})):
+    for part, placement in (("worker", _build_placement(profile)), ("scheduler", {})):
         config[f"{part}_extra_container_config"] = _build_container(
-            admins.get(f"{part}_extra_container_config") or {}
+            admin_traits.get(f"{part}_extra_container_config") or {}
         )
         config[f"{part}_extra_pod_config"] = _build_pod(
-            admins.get(f"{part}_extra_pod_config") or {}, agent, session, placed
+            admin_traits.get(f"{part}_extra_pod_config") or {}, agent, session, placement
         )
         config[f"{part}_extra_pod_labels"] = {
-            **(admins.get(f"{part}_extra_pod_labels") or {}),
+            **(admin_traits.get(f"{part}_extra_pod_labels") or {}),
             **agent_sidecar.build_session_labels(session, person),
         }
     return config
 
 
 def escape_references(value: str) -> str:
-    """A variable's value in which nothing comes alive.
+    """Return the value of a variable with its references escaped, so that it stays as it is.
 
     Source: Kubernetes API, EnvVar: ``$(NAME)`` is replaced, and ``$$`` stands for ``$``.
     """
@@ -83,37 +84,49 @@ def escape_references(value: str) -> str:
 
 
 def _build_placement(profile: WorkerProfile) -> dict[str, Any]:
-    where = profile.kubernetes
-    placed: dict[str, Any] = {}
-    if where.node_selector:
-        placed["nodeSelector"] = dict(where.node_selector)
-    if where.tolerations:
-        placed["tolerations"] = [dict(toleration) for toleration in where.tolerations]
-    return placed
+    constraints = profile.kubernetes
+    placement: dict[str, Any] = {}
+    if constraints.node_selector:
+        placement["nodeSelector"] = dict(constraints.node_selector)
+    if constraints.tolerations:
+        placement["tolerations"] = [dict(toleration) for toleration in constraints.tolerations]
+    return placement
 
 
-def _build_container(admins: Mapping[str, Any]) -> dict[str, Any]:
+def _build_container(extra_config: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        **admins,
-        "volumeMounts": [*admins.get("volumeMounts", ()), agent_sidecar.build_token_mount()],
-        "securityContext": {**_SECURITY, **admins.get("securityContext", {})},
+        **extra_config,
+        "volumeMounts": [*extra_config.get("volumeMounts", ()), agent_sidecar.build_token_mount()],
+        "securityContext": {**_SECURITY, **extra_config.get("securityContext", {})},
     }
 
 
 def _build_pod(
-    admins: Mapping[str, Any], agent: dict[str, Any], session: Session, placed: Mapping[str, Any]
+    extra_config: Mapping[str, Any],
+    agent: dict[str, Any],
+    session: Session,
+    placement: Mapping[str, Any],
 ) -> dict[str, Any]:
     secret = agent_sidecar.name_ticket_secret(session.id)
     pod = {
-        **admins,
-        # The containers and volumes are added to the gateway's own.
-        "containers": [*admins.get("containers", ()), agent],
-        "volumes": [*admins.get("volumes", ()), *agent_sidecar.build_session_volumes(secret)],
+        **extra_config,
+        # The controller adds these containers and volumes to its own.
+        "containers": [*extra_config.get("containers", ()), agent],
+        "volumes": [
+            *extra_config.get("volumes", ()),
+            *agent_sidecar.build_session_volumes(secret),
+        ],
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
     }
-    if "nodeSelector" in placed:
-        pod["nodeSelector"] = {**admins.get("nodeSelector", {}), **placed["nodeSelector"]}
-    if "tolerations" in placed:
-        pod["tolerations"] = [*admins.get("tolerations", ()), *placed["tolerations"]]
+    if "nodeSelector" in placement:
+        pod["nodeSelector"] = {
+            **extra_config.get("nodeSelector", {}),
+            **placement["nodeSelector"],
+        }
+    if "tolerations" in placement:
+        pod["tolerations"] = [
+            *extra_config.get("tolerations", ()),
+            *placement["tolerations"],
+        ]
     return pod

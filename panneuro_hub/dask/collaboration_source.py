@@ -1,4 +1,4 @@
-"""The collaboration in the gateway's process, which keeps nothing of its own between two starts."""
+"""The collaboration in the gateway's process, which stores nothing between two starts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from panneuro_hub.errors import (
     ServiceUnavailableError,
 )
 
-# After a node was drained, hub and service may start a little later than the gateway.
+# When a node was drained, the hub and the service may start a little later than the gateway.
 _WAIT_SECONDS = 60.0
 RETRY_SECONDS = 1.0
 
@@ -23,34 +23,36 @@ RETRY_SECONDS = 1.0
 async def open_current_collaboration(
     path: str, service: GatewayServiceClient, log: logging.Logger, wait: float = _WAIT_SECONDS
 ) -> Current:
-    """Read the collaboration file; while it is broken, take the version in force at the service.
+    """Read the collaboration file; if it is invalid, take the version that the service uses.
 
     Parameters
     ----------
     wait : float
-        Seconds that the service may be out of reach.
+        The longest time to wait for the service, in seconds.
 
     Raises
     ------
     CollaborationError
-        If the file is broken and the service has no version; it lists every error of the file.
+        If the file is invalid and the service has no version. It lists every error of the file.
     """
     try:
         return Current(path, log=log)
-    except CollaborationError as broken:
+    except CollaborationError as file_error:
         try:
             stored = await _fetch_version(service, time.monotonic() + wait)
         except PanNeuroError as error:
-            words = f"and the service did not give its last valid version: {error}"
-            raise CollaborationError((*broken.problems, FileProblem(path, 1, "", words))) from error
+            message = f"and the service did not give its last valid version: {error}"
+            raise CollaborationError(
+                (*file_error.problems, FileProblem(path, 1, "", message))
+            ) from error
         return Current(path, log=log, stored=stored)
 
 
-async def _fetch_version(service: GatewayServiceClient, end: float) -> CollaborationVersion:
+async def _fetch_version(service: GatewayServiceClient, deadline: float) -> CollaborationVersion:
     while True:
         try:
             return await service.fetch_version()
         except ServiceUnavailableError:
-            if time.monotonic() >= end:
+            if time.monotonic() >= deadline:
                 raise
         await asyncio.sleep(RETRY_SECONDS)

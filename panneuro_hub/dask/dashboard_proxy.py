@@ -1,9 +1,9 @@
-"""The gate before the dashboards of clusters: the service says who may pass.
+"""A proxy for the dashboards of clusters that lets the service decide about each request.
 
-Every request is shown to the service first; for a WebSocket, which lives as long as its
-page, the service is asked again and again. The scheduler behind the gate runs people's own
-code: it sees no cookie and no token of who looks at it, and its pages reach nothing of the
-hub on whose host they are shown.
+The proxy asks the service about every request. A WebSocket lives as long as its page, so the proxy
+asks again at intervals while it is open. The scheduler behind the proxy runs people's own code: it
+receives no cookie and no token of a viewer, and its pages cannot reach the hub, although the hub's
+host serves them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from panneuro_hub.wire.dashboard_requests import (
     is_page_navigation,
 )
 
-# Of what a visitor sends, what the service needs to decide, beside one cookie.
+# The headers of a viewer's request that the service needs for its decision, with one cookie.
 _FOR_THE_SERVICE = (
     *("Accept", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Upgrade"),
     *("X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-For"),
@@ -36,8 +36,8 @@ _FROM_THE_SERVICE = (
 _FOR_THE_DASHBOARD = ("Accept", "Accept-Language", "If-Modified-Since", "If-None-Match")
 _FROM_THE_DASHBOARD = ("Content-Type", "ETag", "Last-Modified", "Cache-Control", "Location")
 _ISOLATION_HEADERS = {
-    # Scripts run as if their page came from nowhere: no cookie and no page of the hub is theirs.
-    # Nothing comes from elsewhere: some of Dask's pages name a host that would see each reader.
+    # Scripts run as if their page had no origin, so they reach no cookie and no page of the hub.
+    # Pages load nothing from other hosts: some of Dask's pages name one that would see each viewer.
     "Content-Security-Policy": "sandbox allow-scripts allow-popups allow-downloads; "
     "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'",
     "Referrer-Policy": "no-referrer",
@@ -46,96 +46,96 @@ _ISOLATION_HEADERS = {
 _TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10)
 _LARGEST_MESSAGE = 64 << 20  # bytes
 _RECHECK_SECONDS = 10.0  # seconds
-_SILENCE_SECONDS = 60.0  # seconds without anybody's word, such as while the service is restarted
+_SILENCE_SECONDS = 60.0  # seconds without an answer, such as during a restart of the service
 
 
 @dataclass(frozen=True)
 class _DashboardRequest:
-    """What a request is for.
+    """A request for a page or a WebSocket of a dashboard.
 
     Parameters
     ----------
     cluster : str
-    below : str
-        Path and query below the cluster's own path, as they were sent: a name in Dask's own
-        addresses is itself an encoded address.
+    subpath : str
+        Path and query below the cluster's own path, as the browser sent them: a name in Dask's
+        own addresses is itself an encoded address.
     cookie : str
-        What says who is asking; ``""`` for nobody.
+        The cookie that identifies the viewer; ``""`` without one.
     has_token : bool
-        Whether the address names an open view of the cluster, and of who asks.
+        Whether the address has a valid token for the cluster and the viewer.
     """
 
     cluster: str
-    below: str
+    subpath: str
     cookie: str
     has_token: bool
 
     @property
     def path(self) -> str:
-        """Below the gateway's own, without a view."""
-        return f"/clusters/{self.cluster}{self.below}"
+        """The path below the gateway's own path, without a token."""
+        return f"/clusters/{self.cluster}{self.subpath}"
 
 
 class DashboardProxy:
-    """Shows dashboards to who may see them.
+    """A proxy that forwards requests for dashboards if the service allows them.
 
     Parameters
     ----------
     service_url : str
-        The PanNeuro service.
+        The address of the PanNeuro service.
     prefix : str
         Path below which a browser sees the gateway.
-    dashboard : callable
-        Gives the address of a cluster's dashboard, or `None`.
+    find_dashboard : callable
+        Returns the address of a cluster's dashboard, or `None`.
     recheck_seconds : float
-        Seconds after which the service is asked anew about a WebSocket that is open.
+        The interval at which the proxy asks the service about an open WebSocket, in seconds.
     silence_seconds : float
-        Seconds that one stays open while the service does not answer.
+        The time that a WebSocket stays open while the service does not answer, in seconds.
     """
 
     def __init__(
         self,
         service_url: str,
         prefix: str,
-        dashboard: Callable[[str], str | None],
+        find_dashboard: Callable[[str], str | None],
         recheck_seconds: float = _RECHECK_SECONDS,
         silence_seconds: float = _SILENCE_SECONDS,
     ) -> None:
         self._check_url = f"{service_url.rstrip('/')}/api/dashboard"
         self._prefix = prefix
-        self._dashboard = dashboard
+        self._find_dashboard = find_dashboard
         self._tokens = DashboardTokens()
         self._recheck_seconds = recheck_seconds
         self._silence_seconds = silence_seconds
         self._client: aiohttp.ClientSession | None = None
 
     def build_routes(self) -> list[web.RouteDef]:
-        """The routes to add to the gateway's application."""
+        """Return the routes of the proxy for the gateway's application."""
         return [web.get("/clusters/{cluster_name}{path:(?:/.*)?}", self.forward_request)]
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         if self._client is not None:
             await self._client.close()
 
     async def forward_request(self, request: web.Request) -> web.StreamResponse:
-        """Answer with what the dashboard says, or with what the service says against it."""
+        """Answer a request with the dashboard's response or with the service's refusal."""
         target_request = self._read_request(request)
         if target_request is None:
             return _make_text_response(404, "this is not the address of a dashboard")
         if "Upgrade" in request.headers and not _is_own_origin(request, target_request):
-            return _make_text_response(403, "another site's page asks for this")
-        refused = await self._find_refusal(request, target_request)
-        if refused is not None:
-            return refused
+            return _make_text_response(403, "a page of another site sent this request")
+        refusal = await self._find_refusal(request, target_request)
+        if refusal is not None:
+            return refusal
         if is_page_navigation(request.headers) and not target_request.has_token:
             return self._redirect_to_token(target_request)
-        address = self._dashboard(target_request.cluster)
+        address = self._find_dashboard(target_request.cluster)
         if address is None:
             return _make_text_response(
                 404, f"cluster {target_request.cluster} has no dashboard now"
             )
-        target = URL(address + (target_request.below or "/"), encoded=True)
+        target = URL(address + (target_request.subpath or "/"), encoded=True)
         try:
             if request.headers.get("Upgrade", "").lower() == "websocket":
                 return await self._forward_socket(request, target_request, target)
@@ -146,29 +146,29 @@ class DashboardProxy:
             )
 
     def _read_request(self, request: web.Request) -> _DashboardRequest | None:
-        """What is asked for, by whom; `None` where the address can be read in two ways."""
+        """Return the cluster, path and cookie of a request; `None` if its address is ambiguous."""
         cluster = request.match_info["cluster_name"]
-        own = f"/clusters/{cluster}"
-        if not request.raw_path.startswith(own):
+        cluster_path = f"/clusters/{cluster}"
+        if not request.raw_path.startswith(cluster_path):
             return None
-        view, below = split_token(request.raw_path.removeprefix(own))
-        held = self._tokens.find_cookie(cluster, view) if view else None
+        token, subpath = split_token(request.raw_path.removeprefix(cluster_path))
+        token_cookie = self._tokens.find_cookie(cluster, token) if token else None
         cookie = _select_own_cookie(request.headers.get("Cookie", ""))
-        if is_page_navigation(request.headers) or view is None:
-            return _DashboardRequest(cluster, below, cookie, held == cookie)
-        # Parts of a page that is kept apart come without cookies.
-        return _DashboardRequest(cluster, below, held or "", held is not None)
+        if is_page_navigation(request.headers) or token is None:
+            return _DashboardRequest(cluster, subpath, cookie, token_cookie == cookie)
+        # An isolated page requests its parts without cookies.
+        return _DashboardRequest(cluster, subpath, token_cookie or "", token_cookie is not None)
 
     def _redirect_to_token(self, target_request: _DashboardRequest) -> web.Response:
-        view = self._tokens.open_token(target_request.cluster, target_request.cookie)
-        below = add_token(view, target_request.below)
-        where = f"{self._prefix}/clusters/{target_request.cluster}{below}"
-        return web.Response(status=302, headers={"Location": where, "Cache-Control": "no-store"})
+        token = self._tokens.open_token(target_request.cluster, target_request.cookie)
+        subpath = add_token(token, target_request.subpath)
+        location = f"{self._prefix}/clusters/{target_request.cluster}{subpath}"
+        return web.Response(status=302, headers={"Location": location, "Cache-Control": "no-store"})
 
     async def _find_refusal(
         self, request: web.Request, target_request: _DashboardRequest
     ) -> web.Response | None:
-        """The service's answer, where that is not that the visitor may pass."""
+        """Return the service's refusal of a request, or `None` if the service allows it."""
         headers = {
             **_select_headers(request.headers, _FOR_THE_SERVICE),
             **({"Cookie": target_request.cookie} if target_request.cookie else {}),
@@ -193,7 +193,7 @@ class DashboardProxy:
                 )
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             return _make_text_response(
-                503, f"nobody can say now who you are ({type(error).__name__})"
+                503, f"the PanNeuro service could not check who you are ({type(error).__name__})"
             )
 
     async def _forward_page(self, request: web.Request, target: URL) -> web.StreamResponse:
@@ -202,33 +202,33 @@ class DashboardProxy:
             headers=_select_headers(request.headers, _FOR_THE_DASHBOARD),
             allow_redirects=False,
         ) as response:
-            shown = web.StreamResponse(
+            forwarded = web.StreamResponse(
                 status=response.status,
                 headers={
                     **_select_headers(response.headers, _FROM_THE_DASHBOARD),
                     **_ISOLATION_HEADERS,
                 },
             )
-            await shown.prepare(request)
+            await forwarded.prepare(request)
             async for part in response.content.iter_chunked(1 << 16):
-                await shown.write(part)
-            await shown.write_eof()
-            return shown
+                await forwarded.write(part)
+            await forwarded.write_eof()
+            return forwarded
 
     async def _forward_socket(
         self, request: web.Request, target_request: _DashboardRequest, target: URL
     ) -> web.StreamResponse:
-        wanted = request.headers.get("Sec-WebSocket-Protocol", "")
-        protocols = [word.strip() for word in wanted.split(",") if word.strip()]
+        offered = request.headers.get("Sec-WebSocket-Protocol", "")
+        protocols = [word.strip() for word in offered.split(",") if word.strip()]
         async with self._get_client().ws_connect(
             target, protocols=protocols, max_msg_size=_LARGEST_MESSAGE
-        ) as inside:
-            chosen = [inside.protocol] if inside.protocol else []
-            outside = web.WebSocketResponse(protocols=chosen, max_msg_size=_LARGEST_MESSAGE)
-            await outside.prepare(request)
+        ) as dashboard:
+            chosen = [dashboard.protocol] if dashboard.protocol else []
+            browser = web.WebSocketResponse(protocols=chosen, max_msg_size=_LARGEST_MESSAGE)
+            await browser.prepare(request)
             tasks = [
-                asyncio.ensure_future(_copy_messages(inside, outside)),
-                asyncio.ensure_future(_copy_messages(outside, inside)),
+                asyncio.ensure_future(_copy_messages(dashboard, browser)),
+                asyncio.ensure_future(_copy_messages(browser, dashboard)),
                 asyncio.ensure_future(self._wait_for_refusal(request, target_request)),
             ]
             try:
@@ -237,25 +237,25 @@ class DashboardProxy:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
-                await outside.close()
-            return outside
+                await browser.close()
+            return browser
 
     async def _wait_for_refusal(
         self, request: web.Request, target_request: _DashboardRequest
     ) -> None:
-        """Return when the visitor may no longer look, or nobody can say so for too long."""
-        allowed = time.monotonic()
+        """Return when the viewer loses access, or when the service is silent for too long."""
+        last_allowed = time.monotonic()
         while True:
             await asyncio.sleep(self._recheck_seconds)
-            refused = await self._find_refusal(request, target_request)
-            if refused is None:
-                allowed = time.monotonic()
-            elif refused.status < 500 or time.monotonic() - allowed > self._silence_seconds:
+            refusal = await self._find_refusal(request, target_request)
+            if refusal is None:
+                last_allowed = time.monotonic()
+            elif refusal.status < 500 or time.monotonic() - last_allowed > self._silence_seconds:
                 return
 
     def _get_client(self) -> aiohttp.ClientSession:
         if self._client is None:
-            # Nobody's cookies are kept: one visitor's must not become another's.
+            # It stores no cookies: one viewer must not receive the cookies of another.
             self._client = aiohttp.ClientSession(
                 timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=True
             )
@@ -274,17 +274,17 @@ async def _copy_messages(source: WebSocketEnd, target: WebSocketEnd) -> None:
 
 
 def _is_own_origin(request: web.Request, target_request: _DashboardRequest) -> bool:
-    """Whether the page that opens a WebSocket is of this host, or one in a view of it."""
+    """Return whether this host, or an isolated dashboard on it, opens the WebSocket."""
     origin = request.headers.get("Origin")
     if origin is None or (origin == "null" and target_request.has_token):
-        return True  # no browser's page, which always says whose it is; or one that was set apart
+        return True  # a program, because browsers always send an origin; or an isolated page
     hosts = (request.host, request.headers.get("X-Forwarded-Host"))
-    # Not parsed: an origin is a scheme and a host, and whatever else it may be is not this host.
+    # Not parsed: an origin is a scheme and a host, and anything else does not match this host.
     return origin.partition("://")[2].lower() in {host.lower() for host in hosts if host}
 
 
 def _select_own_cookie(cookies: str) -> str:
-    """Of the header ``Cookie``, what the service reads."""
+    """Return the part of the header ``Cookie`` that the service reads."""
     parts = [part.strip() for part in cookies.split(";")]
     return "; ".join(part for part in parts if part.partition("=")[0].strip() == DASHBOARD_COOKIE)
 
@@ -293,5 +293,5 @@ def _select_headers(headers: Mapping[str, str], names: tuple[str, ...]) -> dict[
     return {name: headers[name] for name in names if name in headers}
 
 
-def _make_text_response(status: int, words: str) -> web.Response:
-    return web.Response(status=status, text=words)
+def _make_text_response(status: int, message: str) -> web.Response:
+    return web.Response(status=status, text=message)

@@ -1,10 +1,10 @@
-"""Looks at dashboards that are open, each under a name that nobody can guess; no I/O.
+"""Tokens in the addresses of open dashboards, which nobody can guess; no I/O.
 
-A dashboard is written by whoever runs its cluster, and is shown on the hub's own host. So
-browsers are made to keep it apart from all else there, as if it came from nowhere, and
-what it loads comes without cookies. The name of the view, in the address, is there in
-their place: it is worth one person's look at one cluster, for as long as that person may
-look. A page is never given for the name alone, so an address that is passed on is of no use.
+The owner of a cluster controls the content of its dashboard, and the hub's own host serves it. So
+browsers isolate a dashboard from the rest of the host, as if it had no origin, and its scripts and
+images arrive without cookies. The token in the address replaces the cookie: it lets one person see
+the dashboard of one cluster, as long as that person has access. The token alone never opens a page,
+so a copied address gives no access.
 """
 
 from __future__ import annotations
@@ -15,93 +15,94 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-_SECONDS = 3600.0
-_MOST = 10_000
-_BYTES = 32
-_NAME = "[A-Za-z0-9_-]{43}"  # so many bytes as text
-_VIEW = re.compile(rf"/~({_NAME})(/.*)", re.DOTALL)
-_SECRET = re.compile(rf"/~{_NAME}(?=[/?\s]|$)")
+_LIFETIME_SECONDS = 3600.0
+_MAX_TOKENS = 10_000
+_TOKEN_BYTES = 32
+_TOKEN = "[A-Za-z0-9_-]{43}"  # noqa: S105 - a pattern: the bytes of a token as text
+_TOKEN_PATH = re.compile(rf"/~({_TOKEN})(/.*)", re.DOTALL)
+_TOKEN_IN_TEXT = re.compile(rf"/~{_TOKEN}(?=[/?\s]|$)")
 
 
 @dataclass
 class _TokenEntry:
     cluster: str
     cookie: str
-    until: float
+    expires_at: float
 
 
 class DashboardTokens:
-    """The views that are open.
+    """The tokens of the dashboards that are open.
 
     Parameters
     ----------
     clock : callable
-        Seconds that only grow, as `time.monotonic`.
-    seconds : float
-        How long a view that is not used stays.
-    most : int
-        Of all views; the one that was not used for the longest time goes.
+        Returns seconds that only grow, such as `time.monotonic`.
+    lifetime : float
+        The time after which an unused token expires, in seconds.
+    max_tokens : int
+        The most tokens at the same time; the least recently used token is removed first.
     """
 
     def __init__(
         self,
         clock: Callable[[], float] = time.monotonic,
-        seconds: float = _SECONDS,
-        most: int = _MOST,
+        lifetime: float = _LIFETIME_SECONDS,
+        max_tokens: int = _MAX_TOKENS,
     ) -> None:
         self._clock = clock
-        self._seconds = seconds
-        self._most = most
-        self._open: dict[str, _TokenEntry] = {}  # by name; who was used last is last
-        self._names: dict[tuple[str, str], str] = {}
+        self._lifetime = lifetime
+        self._max_tokens = max_tokens
+        self._entries: dict[str, _TokenEntry] = {}  # by token; the most recently used is last
+        self._tokens: dict[tuple[str, str], str] = {}
 
     def open_token(self, cluster: str, cookie: str) -> str:
-        """The name of the view of who has just shown `cookie`; the same while it is open."""
-        name = self._names.get((cluster, cookie))
-        if name is None or self.find_cookie(cluster, name) is None:
-            name = secrets.token_urlsafe(_BYTES)
-            self._open[name] = _TokenEntry(cluster, cookie, self._clock() + self._seconds)
-            self._names[cluster, cookie] = name
+        """Return the token for a cluster and a cookie; a new one if none is valid."""
+        token = self._tokens.get((cluster, cookie))
+        if token is None or self.find_cookie(cluster, token) is None:
+            token = secrets.token_urlsafe(_TOKEN_BYTES)
+            self._entries[token] = _TokenEntry(cluster, cookie, self._clock() + self._lifetime)
+            self._tokens[cluster, cookie] = token
             self._remove_old()
-        return name
+        return token
 
-    def find_cookie(self, cluster: str, name: str) -> str | None:
-        """The cookie that a view stands for; `None` where there is no such view of `cluster`."""
-        view = self._open.get(name)
+    def find_cookie(self, cluster: str, token: str) -> str | None:
+        """Return the cookie of a token, or `None` if the token is not valid for `cluster`."""
+        entry = self._entries.get(token)
         now = self._clock()
-        if view is None or view.cluster != cluster or view.until <= now:
+        if entry is None or entry.cluster != cluster or entry.expires_at <= now:
             return None
-        view.until = now + self._seconds
-        self._open[name] = self._open.pop(name)
-        return view.cookie
+        entry.expires_at = now + self._lifetime
+        self._entries[token] = self._entries.pop(token)
+        return entry.cookie
 
     def _remove_old(self) -> None:
         now = self._clock()
-        for name, view in list(self._open.items()):
-            if view.until > now and len(self._open) <= self._most:
+        for token, entry in list(self._entries.items()):
+            if entry.expires_at > now and len(self._entries) <= self._max_tokens:
                 return
-            del self._open[name]
-            if self._names.get((view.cluster, view.cookie)) == name:
-                del self._names[view.cluster, view.cookie]
+            del self._entries[token]
+            if self._tokens.get((entry.cluster, entry.cookie)) == token:
+                del self._tokens[entry.cluster, entry.cookie]
 
 
-def add_token(name: str, below: str) -> str:
-    """The path below a cluster's, in a view.
+def add_token(token: str, path: str) -> str:
+    """Return the path below a cluster's own path, with a token.
 
     Parameters
     ----------
-    below : str
-        Path and query without a view.
+    token : str
+    path : str
+        Path and query without a token.
     """
-    return f"/~{name}{below if below.startswith('/') else '/' + below}"
+    return f"/~{token}{path if path.startswith('/') else '/' + path}"
 
 
-def split_token(below: str) -> tuple[str | None, str]:
-    """The name of a view, or `None`, and the path and query without it."""
-    found = _VIEW.fullmatch(below)
-    return (found[1], found[2]) if found else (None, below)
+def split_token(path: str) -> tuple[str | None, str]:
+    """Return the token of a path, or `None`, and the path and query without it."""
+    match = _TOKEN_PATH.fullmatch(path)
+    return (match[1], match[2]) if match else (None, path)
 
 
 def mask_tokens(text: str) -> str:
-    """Text for a log, in which no view is named."""
-    return _SECRET.sub("/~[secret]", text)
+    """Return a text for the log with every token masked."""
+    return _TOKEN_IN_TEXT.sub("/~[secret]", text)

@@ -12,7 +12,7 @@ _BACKENDS = {
     "kubernetes": "panneuro_hub.dask.kube_backend.PanNeuroKubeBackend",
     "local": "panneuro_hub.dask.local_backend.PanNeuroLocalBackend",
 }
-_THEIR_AUTHENTICATOR = "dask_gateway_server.auth.JupyterHubAuthenticator"
+_DEFAULT_AUTHENTICATOR = "dask_gateway_server.auth.JupyterHubAuthenticator"
 _SERVICE_URL = service_url_of("http://127.0.0.1:10143", "/", SERVICE_NAME)
 
 
@@ -25,40 +25,39 @@ def configure(
 ) -> None:
     """Make a dask-gateway-server configuration start clusters in projects.
 
-    What the configuration sets besides stays as it is: sizes of schedulers, further pod
-    config, addresses. The gateway's token is in ``JUPYTERHUB_API_TOKEN``, and the path
-    below which the hub leads to it in ``JUPYTERHUB_SERVICE_PREFIX``, as for every service
-    of a hub.
+    Other settings of the configuration stay as they are: sizes of schedulers, further pod
+    config, addresses. As for every service of a hub, ``JUPYTERHUB_API_TOKEN`` holds the gateway's
+    token, and ``JUPYTERHUB_SERVICE_PREFIX`` holds the path at which the hub's proxy serves the
+    gateway.
 
     Parameters
     ----------
     c : traitlets.config.Config
-        The configuration, as dask-gateway-server and its controller give it to their
-        config file.
+        The configuration that dask-gateway-server and its controller pass to their config file.
     collaboration : path, optional
         The collaboration file; by default the one that the environment variable
         ``PANNEURO_COLLABORATION`` names, or else ``collaboration.yaml``.
     service_url : str, optional
-        The PanNeuro service, as the gateway and clusters reach it; by default the
-        environment variable ``PANNEURO_SERVICE_URL``, or else port 10143 of loopback. Where
-        the hub has a base URL, this address has it too.
+        The address at which the gateway and clusters reach the PanNeuro service; by default the
+        environment variable ``PANNEURO_SERVICE_URL``, or else port 10143 of loopback. If the hub
+        has a base URL, this address includes it.
     backend : {"kubernetes", "local"}
-        Where clusters run; ``local`` keeps nobody from another's files.
+        The backend of the clusters. With ``local``, people can read each other's files.
 
     Notes
     -----
-    The gateway reads the file when it starts. If it is broken then, the version that is in
-    force at the service holds; without one, the gateway does not start, and its log lists
-    every error. The controller does not need the file.
+    The gateway reads the file when it starts. If the file is invalid then, the gateway takes the
+    version that the service uses. If the service has none, the gateway does not start, and its
+    log lists every error. The controller does not need the file.
     """
     chosen = collaboration or os.environ.get("PANNEURO_COLLABORATION", "collaboration.yaml")
-    # As it is named: a ConfigMap changes by moving a link, which a resolved path would not see.
+    # Not resolved: Kubernetes changes a ConfigMap by moving a link, which must be followed later.
     path = os.path.abspath(chosen)
     c.DaskGateway.backend_class = _BACKENDS[backend]
-    # Another one cannot tell which session a request comes from; the gateway does not start.
-    if c.DaskGateway.get("authenticator_class", _THEIR_AUTHENTICATOR) == _THEIR_AUTHENTICATOR:
+    # Another authenticator does not know the session of a request; then the gateway does not start.
+    if c.DaskGateway.get("authenticator_class", _DEFAULT_AUTHENTICATOR) == _DEFAULT_AUTHENTICATOR:
         c.DaskGateway.authenticator_class = "panneuro_hub.dask.authenticator.HubAuthenticator"
-    # The hub says below which path it leads browsers and clients here.
+    # The hub names the path at which its proxy serves the gateway to browsers and clients.
     prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX") or service_url_of("", "/", GATEWAY_NAME)
     c.ClusterMixin.prefix = c.Proxy.prefix = prefix.rstrip("/")
     c.ClusterMixin.collaboration_file = path

@@ -1,7 +1,7 @@
-"""The gateway's answers to people: our own for scaling, and words instead of server errors.
+"""The routes of the gateway: our own handlers, and sentences instead of server errors.
 
-dask-gateway's client shows the words of 404, 409 and 422 in the notebook, and of no other
-status: so what a person asked wrongly is a 422, and what cannot be done now a 409.
+dask-gateway's client shows the message of 404, 409 and 422 in the notebook, and of no other
+status. So an invalid request gets 422, and a request that cannot succeed now gets 409.
 """
 
 from __future__ import annotations
@@ -23,47 +23,48 @@ from panneuro_hub.phrases import shorten
 from panneuro_hub.wire.service_urls import SESSION_CLUSTERS_PATH
 
 RouteHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-_LONGEST_WORDS = 2000
+_LONGEST_MESSAGE = 2000
 
 
 def join_lines(text: str) -> str:
-    """Text that may stand in the reason of an answer: one line, and not endless."""
+    """Return a text as one line of limited length, for the reason of a response."""
     line = " ".join(text.split())
-    return line if len(line) <= _LONGEST_WORDS else line[:_LONGEST_WORDS] + "…"
+    return line if len(line) <= _LONGEST_MESSAGE else line[:_LONGEST_MESSAGE] + "…"
 
 
 @web.middleware
 async def answer_errors_plainly(request: web.Request, handler: RouteHandler) -> web.StreamResponse:
-    """Check what all requests have in common, and turn what goes wrong into words."""
+    """Check the parts that all requests share, and turn errors into responses with a sentence."""
     if not request.path.startswith("/api/"):
         return await handler(request)
     try:
         await _check_request(request)
         return await _choose_handler(request, handler)(request)
-    except web.HTTPException as answer:
-        if answer.status < 400 or answer.status == 401:
+    except web.HTTPException as response:
+        if response.status < 400 or response.status == 401:
             raise
-        status = 409 if answer.status >= 500 else answer.status
-        return _make_refusal(status, str(answer.reason))
-    except ServiceUnavailableError as silence:
-        return _make_refusal(409, str(silence))
+        status = 409 if response.status >= 500 else response.status
+        return _make_refusal(status, str(response.reason))
+    except ServiceUnavailableError as error:
+        return _make_refusal(409, str(error))
     except (PublicException, PanNeuroError) as refusal:
         return _make_refusal(422, str(refusal))
     except ConnectionResetError:
-        raise  # who asked has gone; nobody is left to answer
-    except Exception as error:  # noqa: BLE001 - the log has it, and the person gets words
+        raise  # the client closed the connection, so a response would reach nobody
+    except Exception as error:  # noqa: BLE001 - logged, and the person gets a sentence
         request.app["log"].exception("%s %s failed", request.method, request.path)
         return _make_refusal(
             409,
-            "the gateway could not do this now; try again, and if it stays so ask who runs this "
-            f"hub, whose log has the reason ({type(error).__name__})",
+            "the gateway could not do this now; try again. If it still fails, ask the "
+            f"administrators of this hub; the gateway's log has the reason "
+            f"({type(error).__name__})",
         )
 
 
 async def _check_request(request: web.Request) -> None:
     authorization = request.headers.get("Authorization")
     if authorization is not None and not authorization.partition(" ")[2]:
-        raise PublicException("the header Authorization must be a kind, a blank and a token")
+        raise PublicException("the header Authorization must be a scheme, a space and a token")
     if request.method != "POST":
         return
     try:
@@ -77,7 +78,7 @@ async def _check_request(request: web.Request) -> None:
 
 
 def _choose_handler(request: web.Request, handler: RouteHandler) -> RouteHandler:
-    """Our handler in dask-gateway's place, or its own."""
+    """Return our handler for a route if there is one, or else dask-gateway's own."""
     resource = request.match_info.route.resource
     path = resource.canonical if resource is not None else ""
     return _OWN_HANDLERS.get((request.method, path), handler)
@@ -85,45 +86,45 @@ def _choose_handler(request: web.Request, handler: RouteHandler) -> RouteHandler
 
 @api_handler(user_authenticated=True)  # type: ignore[untyped-decorator]
 async def scale_cluster(request: web.Request) -> web.StreamResponse:
-    """``POST …/scale``: give the cluster what it may have, and say so where that is less."""
+    """Scale a cluster up to its quota, and say so if that is less (``POST …/scale``)."""
     cluster, message = await _read_cluster_request(request)
     granted = await request.app["backend"].scale_cluster(
-        cluster, client_messages.read_scale(message)
+        cluster, client_messages.read_scale_request(message)
     )
     return web.json_response(
-        {"ok": granted.words is None, "msg": granted.words, "count": granted.workers}
+        {"ok": granted.notice is None, "msg": granted.notice, "count": granted.workers}
     )
 
 
 @api_handler(user_authenticated=True)  # type: ignore[untyped-decorator]
 async def adapt_cluster(request: web.Request) -> web.StreamResponse:
-    """``POST …/adapt``: let the cluster adapt, within what it may have."""
+    """Let a cluster adapt within its quota (``POST …/adapt``)."""
     cluster, message = await _read_cluster_request(request)
     granted = await request.app["backend"].adapt_cluster(
-        cluster, client_messages.read_adapt(message)
+        cluster, client_messages.read_adapt_request(message)
     )
     return web.json_response(
-        {"ok": granted.words is None, "msg": granted.words, "maximum": granted.workers}
+        {"ok": granted.notice is None, "msg": granted.notice, "maximum": granted.workers}
     )
 
 
 @api_handler(user_authenticated=True, token_authenticated=True)  # type: ignore[untyped-decorator]
 async def stop_cluster(request: web.Request) -> web.StreamResponse:
-    """``DELETE …/NAME``: stop a cluster; an idle scheduler sends this with its own token."""
+    """Stop a cluster (``DELETE …/NAME``); an idle scheduler uses this with its own token."""
     user = request["user"]
     name = request.match_info["cluster_name"]
     backend = request.app["backend"]
     cluster = await backend.get_cluster(name)
     if cluster is not None:
         if user is not None and not user.has_permissions(cluster):
-            raise web.HTTPForbidden(reason=f"cluster {shorten(name)} is not yours to stop")
+            raise web.HTTPForbidden(reason=f"you may not stop cluster {shorten(name)}")
         await backend.end_cluster(name, "idle" if user is None else "stopped")
     return web.Response(status=204)
 
 
 @api_handler(user_authenticated=True)  # type: ignore[untyped-decorator]
 async def report_notices(request: web.Request) -> web.StreamResponse:
-    """``GET …/NAME/notices``: why the cluster ended, and which of its workers failed."""
+    """Return why a cluster ended, and the failures of its workers (``GET …/NAME/notices``)."""
     cluster = await _find_own_cluster(request)
     backend = request.app["backend"]
     return web.json_response(
@@ -138,7 +139,7 @@ async def report_notices(request: web.Request) -> web.StreamResponse:
 
 @api_handler(user_authenticated=True)  # type: ignore[untyped-decorator]
 async def stop_session_clusters(request: web.Request) -> web.StreamResponse:
-    """``DELETE /api/v1/session/clusters``: stop what the session of the token started."""
+    """Stop the clusters that the token's session started (``DELETE /api/v1/session/clusters``)."""
     user = request["user"]
     if user.session is None:
         raise web.HTTPUnprocessableEntity(
@@ -155,19 +156,19 @@ def add_routes(app: web.Application) -> None:
 
 
 async def report_health(request: web.Request) -> web.StreamResponse:
-    """``GET /api/health``: 200 while the gateway can work, with a broken file too."""
+    """Return the gateway's health (``GET /api/health``); 200 even if the file is invalid."""
     return web.json_response(request.app["backend"].report_health())
 
 
 @api_handler(user_authenticated=True)  # type: ignore[untyped-decorator]
 async def list_clusters(request: web.Request) -> web.StreamResponse:
-    """``GET …/clusters/``: the person's clusters, of the session's project only."""
+    """Return the person's clusters in the session's project (``GET …/clusters/``)."""
     user = request["user"]
     clusters = await request.app["backend"].list_clusters(
         username=user.name, statuses=_read_statuses(request.query.get("status"))
     )
-    shown = [cluster for cluster in clusters if user.has_permissions(cluster)]
-    return web.json_response({cluster.name: cluster.to_dict() for cluster in shown})
+    visible = [cluster for cluster in clusters if user.has_permissions(cluster)]
+    return web.json_response({cluster.name: cluster.to_dict() for cluster in visible})
 
 
 def _read_statuses(text: str | None) -> list[models.ClusterStatus] | None:
@@ -177,7 +178,7 @@ def _read_statuses(text: str | None) -> list[models.ClusterStatus] | None:
         return [models.ClusterStatus.from_name(name) for name in text.split(",")]
     except ValueError:
         known = ", ".join(status.name.lower() for status in models.ClusterStatus)
-        raise PublicException(f"status must be some of {known}, with commas between") from None
+        raise PublicException(f"status must be one or more of {known}, with commas") from None
 
 
 _OWN_HANDLERS: Mapping[tuple[str, str], RouteHandler] = {
@@ -190,12 +191,12 @@ _OWN_HANDLERS: Mapping[tuple[str, str], RouteHandler] = {
 
 
 async def _read_cluster_request(request: web.Request) -> tuple[models.Cluster, dict[str, Any]]:
-    """The person's own cluster, and what they ask of it."""
+    """Return the person's own cluster and the body of the request."""
     cluster = await _find_own_cluster(request)
     if not _is_active(cluster):
         raise web.HTTPConflict(reason=join_lines(request.app["backend"].describe_end(cluster)))
     if cluster.status != models.ClusterStatus.RUNNING:
-        raise web.HTTPConflict(reason=f"cluster {shorten(cluster.name)} does not run yet")
+        raise web.HTTPConflict(reason=f"cluster {shorten(cluster.name)} is still starting")
     return cluster, json.loads(await request.text())
 
 
@@ -211,5 +212,5 @@ def _is_active(cluster: models.Cluster) -> bool:
     return cluster.status in (models.ClusterStatus.PENDING, models.ClusterStatus.RUNNING)
 
 
-def _make_refusal(status: int, words: str) -> web.Response:
-    return web.json_response({"error": join_lines(words)}, status=status)
+def _make_refusal(status: int, message: str) -> web.Response:
+    return web.json_response({"error": join_lines(message)}, status=status)

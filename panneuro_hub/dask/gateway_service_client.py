@@ -1,4 +1,4 @@
-"""What the gateway tells the PanNeuro service: which clusters begin, run and end."""
+"""A client with which the gateway reports its clusters to the PanNeuro service."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class GatewayServiceClient:
     Parameters
     ----------
     url : str
-        The service, such as ``http://127.0.0.1:10143/services/panneuro``.
+        The address of the service, such as ``http://127.0.0.1:10143/services/panneuro``.
     token : str
-        The gateway's own API token, by which the hub knows it.
+        The gateway's own API token at the hub.
     """
 
     def __init__(self, url: str, token: str) -> None:
@@ -45,16 +45,17 @@ class GatewayServiceClient:
         self._session: aiohttp.ClientSession | None = None
 
     async def begin_session(self, person: str, choice: ClusterChoice) -> tuple[str, Ticket]:
-        """Begin a session for a cluster; gives its id and its ticket.
+        """Begin a session for a cluster, and return its id and its ticket.
 
         Raises
         ------
         AccessDeniedError
-            If the person may not have such a cluster, or this is no gateway; it says why.
+            If the person may not have such a cluster, or the token does not belong to a gateway.
+            The text says why.
         InvalidChoiceError
-            If the service does not understand what is asked for.
+            If the service does not understand the request.
         ServiceUnavailableError
-            If the service, or the hub behind it, is out of reach.
+            If the service or the hub does not answer.
         """
         body = {"user": person, **asdict(choice)}
         response = await self._send_request("POST", self._url, body)
@@ -62,28 +63,28 @@ class GatewayServiceClient:
             return str(response["session"]), Ticket.decode(response["ticket"])
         except (KeyError, TypeError, AttributeError, TicketRefusedError):
             raise ServiceUnavailableError(
-                "the PanNeuro service began a session and gave no ticket; gateway and service "
-                "must be of one version"
+                "the PanNeuro service began a session without a ticket; the gateway and the "
+                "service must have the same version"
             ) from None
 
     async def find_requester(
         self, user: str, token: str, *, may_start_servers: bool
     ) -> GatewayUser:
-        """Return who shows an API token, and the project that it is good for.
+        """Return the person and the session of an API token.
 
         Parameters
         ----------
         user : str
-            The token's person, as the hub names them.
+            The hub's name of the token's owner.
         token : str
-            Only its digest is sent.
+            The API token. The client sends only its digest.
         may_start_servers : bool
             Whether the hub lets the token start servers of its person.
 
         Raises
         ------
         AccessDeniedError
-            If the token belongs to no session and is not a person's own either.
+            If the token belongs neither to a session nor to a person.
         InvalidChoiceError, ServiceUnavailableError
             As `begin_session`.
         """
@@ -97,19 +98,19 @@ class GatewayServiceClient:
             return GatewayUser(
                 str(response["user"]),
                 tuple(map(str, response["teams"])),
-                # Without these keys nobody could tell a session's token from a person's own.
+                # Required: without them, a session's token would look like a person's own.
                 response["project"],
                 response["image"],
                 response["session"],
             )
         except (KeyError, TypeError):
             raise ServiceUnavailableError(
-                "the PanNeuro service did not say whose token this is; gateway and service must "
-                "be of one version"
+                "the PanNeuro service did not name the owner of this token; the gateway and the "
+                "service must have the same version"
             ) from None
 
     async def report_clusters(self, clusters: Iterable[ClusterReport]) -> list[ClusterStop]:
-        """Tell all that runs here; gives what must be stopped.
+        """Report all running clusters, and return the sessions whose clusters must stop.
 
         Raises
         ------
@@ -128,7 +129,7 @@ class GatewayServiceClient:
         ]
 
     async def end_session(self, session: str) -> None:
-        """End a session: its ticket dies.
+        """End a session, and with it the validity of its ticket.
 
         Raises
         ------
@@ -138,7 +139,7 @@ class GatewayServiceClient:
         await self._send_request("DELETE", f"{self._url}/{quote(session, safe='')}")
 
     async def fetch_version(self) -> CollaborationVersion:
-        """Return the version of the collaboration that is in force at the service.
+        """Return the version of the collaboration that the service uses.
 
         Raises
         ------
@@ -150,12 +151,12 @@ class GatewayServiceClient:
             return CollaborationVersion(str(response["text"]), parse_time(response["since"]))
         except (KeyError, TypeError, ValueError, AttributeError):
             raise ServiceUnavailableError(
-                "the PanNeuro service did not send its collaboration; gateway and service must be "
-                "of one version"
+                "the PanNeuro service did not send its collaboration; the gateway and the service "
+                "must have the same version"
             ) from None
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -171,8 +172,8 @@ class GatewayServiceClient:
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             # Its text may repeat the request, and so the token.
             raise ServiceUnavailableError(
-                f"the PanNeuro service does not answer ({type(error).__name__}), and no cluster "
-                "starts without it; try again soon"
+                f"the PanNeuro service does not answer ({type(error).__name__}), and clusters "
+                "cannot start without it; try again in a few seconds"
             ) from None
         document = _parse_object(text)
         if status < 300:
@@ -180,9 +181,9 @@ class GatewayServiceClient:
         message = str(document.get("message") or f"it answered {status}")
         if status in (401, 403):
             raise AccessDeniedError(message)
-        if status < 500 and status >= 400:
+        if 400 <= status < 500:
             raise InvalidChoiceError(message)
-        raise ServiceUnavailableError(f"the PanNeuro service cannot do it now: {message}")
+        raise ServiceUnavailableError(f"the PanNeuro service cannot do this now: {message}")
 
 
 def _parse_object(text: str) -> dict[str, Any]:

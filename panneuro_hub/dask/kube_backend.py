@@ -1,4 +1,4 @@
-"""Clusters as Kubernetes pods: dask-gateway's KubeBackend, with a session in each."""
+"""The backend for Kubernetes: dask-gateway's KubeBackend with a session for each cluster."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from panneuro_hub.dask import cluster_pods
 from panneuro_hub.dask.backend_mixin import BackendCluster, ClusterMixin
 from panneuro_hub.dask.cluster_config import PRELOAD_MODULE
 from panneuro_hub.dask.worker_failures import WorkerFailure, find_pod_failure
-from panneuro_hub.pod import agent_sidecar as attached
+from panneuro_hub.pod import agent_sidecar
 from panneuro_hub.wire import Ticket
 from panneuro_hub.wire.session import Session
 
 _GROUP = "gateway.dask.org"
 _PLURAL = "daskclusters"
-_RUNNING = ("Pending", "Running")
+_ACTIVE_PHASES = ("Pending", "Running")
 
 
 class KubeConfig(KubeClusterConfig):
-    """A cluster of pods, and what it is."""
+    """The configuration of a cluster of pods, with its session and project."""
 
     panneuro = Dict(help="Session, project, worker profile and image; set by the gateway.")
 
@@ -42,7 +42,7 @@ class KubeConfig(KubeClusterConfig):
 
 
 class PanNeuroKubeBackend(ClusterMixin, KubeBackend):
-    """Pods whose agents are sidecars; the ticket is in a Secret that the DaskCluster owns."""
+    """A backend of pods with an agent as sidecar; a Secret of the DaskCluster holds the ticket."""
 
     @default("cluster_config_class")
     def _cluster_config_class_default(self) -> type[KubeConfig]:
@@ -52,24 +52,24 @@ class PanNeuroKubeBackend(ClusterMixin, KubeBackend):
         "panneuro/agent:0.1", config=True, help="Container image of the session's agent."
     )
 
-    # -- what ClusterMixin asks for --------------------------------------------------------
+    # -- the methods of ClusterMixin -------------------------------------------------------
 
     def iterate_clusters(self) -> Iterator[BackendCluster]:
-        """The DaskCluster objects that run or still have worker pods, as the API tells them."""
-        live, working = self._workers()
+        """Yield the DaskCluster objects that run or still have worker pods."""
+        present, running = self._count_workers()
         for name, obj in list(self.informer.cache.items()):
             spec = obj.get("spec") or {}
             phase = (obj.get("status") or {}).get("phase", "Pending")
-            active = bool(spec.get("active", True)) and phase in _RUNNING
-            if active or live[name]:
+            active = bool(spec.get("active", True)) and phase in _ACTIVE_PHASES
+            if active or present[name]:
                 yield BackendCluster(
                     name=name,
                     person=str(spec.get("username", "")),
                     config=spec.get("config") or {},
                     active=active,
                     allocated=int(spec.get("replicas") or 0) if active else 0,
-                    present=live[name],
-                    running=working[name],
+                    present=present[name],
+                    running=running[name],
                 )
 
     def build_config(
@@ -79,7 +79,7 @@ class PanNeuroKubeBackend(ClusterMixin, KubeBackend):
         person: str,
         variables: Mapping[str, str],
     ) -> dict[str, Any]:
-        """The traits of `KubeConfig` for a session, upon those that the admin set."""
+        """Return the traits of `KubeConfig` for a session; they extend the administrator's."""
         return cluster_pods.build_kube_config(
             collaboration,
             session,
@@ -87,33 +87,34 @@ class PanNeuroKubeBackend(ClusterMixin, KubeBackend):
             variables,
             service_url=self.service_url,
             agent_image=self.agent_image,
-            admins=self.cluster_config_class(parent=self).to_dict(),
+            admin_traits=self.cluster_config_class(parent=self).to_dict(),
         )
 
     async def launch_cluster(
         self, person: str, options: dict[str, Any], config: Any, ticket: Ticket
     ) -> str:
-        """Make the DaskCluster object, from which the controller makes pods, and its Secret."""
+        """Create the DaskCluster object, from which the controller makes pods, and its Secret."""
         obj = self.make_cluster_object(person, options, config)
-        what = config.panneuro
-        labels = attached.build_session_labels(
-            Session(what["session"], what["project"], what["profile"], what["image"]), person
+        choice = config.panneuro
+        labels = agent_sidecar.build_session_labels(
+            Session(choice["session"], choice["project"], choice["profile"], choice["image"]),
+            person,
         )
         obj["metadata"]["labels"] = {**obj["metadata"]["labels"], **labels}
         name = f"{config.namespace}.{obj['metadata']['name']}"
         self.log.info("Creating cluster %s for user %s", name, person)
-        made = await self.custom_client.create_namespaced_custom_object(
+        created = await self.custom_client.create_namespaced_custom_object(
             _GROUP, self.crd_version, config.namespace, _PLURAL, obj
         )
         try:
-            await self._create_ticket_secret(made, config, ticket, labels)
+            await self._create_ticket_secret(created, config, ticket, labels)
         except BaseException:
             await self.stop_cluster(name)
             raise
         return name
 
     async def set_workers(self, name: str, count: int) -> None:
-        """Have the controller start the missing workers."""
+        """Let the controller start the missing workers."""
         namespace, _, obj = name.partition(".")
         patch = [{"op": "add", "path": "/spec/replicas", "value": count}]
         await self.custom_client.patch_namespaced_custom_object(
@@ -121,15 +122,17 @@ class PanNeuroKubeBackend(ClusterMixin, KubeBackend):
         )
 
     async def forget_ticket(self, name: str, session: str) -> None:
-        """Delete the Secret, which the record of an ended cluster would keep for a day."""
+        """Delete the Secret, which would stay for a day with the record of the ended cluster."""
         namespace = name.partition(".")[0]
-        with contextlib.suppress(ApiException):  # it goes with its owner at the latest
+        with contextlib.suppress(
+            ApiException
+        ):  # Kubernetes deletes it with its owner at the latest
             await self.core_client.delete_namespaced_secret(
-                attached.name_ticket_secret(session), namespace
+                agent_sidecar.name_ticket_secret(session), namespace
             )
 
     async def follow_pods(self) -> None:
-        """Follow the worker pods: what schedulers say of them is people's own word."""
+        """Follow the worker pods, because the reports of schedulers are untrusted."""
         self._pods = Informer(
             parent=self,
             name="worker",
@@ -138,73 +141,73 @@ class PanNeuroKubeBackend(ClusterMixin, KubeBackend):
             method_kwargs={
                 "label_selector": (f"{self.label_selector},app.kubernetes.io/component=dask-worker")
             },
-            on_update=self._on_pod,
-            on_delete=self._on_pod,
+            on_update=self._ignore_pod_event,
+            on_delete=self._ignore_pod_event,
         )
         await self._pods.start()
 
     def find_worker_failures(self, name: str) -> list[WorkerFailure]:
-        """Return the failures that the cluster's worker pods show."""
-        failures = (find_pod_failure(pod) for pod in self._pods_of(name))
+        """Return the failures of the cluster's worker pods."""
+        failures = (find_pod_failure(pod) for pod in self._iterate_pods(name))
         return [failure for failure in failures if failure is not None]
 
     def find_dashboard(self, name: str) -> str | None:
-        """Behind the scheduler's Service, as the controller has made it."""
+        """Return the address of the dashboard at the scheduler's Service, or `None`."""
         cluster = self.clusters.get(name)
         return (cluster.dashboard_address or None) if cluster is not None else None
 
-    # -- what KubeBackend asks for ---------------------------------------------------------
+    # -- the methods of KubeBackend --------------------------------------------------------
 
     async def cleanup(self) -> None:
-        """Stop; clusters go on."""
+        """Stop the gateway; the clusters continue to run."""
         if hasattr(self, "_pods"):
             await self._pods.stop()
         await super().cleanup()
 
     def on_cluster_event(self, cluster: dict[str, Any], old: dict[str, Any] | None = None) -> None:
-        """Take in that a cluster has changed, and tell it."""
+        """Process a change of a cluster, and report it to the service."""
         super().on_cluster_event(cluster, old=old)
         if _read_state(cluster) != _read_state(old or {}):
             self.report_soon()
 
-    # -- the rest --------------------------------------------------------------------------
+    # -- pods and Secrets ------------------------------------------------------------------
 
-    def _on_pod(self, pod: dict[str, Any], old: dict[str, Any] | None = None) -> None:
-        """Nothing: pods are counted when somebody asks."""
+    def _ignore_pod_event(self, pod: dict[str, Any], old: dict[str, Any] | None = None) -> None:
+        """Do nothing; `iterate_clusters` counts the pods when it is called."""
 
-    def _workers(self) -> tuple[Counter[str], Counter[str]]:
-        """How many workers each cluster has, and how many of them run."""
-        live: Counter[str] = Counter()
-        working: Counter[str] = Counter()
+    def _count_workers(self) -> tuple[Counter[str], Counter[str]]:
+        """Return the number of workers of each cluster, and of those that run."""
+        present: Counter[str] = Counter()
+        running: Counter[str] = Counter()
         for pod in list(self._pods.cache.values()) if hasattr(self, "_pods") else ():
             name = _find_cluster_name(pod)
             if has_worker(pod):
-                live[name] += 1
-                working[name] += pod["status"].get("phase") == "Running"
-        return live, working
+                present[name] += 1
+                running[name] += pod["status"].get("phase") == "Running"
+        return present, running
 
-    def _pods_of(self, name: str) -> Iterator[Mapping[str, Any]]:
+    def _iterate_pods(self, name: str) -> Iterator[Mapping[str, Any]]:
         for pod in list(self._pods.cache.values()) if hasattr(self, "_pods") else ():
             if _find_cluster_name(pod) == name:
                 yield pod
 
     async def _create_ticket_secret(
-        self, made: Mapping[str, Any], config: Any, ticket: Ticket, labels: dict[str, str]
+        self, cluster: Mapping[str, Any], config: Any, ticket: Ticket, labels: dict[str, str]
     ) -> None:
         owner = {
-            "apiVersion": made["apiVersion"],
-            "kind": made["kind"],
-            "name": made["metadata"]["name"],
-            "uid": made["metadata"]["uid"],
+            "apiVersion": cluster["apiVersion"],
+            "kind": cluster["kind"],
+            "name": cluster["metadata"]["name"],
+            "uid": cluster["metadata"]["uid"],
         }
-        name = attached.name_ticket_secret(config.panneuro["session"])
-        secret = attached.build_ticket_secret(
+        name = agent_sidecar.name_ticket_secret(config.panneuro["session"])
+        secret = agent_sidecar.build_ticket_secret(
             name, ticket, {**labels, **self.get_labels(owner["name"])}, owner
         )
         try:
             await self.core_client.create_namespaced_secret(config.namespace, secret)
         except ApiException as error:
-            # Not the error's own text, which may repeat the request.
+            # Without the error's own text, which may repeat the request.
             raise PublicException(
                 f"the cluster's ticket could not be stored in namespace {config.namespace} "
                 f"({error.status}); the gateway's service account needs to create Secrets there"
@@ -217,7 +220,7 @@ def _find_cluster_name(pod: Mapping[str, Any]) -> str:
 
 
 def has_worker(pod: Mapping[str, Any]) -> bool:
-    """Whether a worker is in a pod, or on its way in or out; a sidecar outlives its worker."""
+    """Return whether a pod has a worker that starts, runs or stops; its sidecar may run longer."""
     status = pod.get("status") or {}
     if status.get("phase") in ("Succeeded", "Failed"):
         return False

@@ -1,7 +1,7 @@
-"""Clusters as simple local processes, for the demo, tests and trying things out.
+"""The backend of local processes, for the demo, for tests and for trying things out.
 
-All of them run as the gateway's own account, so nothing keeps one person's workers from
-reading another's files: never use this for people who must not see each other's data.
+All processes run as the gateway's own account, so the workers of one person can read the files of
+another. Never use this backend for people who must not see each other's data.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PRELOAD = ("--preload", "panneuro_hub.agent.dask_preload", "--preload", PRELOAD
 
 
 class LocalConfig(LocalClusterConfig):
-    """A local cluster, and what it is."""
+    """The configuration of a local cluster, with its session and project."""
 
     panneuro = Dict(help="Session, project, worker profile and image; set by the gateway.")
     worker_cores = Float(1, min=0, config=True, help="Cores of a worker.")
@@ -46,16 +46,16 @@ class LocalConfig(LocalClusterConfig):
 
 
 class PanNeuroLocalBackend(ClusterMixin, UnsafeLocalBackend):
-    """Local processes whose agents are preloads of them; see `panneuro_hub.agent.dask_preload`."""
+    """A backend of local processes that preload the agent (`panneuro_hub.agent.dask_preload`)."""
 
     @default("cluster_config_class")
     def _cluster_config_class_default(self) -> type[LocalConfig]:
         return LocalConfig
 
-    # -- what ClusterMixin asks for --------------------------------------------------------
+    # -- the methods of ClusterMixin -------------------------------------------------------
 
     def iterate_clusters(self) -> Iterator[BackendCluster]:
-        """The clusters of the gateway's database that have not stopped."""
+        """Yield the clusters of the gateway's database that have not stopped."""
         for cluster in list(self.db.name_to_cluster.values()):
             if cluster.status >= JobStatus.STOPPED:
                 continue
@@ -78,13 +78,13 @@ class PanNeuroLocalBackend(ClusterMixin, UnsafeLocalBackend):
         person: str,
         variables: Mapping[str, str],
     ) -> dict[str, Any]:
-        """The traits of `LocalConfig` for a session."""
+        """Return the traits of `LocalConfig` for a session."""
         return build_cluster_traits(collaboration, session, variables, self.service_url)
 
     async def launch_cluster(
         self, person: str, options: dict[str, Any], config: Any, ticket: Ticket
     ) -> str:
-        """Put the cluster into the database, from where it is started."""
+        """Put the cluster into the database and the queue of clusters to start."""
         cluster = self.db.create_cluster(person, options, config.to_dict())
         self._tickets[cluster.name] = ticket
         self.log.info("Created cluster %s for user %s", cluster.name, person)
@@ -92,7 +92,7 @@ class PanNeuroLocalBackend(ClusterMixin, UnsafeLocalBackend):
         return str(cluster.name)
 
     async def set_workers(self, name: str, count: int) -> None:
-        """Have the cluster's missing workers started."""
+        """Let the backend start the missing workers."""
         cluster = self.db.get_cluster(name)
         if cluster is not None:
             self.db.update_cluster(cluster, count=count)
@@ -105,7 +105,7 @@ class PanNeuroLocalBackend(ClusterMixin, UnsafeLocalBackend):
         return [WorkerFailure("exit") for worker in workers if worker.status == JobStatus.FAILED]
 
     def find_dashboard(self, name: str) -> str | None:
-        """Where the cluster's scheduler says that it is; on this machine."""
+        """Return the scheduler's address of the dashboard if it is on loopback, or `None`."""
         cluster = self.db.get_cluster(name)
         if cluster is None or cluster.status != JobStatus.RUNNING:
             return None
@@ -113,15 +113,15 @@ class PanNeuroLocalBackend(ClusterMixin, UnsafeLocalBackend):
         return address if client_messages.is_loopback(address, "http") else None
 
     def read_heartbeat(self, message: Any) -> int:
-        """Check a scheduler's message; all of it is on this machine."""
+        """Check the heartbeat of a scheduler, whose addresses must be on this machine."""
         count = super().read_heartbeat(message)
         client_messages.require_loopback(message)
         return int(count)
 
-    # -- what UnsafeLocalBackend asks for --------------------------------------------------
+    # -- the methods of UnsafeLocalBackend -------------------------------------------------
 
     async def setup(self, app: web.Application) -> None:
-        """Begin to serve."""
+        """Start the backend."""
         self._tickets: dict[str, Ticket] = {}
         await super().setup(app)
 
@@ -132,10 +132,12 @@ class PanNeuroLocalBackend(ClusterMixin, UnsafeLocalBackend):
         self.report_soon()
 
     def setup_working_directory(self, cluster: DBCluster) -> str:
-        """Make the cluster's private folder, with its ticket for this account only."""
+        """Create the cluster's private folder, with a ticket that only this account can read."""
         ticket = self._tickets.pop(cluster.name, None)
         if ticket is None:
-            raise PanNeuroError(f"the ticket of cluster {cluster.name} went with the last gateway")
+            raise PanNeuroError(
+                f"the ticket of cluster {cluster.name} was lost when the gateway stopped"
+            )
         folder = str(super().setup_working_directory(cluster))
         path = Path(folder) / "ticket"
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -144,30 +146,30 @@ class PanNeuroLocalBackend(ClusterMixin, UnsafeLocalBackend):
         return folder
 
     def get_env(self, cluster: DBCluster) -> dict[str, str]:
-        """The environment of a cluster's processes, which says where the ticket is."""
+        """Return the environment of a cluster's processes, with the path of the ticket."""
         folder = cluster.state["workdir"]
         return {
             **super().get_env(cluster),
             "PANNEURO_TICKET_FILE": str(Path(folder) / "ticket"),
-            "DASK_TEMPORARY_DIRECTORY": folder,  # gone with the cluster
+            "DASK_TEMPORARY_DIRECTORY": folder,  # removed with the cluster
         }
 
     def get_scheduler_command(self, cluster: DBCluster) -> list[str]:
-        """The command of a scheduler, whose agent starts first."""
+        """Return the command of a scheduler that starts the agent first."""
         command = list(super().get_scheduler_command(cluster))
-        own = len(cluster.config.scheduler_cmd)
-        return [*command[:own], *_PRELOAD, *command[own:]]
+        length = len(cluster.config.scheduler_cmd)
+        return [*command[:length], *_PRELOAD, *command[length:]]
 
     def get_worker_command(
         self, cluster: DBCluster, worker_name: str, scheduler_address: str | None = None
     ) -> list[str]:
-        """The command of a worker, whose agent starts first."""
+        """Return the command of a worker that starts the agent first."""
         command = super().get_worker_command(cluster, worker_name, scheduler_address)
         return [*command, *_PRELOAD, "--preload-nanny", PRELOAD_MODULE]
 
     async def _check_cluster_proxied(self, cluster: DBCluster) -> None:
-        # Private to dask-gateway, where it leads the proxy straight to the dashboard, which
-        # asks nobody who they are. Without that route the proxy leads to this process.
+        # A private method of dask-gateway, which routes the proxy directly to the dashboard, and
+        # the dashboard authenticates nobody. Without that route the proxy uses this process.
         if not cluster.added_to_proxies:
             await self.proxy.add_route(
                 kind="SNI", sni=cluster.name, target=cluster.scheduler_address

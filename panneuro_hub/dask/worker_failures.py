@@ -1,4 +1,4 @@
-"""Workers that did not start or were ended, as their pods or records show it; pure."""
+"""Failures of workers, read from their pods or records; pure."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any, Literal
 
 FailureCode = Literal["image", "config", "no-room", "memory", "exit"]
 
-_WORKER = "dask-worker"
-_IMAGE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
-_CONFIG = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
+_WORKER_CONTAINER = "dask-worker"
+_IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
+_CONFIG_REASONS = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 
 
 @dataclass(frozen=True)
 class WorkerFailure:
-    """One way in which a worker failed.
+    """The reason why a worker failed.
 
     Parameters
     ----------
     code : str
-        ``image``: its image cannot be pulled. ``config``: its container cannot be made.
-        ``no-room``: no node has room for it. ``memory``: it was killed for using more memory
-        than its container has. ``exit``: its process ended.
+        ``image``: its image cannot be pulled. ``config``: its container cannot be created.
+        ``no-room``: no node has room for it. ``memory``: it used more memory than its container
+        has and was killed. ``exit``: its process ended.
     detail : str
-        What Kubernetes says, for people.
+        The message of Kubernetes, for people.
     """
 
     code: FailureCode
@@ -33,23 +33,23 @@ class WorkerFailure:
 
 
 def find_pod_failure(pod: Mapping[str, Any]) -> WorkerFailure | None:
-    """Return how the worker in a pod failed; `None` for one that runs or starts."""
+    """Return the failure of the worker in a pod, or `None` if the worker runs or starts."""
     status = pod.get("status") or {}
     for condition in status.get("conditions") or ():
         if condition.get("reason") == "Unschedulable":
             return WorkerFailure("no-room", str(condition.get("message") or ""))
     for container in status.get("containerStatuses") or ():
-        if container.get("name") == _WORKER:
-            return _container_failure(container)
+        if container.get("name") == _WORKER_CONTAINER:
+            return _find_container_failure(container)
     return None
 
 
-def _container_failure(container: Mapping[str, Any]) -> WorkerFailure | None:
+def _find_container_failure(container: Mapping[str, Any]) -> WorkerFailure | None:
     state = container.get("state") or {}
     waiting = (state.get("waiting") or {}).get("reason")
-    if waiting in _IMAGE:
+    if waiting in _IMAGE_REASONS:
         return WorkerFailure("image", str(container.get("image") or ""))
-    if waiting in _CONFIG:
+    if waiting in _CONFIG_REASONS:
         return WorkerFailure("config", str(waiting))
     for ended in (state.get("terminated"), (container.get("lastState") or {}).get("terminated")):
         if ended and ended.get("reason") == "OOMKilled":
@@ -65,7 +65,7 @@ def describe_failures(failures: Iterable[WorkerFailure], memory: str) -> list[st
     Parameters
     ----------
     memory : str
-        What a worker of the cluster has, for people: ``16G``.
+        The memory of one worker, for people, such as ``16G``.
     """
     return [
         f"{count} worker{'' if count == 1 else 's'} {_describe(failure, memory)}"
@@ -83,7 +83,7 @@ def _describe(failure: WorkerFailure, memory: str) -> str:
             return f"cannot start yet: no node has room ({failure.detail})"
         case "memory":
             return (
-                f"ended: more memory was used than the {memory} of the worker profile; choose a "
+                f"ended: it used more memory than the {memory} of the worker profile; choose a "
                 "larger worker profile, or smaller chunks"
             )
         case "exit":

@@ -469,7 +469,8 @@ async def test_who_adapts_gets_what_another_gives_back(gateway: DaskGateway) -> 
         answer = await gateway.api(tomas, "POST", f"{his}/adapt", {"minimum": 2, "maximum": 3})
         assert answer.json["msg"] == (
             f"{PROJECT} has 1 of its {LIMIT} workers free; ada's cluster {hers[-3:]} holds 3. "
-            "Adapting up to 3: it has 1 at most for now, and more as others give theirs back."
+            "Adapting up to 3: it has 1 at most for now, and more when other clusters release "
+            "theirs."
         )
         await wait_until_async(lambda: as_many(gateway, {hers: 3, his: 1}), "what there is for him")
         await gateway.scale(ada, hers, 1)

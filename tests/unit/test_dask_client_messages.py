@@ -29,13 +29,13 @@ def test_no_number_of_workers(count: Any) -> None:
     with pytest.raises(
         InvalidChoiceError, match="count must be a whole number of workers from 0 to"
     ):
-        client_messages.read_scale({"count": count})
+        client_messages.read_scale_request({"count": count})
     with pytest.raises(InvalidChoiceError, match="count must be"):
-        client_messages.read_scale({})
+        client_messages.read_scale_request({})
 
 
 def test_numbers_of_workers() -> None:
-    assert [client_messages.read_scale({"count": count}) for count in (0, 7, 10_000)] == [
+    assert [client_messages.read_scale_request({"count": count}) for count in (0, 7, 10_000)] == [
         0,
         7,
         10_000,
@@ -43,17 +43,17 @@ def test_numbers_of_workers() -> None:
 
 
 def test_adapt() -> None:
-    assert client_messages.read_adapt({}) == AdaptRequest(None, None, True)
+    assert client_messages.read_adapt_request({}) == AdaptRequest(None, None, True)
     asked = {"minimum": 1, "maximum": 4, "active": False}
-    assert client_messages.read_adapt(asked) == AdaptRequest(1, 4, False)
+    assert client_messages.read_adapt_request(asked) == AdaptRequest(1, 4, False)
     for number in NO_NUMBERS:
         if number is not None:
             with pytest.raises(InvalidChoiceError, match="maximum must be a whole number"):
-                client_messages.read_adapt({"maximum": number})
+                client_messages.read_adapt_request({"maximum": number})
     with pytest.raises(InvalidChoiceError, match="minimum 5 is more than maximum 4"):
-        client_messages.read_adapt({"minimum": 5, "maximum": 4})
+        client_messages.read_adapt_request({"minimum": 5, "maximum": 4})
     with pytest.raises(InvalidChoiceError, match="active must be true or false"):
-        client_messages.read_adapt({"active": 1})
+        client_messages.read_adapt_request({"active": 1})
 
 
 def test_a_heartbeat() -> None:
@@ -92,7 +92,7 @@ def test_a_forged_heartbeat(key: str, value: Any) -> None:
 )
 @pytest.mark.parametrize("key", ["dashboard_address", "api_address", "scheduler_address"])
 def test_addresses_elsewhere_are_refused(key: str, address: str) -> None:
-    with pytest.raises(InvalidChoiceError, match=f"{key} must be an address of this machine"):
+    with pytest.raises(InvalidChoiceError, match=f"{key} must be a loopback address"):
         client_messages.require_loopback({**HEARTBEAT, key: address})
 
 

@@ -51,7 +51,7 @@ from panneuro_hub.wire import Reason
             "cluster x failed: its scheduler or its workers did not start, or died; the gateway's "
             "log says why",
         ),
-        (None, "cluster x is not running any more; lab.cluster() starts another one"),
+        (None, "cluster x no longer runs; lab.cluster() starts another one"),
     ],
 )
 def test_each_end_has_one_sentence(end: ClusterEnd | None, sentence: str) -> None:
@@ -60,18 +60,18 @@ def test_each_end_has_one_sentence(end: ClusterEnd | None, sentence: str) -> Non
 
 def test_the_first_reason_is_the_one_that_is_kept() -> None:
     ends = ClusterEnds()
-    ends.record("x", ClusterEnd("idle"))
-    ends.record("x", ClusterEnd("stopped"))
-    assert ends.find("x") == ClusterEnd("idle")
-    assert ends.find("y") is None
+    ends.record_end("x", ClusterEnd("idle"))
+    ends.record_end("x", ClusterEnd("stopped"))
+    assert ends.find_end("x") == ClusterEnd("idle")
+    assert ends.find_end("y") is None
 
 
 def test_no_number_of_clusters_fills_the_gateways_memory() -> None:
     ends = ClusterEnds()
     for number in range(5000):
-        ends.record(str(number), ClusterEnd("idle"))
-    assert ends.find("4999") is not None
-    assert ends.find("0") is None
+        ends.record_end(str(number), ClusterEnd("idle"))
+    assert ends.find_end("4999") is not None
+    assert ends.find_end("0") is None
 
 
 def pod(**container: Any) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def test_a_pod_shows_how_its_worker_failed(
 def test_equal_failures_are_one_sentence() -> None:
     failures = [WorkerFailure("memory"), WorkerFailure("exit"), WorkerFailure("memory")]
     assert describe_failures(failures, "16G") == [
-        "2 workers ended: more memory was used than the 16G of the worker profile; choose a larger "
+        "2 workers ended: it used more memory than the 16G of the worker profile; choose a larger "
         "worker profile, or smaller chunks",
         "1 worker ended unexpectedly; the gateway's log says more",
     ]

@@ -53,7 +53,7 @@ def cluster(
         variables or {"OMP_NUM_THREADS": "1"},
         service_url=SERVICE,
         agent_image="panneuro/agent:test",
-        admins=KubeConfig(config=given).to_dict(),
+        admin_traits=KubeConfig(config=given).to_dict(),
     )
     written: dict[str, Any] = json.loads(json.dumps(KubeConfig(config=given, **traits).to_dict()))
     return written

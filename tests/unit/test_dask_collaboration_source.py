@@ -99,8 +99,8 @@ async def test_a_service_that_starts_later_is_waited_for(
     ("version", "words"),
     [
         (None, "not for you"),
-        ({}, "of one version"),
-        ({"text": 1, "since": "yesterday"}, "of one version"),
+        ({}, "the same version"),
+        ({"text": 1, "since": "yesterday"}, "the same version"),
         ({"text": "name: y\n", "since": SINCE}, "the last valid version:1: teams"),
     ],
 )

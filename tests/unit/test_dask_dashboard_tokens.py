@@ -26,7 +26,7 @@ def test_a_view_is_of_one_cluster_and_one_person() -> None:
 
 def test_a_view_that_is_not_used_ends() -> None:
     clock = FakeClock()
-    tokens = DashboardTokens(clock.steady, seconds=10)
+    tokens = DashboardTokens(clock.steady, lifetime=10)
     view = tokens.open_token("c1", "ada")
     for _ in range(3):
         clock.advance(9)
@@ -40,7 +40,7 @@ def test_a_view_that_is_not_used_ends() -> None:
 
 
 def test_of_too_many_the_least_used_goes() -> None:
-    tokens = DashboardTokens(most=2)
+    tokens = DashboardTokens(max_tokens=2)
     first, second = tokens.open_token("c1", "ada"), tokens.open_token("c2", "ada")
     assert tokens.find_cookie("c1", first) == "ada"
     third = tokens.open_token("c3", "ada")

@@ -204,7 +204,7 @@ async def test_a_start_that_fails_leaves_no_session(
 
     world.refuse_secrets = False
     world.create_namespaced_custom_object = broken  # type: ignore[method-assign,assignment]
-    with pytest.raises(PublicException, match="could not be started, and nothing is left of it"):
+    with pytest.raises(PublicException, match="could not be started and was removed"):
         await backend.start_cluster(ADA, ASKED)
     assert world.ended == [ticket.name for ticket in world.tickets]
 
