@@ -331,7 +331,7 @@ def test_a_wrong_clock_is_said(bench: Bench, tmp_path: Path) -> None:
     code = """
 import datetime as real
 import botocore.auth
-from panneuro_hub.client import failures
+from panneuro_hub.client.transfer import engine_errors
 from panneuro_hub.client.command import main
 
 HOUR = real.timedelta(hours=1)
@@ -343,7 +343,7 @@ class Late(real.datetime):
 
 right = botocore.auth.get_current_datetime
 botocore.auth.get_current_datetime = lambda *args, **given: right(*args, **given) - HOUR
-failures.datetime = Late
+engine_errors.datetime = Late
 main()
 """
     refused = subprocess.run(
