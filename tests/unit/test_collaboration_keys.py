@@ -20,11 +20,9 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Self, Union, get_args, get_origin
 
 import pytest
-from panneuro_hub.service.credentials.monthly_usage import ResourceUsage
-from panneuro_hub.service.credentials.session_store import SessionRecord
 from pydantic import BaseModel
 from small_hub import member, small_hub
-from small_service import small_service
+from small_service import cluster_sessions, small_service
 from spawners import build_pod_manifest, config_of, new_spawner
 
 from panneuro_hub.access import (
@@ -42,14 +40,16 @@ from panneuro_hub.dask.quota import ClusterAllocation, compute_quota
 from panneuro_hub.errors import AccessDeniedError
 from panneuro_hub.hub.start_choice import check_start_choice
 from panneuro_hub.hub.start_form import render_start_form
-from panneuro_hub.service.dask.cluster_sessions import ClusterRequest, ClusterSessions
+from panneuro_hub.service.dask.cluster_sessions import ClusterRequest
+from panneuro_hub.service.db.monthly_usage import ResourceUsage
+from panneuro_hub.service.db.session_store import SessionRecord
 from panneuro_hub.service.monitoring.cluster_usage import (
     UsageReport,
     build_project_usages,
     format_usage,
     list_visible_projects,
 )
-from panneuro_hub.service.web.base_handlers import format_access
+from panneuro_hub.service.web.access_handlers import format_access
 from panneuro_hub.vending.s3_credentials import S3CredentialMaker
 from panneuro_hub.vending.types import CredentialRequest
 from panneuro_hub.wire.session import Session
@@ -272,7 +272,7 @@ async def cluster_price(loaded: LoadedFile) -> list[float]:
         small_service(hub, loaded.path.parent, loaded.path) as service,
     ):
         request = ClusterRequest("ada", "maze", "standard", "neuro")
-        ticket = await ClusterSessions(service.issuer).begin_cluster("gateway", request)
+        ticket = await cluster_sessions(service).begin_cluster("gateway", request)
         session = await service.register.find_session(ticket.name)
         assert session is not None
         return [session.price_per_hour]

@@ -89,6 +89,10 @@ def parse(program: str, words: list[str]) -> None:
     name, chosen, rest = group.resolve_command(context, list(words))
     assert chosen is not None
     inner = click.Context(chosen, info_name=name, parent=context)
+    if isinstance(chosen, click.Group):  # as `panneuro-hub database upgrade`
+        name, chosen, rest = chosen.resolve_command(inner, list(rest))
+        assert chosen is not None
+        inner = click.Context(chosen, info_name=name, parent=inner)
     _, left, _ = chosen.make_parser(inner).parse_args(args=list(rest))
     assert not left
 
