@@ -11,17 +11,36 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 
 class PanNeuroError(Exception):
     """Base of all errors of this package; its text is meant for people.
 
+    Attributes
+    ----------
+    code : str
+        The stable name of the class. Programs compare codes, and never read the text.
+    status : int or None
+        The HTTP status of an answer that is this error; `None` for an error that no request
+        can cause.
+    fields : mapping
+        What else a program may want to know, as a JSON object.
+    retry_after : float or None
+        Seconds after which the same request makes sense.
+
     Notes
     -----
-    In a notebook such an error takes one line, because its text says all that the person needs.
+    `panneuro_hub.wire.refusal` turns an error into an answer. In a notebook an error
+    takes one line, because its text says all that the person needs.
     ``%tb`` still shows the whole traceback.
     """
+
+    code: str = "error"
+    status: int | None = None
+    fields: Mapping[str, Any] = MappingProxyType({})
+    retry_after: float | None = None
 
     @property
     def _render_traceback_(self) -> Callable[[], list[str]]:
@@ -78,8 +97,11 @@ class CollaborationError(PanNeuroError):
         All problems, in the order of the file.
     """
 
+    code = "invalid-collaboration"
+
     def __init__(self, problems: tuple[FileProblem, ...]) -> None:
         self.problems = problems
+        self.fields = {"problems": [str(problem) for problem in problems]}
         super().__init__("\n".join(str(problem) for problem in problems))
 
 
@@ -97,13 +119,18 @@ class DecisionError(PanNeuroError):
     code = "decision"
 
     def __init__(self, message: str, fields: Mapping[str, Any] | None = None) -> None:
-        self.fields: Mapping[str, Any] = fields or {}
+        self.fields = fields or {}
         super().__init__(message)
 
     @property
     def reason_codes(self) -> tuple[str, ...]:
         """The codes of the reasons, as far as there are any."""
-        return tuple(reason["code"] for reason in self.fields.get("reasons", ()))
+        # The fields may come from another process.
+        given = self.fields.get("reasons")
+        reasons = given if isinstance(given, list | tuple) else ()
+        return tuple(
+            str(each["code"]) for each in reasons if isinstance(each, dict) and "code" in each
+        )
 
 
 class AccessDeniedError(DecisionError):
@@ -124,16 +151,21 @@ class InvalidArgumentError(PanNeuroError, ValueError):
     """A function got an argument that it cannot use; the text says what would be right."""
 
     code = "invalid-argument"
+    status = 400
 
 
 class MissingPackageError(PanNeuroError, ImportError):
     """A package is needed and not installed; the text names it, and the extra that brings it."""
 
     code = "missing-package"
+    status = 503
 
 
 class TicketRefusedError(PanNeuroError):
     """A ticket is unreadable, unknown, or its session has ended."""
+
+    code = "ticket-refused"
+    status = 403
 
 
 class VendingError(PanNeuroError):
@@ -148,6 +180,9 @@ class VendingError(PanNeuroError):
         cannot help until somebody changes a setting.
     """
 
+    code = "vending-failed"
+    status = 503
+
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         self.retry_after = retry_after
         super().__init__(message)
@@ -156,8 +191,11 @@ class VendingError(PanNeuroError):
 class ServiceUnavailableError(PanNeuroError):
     """A part that is needed for an answer (hub, ledger, service) is out of reach for now."""
 
+    code = "service-unavailable"
+    status = 503
+
 
 class SettingsError(PanNeuroError):
     """Settings of the admin's own cannot work with ours; the text names each key."""
 
-    code = "settings"
+    code = "invalid-settings"

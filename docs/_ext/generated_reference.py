@@ -25,6 +25,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from traitlets import HasTraits, TraitType, Undefined
 
+from panneuro_hub.errors import PanNeuroError
+from panneuro_hub.wire.refusal import STATUS_CODES
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "panneuro_hub"
 GENERATED = ROOT / "docs" / "reference" / "generated"
@@ -332,6 +335,37 @@ def _methods(handler: str, classes: Mapping[str, ast.ClassDef]) -> Iterator[tupl
         yield from inherited or [("get", _first_sentence(ast.get_docstring(cls)))]
 
 
+# -- errors ---------------------------------------------------------------------------------
+
+
+def error_classes() -> list[type[PanNeuroError]]:
+    """Return the package's errors that a process answers with, by status and code."""
+    found: set[type[PanNeuroError]] = set()
+    for file in sorted(PACKAGE.rglob("*.py")):
+        text = file.read_text(encoding="utf-8")
+        if not re.search(r"^class \w+Error\(", text, re.MULTILINE):
+            continue
+        parts = file.relative_to(ROOT).with_suffix("").parts
+        for each in vars(import_module(".".join(parts))).values():
+            if isinstance(each, type) and issubclass(each, PanNeuroError) and each.status:
+                found.add(each)
+    return sorted(found, key=lambda each: (each.status or 0, each.code))
+
+
+def errors_reference() -> str:
+    """Return a table of the codes of refusals, and one of the codes that stand for a status."""
+    rows = [
+        (f"`{each.code}`", str(each.status), _first_sentence(each.__doc__))
+        for each in error_classes()
+    ]
+    general = [(f"`{code}`", str(status)) for status, code in STATUS_CODES.items()]
+    return (
+        table(("Code", "Status", "Meaning"), rows)
+        + "\n\nA refusal that no error of the package stands for has the code of its status:\n\n"
+        + table(("Code", "Status"), general)
+    )
+
+
 # -- all of it ------------------------------------------------------------------------------
 
 
@@ -343,6 +377,7 @@ PARTS = {
     "traits": traits_reference,
     "extras": extras_reference,
     "http": http_reference,
+    "errors": errors_reference,
 }
 """The generated parts, by the names of their files."""
 

@@ -8,7 +8,7 @@ import { Sender } from './sender';
 
 const LOOK = 700; // milliseconds
 const SELDOM = 5_000; // milliseconds, where no upload is under way
-const SECRETS = 'secrets_found';
+const SECRETS = 'secrets-found';
 const OVER = ['done', 'failed', 'stopped'];
 
 const STATES: Record<Upload['state'], string> = {

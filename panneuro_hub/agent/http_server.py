@@ -16,6 +16,7 @@ from io import BufferedIOBase
 from typing import Any
 
 from panneuro_hub.agent.routes import AgentRequest, AgentResponse, make_refusal
+from panneuro_hub.wire.refusal import Refusal
 
 log = logging.getLogger("panneuro_hub.agent")
 
@@ -148,7 +149,8 @@ class _AgentHandler(BaseHTTPRequestHandler):
         """Refuse a malformed request, and close the connection."""
         self.close_connection = True
         status = HTTPStatus(code)
-        self._send(make_refusal(status, status.phrase.replace(" ", ""), message or status.phrase))
+        refusal = Refusal.from_status(status, message or status.phrase)
+        self._send(make_refusal(refusal, status.phrase.replace(" ", "")))
 
     def _send(self, response: AgentResponse) -> None:
         body = json.dumps(response.body).encode()

@@ -11,6 +11,7 @@ from panneuro_hub.agent.refresher import FIRST_WAIT, CredentialRefresher, Refres
 from panneuro_hub.agent.session_cache import SessionViewCache
 from panneuro_hub.errors import AccessDeniedError, ServiceUnavailableError
 from panneuro_hub.wire.credential import format_time
+from panneuro_hub.wire.refusal import Refusal
 
 
 @dataclass(frozen=True)
@@ -75,22 +76,30 @@ class AgentRoutes:
         # A web page whose name was made to point here ("DNS rebinding") fails one of these checks.
         if len(request.hosts) != 1 or request.hosts[0].lower() not in names or request.from_page:
             return make_refusal(
-                HTTPStatus.FORBIDDEN,
+                Refusal.from_status(
+                    HTTPStatus.FORBIDDEN,
+                    f"the agent answers only programs on its own machine; use 127.0.0.1:{port}",
+                    "wrong-host",
+                ),
                 "WrongHost",
-                f"the agent answers only programs on its own machine; use 127.0.0.1:{port}",
             )
         if request.path == "/health":
             return _make_health_response(self._refresher.report_health())
         if request.path not in ("/credentials", "/session"):
             return make_refusal(
-                HTTPStatus.NOT_FOUND, "NotFound", "the agent serves /credentials and /session"
+                Refusal.from_status(
+                    HTTPStatus.NOT_FOUND, "the agent serves /credentials and /session"
+                ),
+                "NotFound",
             )
         if len(request.tokens) != 1 or not self._accepts(request.tokens[0]):
             return make_refusal(
-                HTTPStatus.UNAUTHORIZED,
+                Refusal.from_status(
+                    HTTPStatus.UNAUTHORIZED,
+                    "the Authorization header is not the token of this session; read it from the "
+                    "file that AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE names, for each request",
+                ),
                 "Unauthorized",
-                "the Authorization header is not the token of this session; read it from the file "
-                "that AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE names, for each request",
             )
         try:
             if request.path == "/session":
@@ -99,17 +108,18 @@ class AgentRoutes:
                 HTTPStatus.OK, self._refresher.get_credential(wait=self._first_wait).to_json()
             )
         except AccessDeniedError as denied:
-            return make_refusal(HTTPStatus.FORBIDDEN, "AccessDenied", str(denied))
+            return make_refusal(Refusal.from_error(denied), "AccessDenied")
         except ServiceUnavailableError as outage:
-            return make_refusal(HTTPStatus.SERVICE_UNAVAILABLE, "Unavailable", str(outage))
+            return make_refusal(Refusal.from_error(outage), "Unavailable")
 
 
-def make_refusal(status: HTTPStatus, code: str, message: str) -> AgentResponse:
-    """Return a refusal in the form that the AWS SDKs read.
+def make_refusal(refusal: Refusal, aws_code: str) -> AgentResponse:
+    """Return a refusal with the fields that the AWS SDKs read.
 
-    Source: AWS SDKs and Tools Reference Guide, "Container credential provider".
+    The SDKs read ``code`` and ``message``. Source: AWS SDKs and Tools Reference Guide,
+    "Container credential provider".
     """
-    return AgentResponse(status, {"code": code, "message": message})
+    return AgentResponse(HTTPStatus(refusal.status), {**refusal.to_json(), "code": aws_code})
 
 
 def _make_health_response(health: RefresherHealth) -> AgentResponse:

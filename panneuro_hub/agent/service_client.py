@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from panneuro_hub.errors import AccessDeniedError, PanNeuroError, ServiceUnavailableError
 from panneuro_hub.wire import Credential, SessionView
+from panneuro_hub.wire.refusal import Refusal
 
 _MAX_RESPONSE_SIZE = 1 << 20  # bytes
 _MAX_TICKET_SIZE = 4096  # bytes
@@ -26,6 +27,8 @@ _MAX_REASON_LENGTH = 500  # characters
 
 class AgentSettingsError(PanNeuroError):
     """A setting of the agent is missing or unusable; the message names it."""
+
+    code = "invalid-agent-settings"
 
 
 class ServiceUnreachableError(ServiceUnavailableError):
@@ -38,6 +41,8 @@ class ServiceUnreachableError(ServiceUnavailableError):
     retry_after : float, optional
         The seconds after which the service accepts another request.
     """
+
+    code = "service-unreachable"
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         self.retry_after = retry_after
@@ -198,11 +203,12 @@ def open_service_connection(service_url: str, timeout: float) -> http.client.HTT
 def _read_response(status: int, retry_after: str | None, body: bytes) -> Mapping[str, Any]:
     document = _parse_document(body)
     if status == http.HTTPStatus.FORBIDDEN:
-        raise AccessDeniedError(
-            _find_reason(document) or "the service refuses this session and gives no reason"
-        )
+        silent = "the service refuses this session and gives no reason"
+        refusal = Refusal.from_json(status, document or {}, silent)
+        raise AccessDeniedError(to_printable(refusal.message), refusal.fields)
     if status != http.HTTPStatus.OK:
-        reason = _find_reason(document) or _describe_status(status)
+        refusal = Refusal.from_json(status, document or {}, _describe_status(status))
+        reason = to_printable(refusal.message)
         raise ServiceUnreachableError(reason, retry_after=_parse_retry_after(retry_after))
     if document is None:
         raise ServiceUnreachableError("the service's answer is not a JSON object")
@@ -217,11 +223,6 @@ def _parse_document(body: bytes) -> Mapping[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
-
-
-def _find_reason(document: Mapping[str, Any] | None) -> str | None:
-    message = document.get("message") if document else None
-    return to_printable(message) if isinstance(message, str) and message.strip() else None
 
 
 def _describe_status(status: int) -> str:

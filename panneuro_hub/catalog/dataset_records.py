@@ -116,7 +116,8 @@ class RebuildResult:
 class ManifestChangedError(PanNeuroError):
     """Somebody else wrote the dataset's manifest since it was read; read it again."""
 
-    code = "manifest_changed"
+    code = "manifest-changed"
+    status = 409
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,9 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 class MalformedRecordError(PanNeuroError):
     """A manifest or a record of the catalog is malformed; the text says why."""
 
+    code = "malformed-record"
+    status = 400
+
 
 def parse_json_object(data: bytes | str, what: str) -> Mapping[str, Any]:
     """Return one JSON object.

@@ -52,9 +52,15 @@ _EXISTS_ERRORS = (AlreadyExistsError, PreconditionError)
 class NotebookNotFoundError(PanNeuroError):
     """The notebook, or this version of it, does not exist; the text names it."""
 
+    code = "notebook-not-found"
+    status = 404
+
 
 class NotebookVersionError(PanNeuroError):
     """A notebook cannot have another version."""
+
+    code = "notebook-version"
+    status = 409
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from panneuro_hub.client.transfer_errors import (
 )
 from panneuro_hub.errors import AccessDeniedError, PanNeuroError, ServiceUnavailableError
 from panneuro_hub.terminal_output import escape_lines, print_json, print_table
+from panneuro_hub.wire.refusal import Refusal
 
 if TYPE_CHECKING:
     from panneuro_hub.client.api import ListingTable
@@ -147,7 +148,7 @@ def print_listing(listed: ListingTable, wants_json: bool) -> None:
 
 def _print_error(problem: PanNeuroError, wants_json: bool) -> None:
     if wants_json:
-        inner = getattr(problem, "problems", ())
-        print_json({"error": str(problem), "problems": [str(one) for one in inner]})
+        inner = [str(one) for one in getattr(problem, "problems", ())]
+        print_json({**Refusal.from_error(problem).to_json(), "problems": inner})
     else:
         click.echo(escape_lines(f"panneuro: {problem}"), err=True)

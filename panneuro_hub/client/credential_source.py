@@ -76,6 +76,6 @@ class CredentialSource:
         """
         problem = self._problem
         if isinstance(problem, AccessDeniedError):
-            raise AccessDeniedError(str(problem))
+            raise AccessDeniedError(str(problem), problem.fields)
         if isinstance(problem, ServiceUnavailableError):
             raise StoreError("again", str(problem)) from failure

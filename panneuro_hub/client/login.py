@@ -10,7 +10,7 @@ import socket
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from panneuro_hub.agent.service_client import (
 )
 from panneuro_hub.errors import AccessDeniedError, PanNeuroError, ServiceUnavailableError
 from panneuro_hub.wire.credential import format_time, parse_time
+from panneuro_hub.wire.refusal import Refusal
 
 _LARGEST_RESPONSE = 1 << 22  # bytes
 _TIMEOUT = 30.0  # seconds
@@ -34,6 +35,8 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 class NotLoggedInError(AccessDeniedError):
     """There is no login that could be used."""
+
+    code = "not-logged-in"
 
 
 @dataclass(frozen=True)
@@ -118,14 +121,14 @@ class StoredLogin:
             If it gives no usable answer.
         """
         status, answer = send_request(self.service, method, path, body, self.token)
-        message = read_message(answer, status)
-        if status == http.HTTPStatus.UNAUTHORIZED:
-            raise NotLoggedInError(f"{message}; panneuro login {self.hub}")
-        if status in (http.HTTPStatus.FORBIDDEN, http.HTTPStatus.NOT_FOUND):
-            raise AccessDeniedError(message)
-        if status not in (http.HTTPStatus.OK, http.HTTPStatus.NO_CONTENT):
-            raise ServiceUnavailableError(message)
-        return answer
+        if status in (http.HTTPStatus.OK, http.HTTPStatus.NO_CONTENT):
+            return answer
+        refusal = read_refusal(answer, status)
+        if refusal.status == http.HTTPStatus.UNAUTHORIZED:
+            raise NotLoggedInError(f"{refusal.message}; panneuro login {self.hub}")
+        if refusal.status in (http.HTTPStatus.FORBIDDEN, http.HTTPStatus.NOT_FOUND):
+            raise AccessDeniedError(refusal.message, refusal.fields)
+        raise ServiceUnavailableError(refusal.message)
 
     def end(self, session: str) -> None:
         """End a session of this login; if that fails, the session ends when it expires."""
@@ -186,7 +189,7 @@ def log_in(service: str, show: Callable[[str, str], None], wait: threading.Event
         service, "POST", "/api/login", {"host": socket.gethostname()[:100]}
     )
     if status != http.HTTPStatus.OK:
-        raise ServiceUnavailableError(read_message(begun, status))
+        raise ServiceUnavailableError(read_refusal(begun, status).message)
     try:
         code, interval = str(begun["device_code"]), max(float(begun["interval"]), 0.1)
         shown = to_printable(str(begun["user_code"]))
@@ -201,11 +204,11 @@ def log_in(service: str, show: Callable[[str, str], None], wait: threading.Event
         if status == http.HTTPStatus.OK:
             return _read_login(service, answer)
         if status == http.HTTPStatus.FORBIDDEN:
-            raise AccessDeniedError(read_message(answer, status))
+            raise AccessDeniedError(read_refusal(answer, status).message)
         if status == http.HTTPStatus.TOO_MANY_REQUESTS:
             interval *= 2
         elif status != http.HTTPStatus.ACCEPTED and status < 500:
-            raise ServiceUnavailableError(read_message(answer, status))
+            raise ServiceUnavailableError(read_refusal(answer, status).message)
     raise ServiceUnavailableError("nothing was logged in")
 
 
@@ -245,12 +248,10 @@ def send_request(
     return response.status, document if isinstance(document, dict) else {}
 
 
-def read_message(answer: Mapping[str, Any], status: int) -> str:
-    """The service's own sentence, or one about the status."""
-    said = answer.get("message")
-    return (
-        to_printable(said) if isinstance(said, str) and said else f"the hub answered HTTP {status}"
-    )
+def read_refusal(answer: Mapping[str, Any], status: int) -> Refusal:
+    """Return the service's refusal, with a message that can be shown in a terminal."""
+    refusal = Refusal.from_json(status, answer, f"the hub answered HTTP {status}")
+    return replace(refusal, message=to_printable(refusal.message))
 
 
 def _read_login(service: str, answer: Mapping[str, Any]) -> StoredLogin:

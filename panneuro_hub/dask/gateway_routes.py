@@ -18,8 +18,9 @@ from dask_gateway_server.routes import api_handler
 from panneuro_hub.collaboration.units import format_memory
 from panneuro_hub.dask import client_messages
 from panneuro_hub.dask.cluster_config import CHOICE_KEY
-from panneuro_hub.errors import PanNeuroError, ServiceUnavailableError
+from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.phrases import shorten
+from panneuro_hub.wire.refusal import Refusal
 from panneuro_hub.wire.service_urls import SESSION_CLUSTERS_PATH
 
 RouteHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -43,22 +44,24 @@ async def answer_errors_plainly(request: web.Request, handler: RouteHandler) -> 
     except web.HTTPException as response:
         if response.status < 400 or response.status == 401:
             raise
-        status = 409 if response.status >= 500 else response.status
-        return _make_refusal(status, str(response.reason))
-    except ServiceUnavailableError as error:
-        return _make_refusal(409, str(error))
-    except (PublicException, PanNeuroError) as refusal:
-        return _make_refusal(422, str(refusal))
+        return _make_refusal(
+            Refusal.from_status(response.status, str(response.reason)), response.status
+        )
+    except PublicException as error:
+        return _make_refusal(Refusal.from_status(422, str(error)), 422)
+    except PanNeuroError as error:
+        refusal = Refusal.from_error(error, default=422)
+        return _make_refusal(refusal, refusal.status if refusal.status >= 500 else 422)
     except ConnectionResetError:
         raise  # the client closed the connection, so a response would reach nobody
     except Exception as error:  # noqa: BLE001 - logged, and the person gets a sentence
         request.app["log"].exception("%s %s failed", request.method, request.path)
-        return _make_refusal(
-            409,
+        words = (
             "the gateway could not do this now; try again. If it still fails, ask the "
             f"administrators of this hub; the gateway's log has the reason "
-            f"({type(error).__name__})",
+            f"({type(error).__name__})"
         )
+        return _make_refusal(Refusal.from_status(500, words), 500)
 
 
 async def _check_request(request: web.Request) -> None:
@@ -212,5 +215,12 @@ def _is_active(cluster: models.Cluster) -> bool:
     return cluster.status in (models.ClusterStatus.PENDING, models.ClusterStatus.RUNNING)
 
 
-def _make_refusal(status: int, message: str) -> web.Response:
-    return web.json_response({"error": join_lines(message)}, status=status)
+def _make_refusal(refusal: Refusal, status: int) -> web.Response:
+    """Answer a refusal in the form that dask-gateway's client reads.
+
+    The client shows people the text of ``error``, so the sentence is there, and the code is in
+    ``code``. It shows no text of a server error, so that is answered as a 409.
+    """
+    line = join_lines(refusal.message)
+    document = {**refusal.to_json(), "error": line, "message": line, "code": refusal.code}
+    return web.json_response(document, status=409 if status >= 500 else status)

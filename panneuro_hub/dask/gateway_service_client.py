@@ -15,6 +15,7 @@ from panneuro_hub.current import CollaborationVersion
 from panneuro_hub.errors import (
     AccessDeniedError,
     InvalidChoiceError,
+    PanNeuroError,
     ServiceUnavailableError,
     TicketRefusedError,
 )
@@ -23,6 +24,7 @@ from panneuro_hub.wire.api_token import hash_api_token
 from panneuro_hub.wire.cluster_reports import ClusterReport, ClusterStop, GatewayUser
 from panneuro_hub.wire.credential import parse_time
 from panneuro_hub.wire.reason import read_reasons
+from panneuro_hub.wire.refusal import Refusal
 
 _TIMEOUT = aiohttp.ClientTimeout(total=20)
 
@@ -178,12 +180,16 @@ class GatewayServiceClient:
         document = _parse_object(text)
         if status < 300:
             return document
-        message = str(document.get("message") or f"it answered {status}")
-        if status in (401, 403):
-            raise AccessDeniedError(message)
-        if 400 <= status < 500:
-            raise InvalidChoiceError(message)
-        raise ServiceUnavailableError(f"the PanNeuro service cannot do this now: {message}")
+        raise _read_error(Refusal.from_json(status, document, f"it answered {status}"))
+
+
+def _read_error(refusal: Refusal) -> PanNeuroError:
+    """Return the error that a refusal of the service stands for."""
+    if refusal.denies_access:
+        return AccessDeniedError(refusal.message, refusal.fields)
+    if 400 <= refusal.status < 500:
+        return InvalidChoiceError(refusal.message, refusal.fields)
+    return ServiceUnavailableError(f"the PanNeuro service cannot do this now: {refusal.message}")
 
 
 def _parse_object(text: str) -> dict[str, Any]:

@@ -7,3 +7,5 @@ from panneuro_hub.errors import PanNeuroError
 
 class DemoError(PanNeuroError):
     """The demo did not start or went down, or a step of its check failed."""
+
+    code = "demo"

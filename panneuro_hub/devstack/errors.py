@@ -7,3 +7,5 @@ from panneuro_hub.errors import PanNeuroError
 
 class DevstackError(PanNeuroError):
     """A server did not start or answer, or a page was not the expected one."""
+
+    code = "devstack"

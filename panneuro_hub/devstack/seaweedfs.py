@@ -53,6 +53,8 @@ _VENDOR = "vendor"
 class StoreStartError(PanNeuroError):
     """The S3 server on this machine did not start; the text holds the end of its log."""
 
+    code = "store-start"
+
 
 @dataclass(frozen=True)
 class AccessKeys:

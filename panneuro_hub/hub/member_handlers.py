@@ -14,6 +14,7 @@ from panneuro_hub.wire.hub_member import (
     RunningSession,
     format_member_list,
 )
+from panneuro_hub.wire.refusal import Refusal
 from panneuro_hub.wire.session import STATE_KEY, Session
 
 
@@ -71,8 +72,11 @@ class MemberHandler(ServiceOnlyHandler):
         self.require_scope()
         user = self.find_user(name)
         if user is None:
-            self.set_status(404)
-            self.finish({"error": UNKNOWN_MEMBER, "message": "the hub has no account of this name"})
+            refusal = Refusal.from_status(
+                404, "the hub has no account of this name", UNKNOWN_MEMBER
+            )
+            self.set_status(refusal.status)
+            self.finish(refusal.to_json())
             return
         member = await self.authenticator.describe_member(user)
         self.finish(member.to_json())

@@ -17,6 +17,7 @@ from tornado import web
 
 from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.hub.group_mirror import PREFIXES
+from panneuro_hub.hub.refusal_answers import find_refusal, finish_refusal
 
 
 class RefusedEditError(PanNeuroError):
@@ -71,11 +72,11 @@ class GuardedEditHandler(APIHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer as JupyterHub does, and add the code of an error of ours."""
         error = kwargs.get("exc_info", (None, None, None))[1]
-        if not isinstance(error, RefusedEditError):
+        found = find_refusal(error, status_code)
+        if found is None:
             super().write_error(status_code, **kwargs)
-            return
-        self.set_status(error.status)
-        self.finish({"status": error.status, "code": error.code, "message": str(error)})
+        else:
+            finish_refusal(self, error, found)
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """Log a refused edit in one line."""

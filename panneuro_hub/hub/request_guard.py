@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tornado import web
 from tornado.httputil import HTTPHeaders
 
+from panneuro_hub.hub.refusal_answers import find_refusal, finish_refusal
 from panneuro_hub.wire.browser_requests import (
     OPENER_POLICY,
     SCRIPT_REFUSED,
@@ -30,6 +31,7 @@ from panneuro_hub.wire.browser_requests import (
     is_from_server,
     is_page_view,
 )
+from panneuro_hub.wire.refusal import Refusal
 
 # Their answers say nothing of a person. Their errors would: a page of an error holds the token.
 _OPEN = (handlers.base.CSPReportHandler, handlers.pages.HealthCheckHandler, LogoHandler)
@@ -101,7 +103,8 @@ def _write_plain_error(handler: BaseHandler, status_code: int, kwargs: dict[str,
         # As JupyterHub's own page of an error does: the session of its database is shared.
         handler.db.rollback()
     handler.set_header("Content-Type", "application/json")
-    handler.finish({"message": getattr(error, "log_message", None) or handler._reason})
+    message = getattr(error, "log_message", None) or handler._reason
+    handler.finish(Refusal.from_status(status_code, message).to_json())
 
 
 class _GuardMixin(BaseHandler):
@@ -172,6 +175,15 @@ class _SpawnGuardMixin(_PageGuardMixin):
 
 class _ApiGuardMixin(_GuardMixin):
     """Answers programs with their tokens, and the scripts of the hub's own pages."""
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer JupyterHub's JSON object, with the code of the refusal as ``error``."""
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        found = find_refusal(error, status_code)
+        if found is None:
+            super().write_error(status_code, **kwargs)
+        else:
+            finish_refusal(self, error, found)
 
     def _is_allowed(self) -> bool:
         headers = self.request.headers

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jupyterhub import orm, scopes
-from jupyterhub.spawner import Spawner, SpawnException
+from jupyterhub.spawner import Spawner
 from traitlets import Enum, Unicode, default
 
 from panneuro_hub.access import Access, Person, decide_all_accesses, map_groups_to_teams
@@ -205,10 +205,10 @@ class SessionMixin(Spawner):
     async def start(self) -> Any:
         """Start the server, with a ticket of its own."""
         if self.session is None:
-            raise SpawnException(
-                "no project was decided for this server; start it from the hub again",
-                reason="access",
-                status_code=403,
+            raise build_start_error(
+                AccessDeniedError(
+                    "no project was decided for this server; start it from the hub again"
+                )
             )
         self._require_narrow_token()
         self.ticket = Ticket.new(self.user.name, self.name)
@@ -245,12 +245,12 @@ class SessionMixin(Spawner):
         server = f"{self.user.name}/{self.name}"
         escapes = find_escape_scopes(self.token_scopes(), server)
         if escapes:
-            raise SpawnException(
-                f"this server's token could leave the project: it has {', '.join(escapes)}. An "
-                "admin must take these scopes out of c.Spawner.server_token_scopes, "
-                "c.Spawner.oauth_client_allowed_scopes and the role 'server'",
-                reason="access",
-                status_code=403,
+            raise build_start_error(
+                AccessDeniedError(
+                    f"this server's token could leave the project: it has {', '.join(escapes)}. "
+                    "An admin must take these scopes out of c.Spawner.server_token_scopes, "
+                    "c.Spawner.oauth_client_allowed_scopes and the role 'server'"
+                )
             )
 
     async def store_ticket(self, ticket: Ticket) -> None:

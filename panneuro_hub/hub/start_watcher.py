@@ -18,6 +18,7 @@ from traitlets import Float
 from panneuro_hub.hub import start_diagnosis
 from panneuro_hub.hub.quantities import Quantities, read_node_capacity
 from panneuro_hub.pod import agent_sidecar
+from panneuro_hub.wire.refusal import Refusal
 from panneuro_hub.wire.session import Session
 
 _OWNER = "hub.jupyter.org/username"  # KubeSpawner's annotation of what it makes
@@ -31,6 +32,7 @@ _WORDS_BEFORE = 5.0  # s, before JupyterHub's own timeout, which has no words
 def build_failed_start_error(trouble: start_diagnosis.StartDiagnosis) -> SpawnException:
     """The answer to who waits for a server that will not come."""
     exception = SpawnException(trouble.text, reason=trouble.kind, status_code=503)
+    exception.refusal = Refusal(503, "start-failed", trouble.text, {"kind": trouble.kind})
     # JupyterHub shows str(exception), class name and all, unless it finds this.
     exception.jupyterhub_message = trouble.text
     return exception

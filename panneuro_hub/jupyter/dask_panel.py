@@ -11,7 +11,7 @@ import asyncio
 import json
 import re
 import sys
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeGuard
 
 from jupyter_server.base.handlers import APIHandler
@@ -19,8 +19,9 @@ from tornado import web
 from tornado.httputil import HTTPServerRequest
 from tornado.routing import Matcher
 
-from panneuro_hub.errors import AccessDeniedError, PanNeuroError
+from panneuro_hub.errors import PanNeuroError
 from panneuro_hub.lab.project_clusters import AdaptiveScaling, find_open_cluster
+from panneuro_hub.wire.refusal import Refusal
 
 _CLUSTERS = re.compile(r"dask/clusters/?(?P<identifier>\w+-\w+-\w+-\w+-\w+)?")
 _MESSAGES_SECONDS = 5.0
@@ -53,10 +54,20 @@ class PanelClustersHandler(APIHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer the sentence itself; Jupyter Server would answer the format of its log."""
         error = (kwargs.get("exc_info") or (None, None, None))[1]
-        if isinstance(error, PanelError):
-            self.finish(json.dumps({"message": error.words}))
+        if isinstance(error, PanNeuroError):
+            refusal = Refusal.from_error(error, default=503)
         else:
-            super().write_error(status_code, **kwargs)
+            message = getattr(error, "log_message", None) or self._reason
+            refusal = Refusal.from_status(status_code, str(message))
+        self.set_status(refusal.status)
+        self.finish(json.dumps(refusal.to_json()))
+
+    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
+        """Log an error that was foreseen in one line."""
+        if isinstance(value, PanNeuroError):
+            self.log.warning("%s %s: %s", self.request.method, self.request.path, value)
+        else:
+            super().log_exception(typ, value, tb)
 
     @web.authenticated
     async def get(self, identifier: str) -> None:
@@ -71,8 +82,8 @@ class PanelClustersHandler(APIHandler):
     async def put(self, identifier: str) -> None:
         """Start a cluster, of the size that the panel's configuration says."""
         if identifier and _require_manager().get_cluster(identifier):
-            raise PanelError(409, "there is a cluster of this id already")
-        model = await _translate_errors(_require_manager().start_cluster(identifier))
+            raise PanelClusterConflictError("there is a cluster of this id already")
+        model = await _require_manager().start_cluster(identifier)
         await _await_scaling(model)
         self.finish(json.dumps(await _add_messages(_find_cluster_model(model["id"]))))
 
@@ -82,12 +93,9 @@ class PanelClustersHandler(APIHandler):
         before = _find_cluster_model(identifier)
         wanted = _read_size(self.get_json_body())
         if isinstance(wanted, int):
-            await _translate_errors(_require_manager().scale_cluster(identifier, wanted))
+            await _require_manager().scale_cluster(identifier, wanted)
         else:
-            try:
-                _require_manager().adapt_cluster(identifier, *wanted)
-            except PanNeuroError as problem:
-                raise _make_panel_error(problem) from None
+            _require_manager().adapt_cluster(identifier, *wanted)
             await _await_scaling(before)
         self.finish(json.dumps(await _add_messages(_find_cluster_model(identifier))))
 
@@ -95,7 +103,7 @@ class PanelClustersHandler(APIHandler):
     async def delete(self, identifier: str) -> None:
         """End a cluster."""
         _find_cluster_model(identifier)
-        await _translate_errors(_require_manager().close_cluster(identifier))
+        await _require_manager().close_cluster(identifier)
         self.set_status(204)
         self.finish()
 
@@ -103,14 +111,14 @@ class PanelClustersHandler(APIHandler):
 def _require_manager() -> Any:
     panel = sys.modules.get("dask_labextension.manager")
     if panel is None:
-        raise PanelError(404, "JupyterLab's Dask panel is not installed in this server")
+        raise PanelClusterNotFoundError("JupyterLab's Dask panel is not installed in this server")
     return panel.manager
 
 
 def _find_cluster_model(identifier: str) -> dict[str, Any]:
     model = _require_manager().get_cluster(identifier)
     if model is None:
-        raise PanelError(404, "the panel has no such cluster any more")
+        raise PanelClusterNotFoundError("the panel has no such cluster any more")
     return dict(model)
 
 
@@ -121,12 +129,12 @@ def _read_size(body: Any) -> int | tuple[int, int]:
     if adapt is None:
         workers = asked.get("workers")
         if not _is_count(workers):
-            raise PanelError(400, "workers must be a whole number, 0 or more")
+            raise PanelRequestError("workers must be a whole number, 0 or more")
         return workers
     bounds = adapt if isinstance(adapt, Mapping) else {}
     minimum, maximum = bounds.get("minimum"), bounds.get("maximum")
     if not (_is_count(minimum) and _is_count(maximum) and minimum <= maximum):
-        raise PanelError(400, "minimum and maximum must be whole numbers from 0, in this order")
+        raise PanelRequestError("minimum and maximum must be whole numbers from 0, in this order")
     return minimum, maximum
 
 
@@ -139,7 +147,7 @@ async def _await_scaling(model: Mapping[str, Any]) -> None:
     made = find_open_cluster(_name(model))
     asked: AdaptiveScaling | None = made.adapting if made is not None else None
     if asked is not None:
-        await _translate_errors(asked)
+        await asked
 
 
 async def _add_messages(model: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,20 +165,22 @@ def _name(model: Mapping[str, Any]) -> str:
     return str(model.get("scheduler_address") or "").rpartition("/")[2]
 
 
-async def _translate_errors(awaitable: Awaitable[Any]) -> Any:
-    try:
-        return await awaitable
-    except PanNeuroError as problem:
-        raise _make_panel_error(problem) from None
+class PanelRequestError(PanNeuroError):
+    """A request of the Dask panel cannot be met; the text is what the panel's dialog shows."""
+
+    code = "panel-request"
+    status = 400
 
 
-def _make_panel_error(problem: PanNeuroError) -> PanelError:
-    return PanelError(403 if isinstance(problem, AccessDeniedError) else 503, str(problem))
+class PanelClusterNotFoundError(PanelRequestError):
+    """The Dask panel, or a cluster of it, is not there."""
+
+    code = "panel-cluster-not-found"
+    status = 404
 
 
-class PanelError(web.HTTPError):
-    """A request that cannot be met, with the sentence that the panel's dialog shows."""
+class PanelClusterConflictError(PanelRequestError):
+    """The Dask panel has a cluster of this id already."""
 
-    def __init__(self, status: int, words: str) -> None:
-        super().__init__(status, "%s", words)
-        self.words = words
+    code = "panel-cluster-exists"
+    status = 409

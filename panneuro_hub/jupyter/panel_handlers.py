@@ -11,6 +11,7 @@ import json
 import threading
 from collections.abc import Awaitable, Callable
 from functools import wraps
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +21,10 @@ from jupyter_server.utils import url_path_join
 from tornado import web
 
 import panneuro_hub.lab as lab
-from panneuro_hub.client.transfer_errors import UnfinishedTransferError
 from panneuro_hub.errors import PanNeuroError, ServiceUnavailableError
 from panneuro_hub.jupyter.panel_errors import (
     BadRequestError,
-    PieceOrderError,
     UploadTooLargeError,
-    find_http_status,
 )
 from panneuro_hub.jupyter.request_fields import read_flag, read_json_fields
 from panneuro_hub.jupyter.response_schemas import (
@@ -37,6 +35,7 @@ from panneuro_hub.jupyter.response_schemas import (
 )
 from panneuro_hub.jupyter.upload_spool import PIECE_SIZE
 from panneuro_hub.lab import current_session
+from panneuro_hub.wire.refusal import Refusal
 
 if TYPE_CHECKING:
     from panneuro_hub.client.notebook_sharing import ShareResult
@@ -122,14 +121,17 @@ class PanelHandler(APIHandler):
 
     def refuse(self, problem: PanNeuroError) -> None:
         """Say why not."""
-        answer: dict[str, Any] = {"message": str(problem)}
-        if isinstance(problem, UnfinishedTransferError):
-            answer["problems"] = [str(one) for one in problem.problems[:100]]
-        if isinstance(problem, PieceOrderError):
-            answer["received"] = problem.received
-        self.set_status(find_http_status(problem))
+        refusal = Refusal.from_error(problem, default=HTTPStatus.CONFLICT)
+        self.set_status(refusal.status)
         # In ASCII: a name may have letters that no answer can be sent with.
-        self.finish(json.dumps(answer))
+        self.finish(json.dumps(refusal.to_json()))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer an error of the framework in the same form."""
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        message = getattr(error, "log_message", None) or self._reason
+        refusal = Refusal.from_status(status_code, str(message))
+        self.finish(json.dumps(refusal.to_json()))
 
     def body(self) -> bytes:
         """Return the JSON object in the body of the request.

@@ -25,6 +25,7 @@ from panneuro_hub.errors import (
 from panneuro_hub.names import StorageLocation
 from panneuro_hub.wire import Credential, Denial, Grant, Reason, SessionView
 from panneuro_hub.wire.credential import parse_time
+from panneuro_hub.wire.refusal import Refusal
 from panneuro_hub.wording import denied, denied_for, describe_reasons, describe_target
 
 _TIMEOUT = 30.0  # seconds: longer than the agent itself waits for the service
@@ -34,9 +35,15 @@ SCRATCH = "scratch"
 class NotInSessionError(PanNeuroError):
     """The process does not belong to a session of the hub."""
 
+    code = "not-in-session"
+    status = 404
+
 
 class PathNotFoundError(PanNeuroError, FileNotFoundError):
     """There is no object of that name in a place that can be read."""
+
+    code = "path-not-found"
+    status = 404
 
 
 @dataclass(frozen=True, repr=False)
@@ -216,13 +223,13 @@ def _request_agent(path: str) -> Mapping[str, Any]:
             "start a server from the hub and work there"
         )
     status, answer = _send_request(address, Path(token_file), path)
-    message = str(answer.get("message", f"the session's agent answered HTTP {status}"))
-    if status == http.HTTPStatus.FORBIDDEN:
-        raise AccessDeniedError(message)
     # Health comes with 503 too, and its body says why.
-    if status != http.HTTPStatus.OK and path != "/health":
-        raise ServiceUnavailableError(message)
-    return answer
+    if status == http.HTTPStatus.OK or path == "/health":
+        return answer
+    refusal = Refusal.from_json(status, answer, f"the session's agent answered HTTP {status}")
+    if status == http.HTTPStatus.FORBIDDEN:
+        raise AccessDeniedError(refusal.message, refusal.fields)
+    raise ServiceUnavailableError(refusal.message)
 
 
 def _send_request(address: str, token_file: Path, path: str) -> tuple[int, Mapping[str, Any]]:

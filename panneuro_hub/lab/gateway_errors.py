@@ -32,17 +32,21 @@ FOREIGN_ERRORS = (
 class ClusterEndedError(PanNeuroError):
     """A cluster was closed or has ended; the text says why."""
 
-    code = "cluster_ended"
+    code = "cluster-ended"
+    status = 409
 
 
 class ClientClosedError(ClusterEndedError, ClosedClientError):
     """A client was used after it was closed, or after its cluster ended; the text says which."""
 
+    code = "client-closed"
+
 
 class ClusterNotFoundError(PanNeuroError):
     """No running cluster of this session's project has the name; the text lists the names."""
 
-    code = "cluster_not_found"
+    code = "cluster-not-found"
+    status = 404
 
 
 def translate_errors(call: Callable[[], Result]) -> Result:

@@ -24,6 +24,9 @@ _MAX_REQUESTS = 8
 class ObjectChangedError(PanNeuroError, OSError):
     """An object was replaced by another one while it was read."""
 
+    code = "object-changed"
+    status = 409
+
 
 class LinkedFiles(Protocol):
     """The files that an object may refer to; `DatasetLinks` is the one implementation."""

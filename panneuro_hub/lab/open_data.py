@@ -60,9 +60,15 @@ _ZARR = ("zarr.json", ".zgroup", ".zarray")
 class TooManyObjectsError(PanNeuroError):
     """A folder has more objects than anybody would look through."""
 
+    code = "too-many-objects"
+    status = 409
+
 
 class IncompleteUploadError(PanNeuroError):
     """An upload into the dataset is not complete."""
+
+    code = "incomplete-upload"
+    status = 409
 
 
 def open(path: str, *, incomplete: bool = False, **kwargs: Any) -> Any:  # noqa: A001

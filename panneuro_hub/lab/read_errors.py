@@ -14,9 +14,15 @@ from panneuro_hub.lab.store_errors import PathLabel
 class UnknownFormatError(PanNeuroError):
     """Nothing here opens what lies there; the text says what to do."""
 
+    code = "unknown-format"
+    status = 409
+
 
 class UnreadableFileError(PanNeuroError):
     """A file is not what its name says, or is damaged."""
+
+    code = "unreadable-file"
+    status = 409
 
 
 class BrokenLinkError(UnreadableFileError):
@@ -30,7 +36,7 @@ class BrokenLinkError(UnreadableFileError):
         The file and the object in it that need the other one.
     """
 
-    code = "broken_link"
+    code = "broken-link"
 
     def __init__(self, cause: str, where: str = "") -> None:
         super().__init__(f"{where} needs {cause}" if where else cause)

@@ -15,7 +15,7 @@ MEMBERS_SCOPE = "custom:panneuro:members:read"
 MEMBERS_PATH = "/panneuro/members"
 """Path of the list below the hub's REST API; a ``/`` and a name follow for one person."""
 
-UNKNOWN_MEMBER = "unknown_member"
+UNKNOWN_MEMBER = "unknown-member"
 """Code of the hub's answer (404) for a name that no account has.
 
 A 404 without this code means that the hub does not know the path: the hub is older than the

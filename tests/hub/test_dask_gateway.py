@@ -388,7 +388,11 @@ async def test_two_people_share_what_a_project_may_have(gateway: DaskGateway) ->
         answer = await gateway.api(ada, "POST", f"{hers}/adapt", {"minimum": 3, "maximum": 2})
         assert (answer.status, answer.json) == (
             422,
-            {"error": "minimum 3 is more than maximum 2"},
+            {
+                "error": "minimum 3 is more than maximum 2",
+                "message": "minimum 3 is more than maximum 2",
+                "code": "invalid-choice",
+            },
         )
 
         answer = await gateway.scale(ada, hers, 3)

@@ -176,7 +176,7 @@ FORGED = {
 async def test_a_forged_ticket(hub: Hub, ada: At, case: str, path: str) -> None:
     ticket, words = FORGED[case]
     answer = await show(hub, ticket, path)
-    assert (answer.status, answer.json) == (403, {"message": words})
+    assert (answer.status, answer.json) == (403, {"error": "ticket-refused", "message": words})
     assert answer.headers["Content-Type"].startswith("application/json")
 
 

@@ -76,7 +76,7 @@ async def test_what_the_provider_decides_cannot_be_edited(
         ):
             refused = await pat.api(method, path, body)
             assert refused.status == 403, (method, path, refused)
-            assert refused.json["code"].startswith(code), refused
+            assert refused.json["error"].startswith(code), refused
             assert refused.message.endswith("."), refused
             # Whoever has no right to edit at all learns nothing more.
             assert (await ada.api(method, path, body)).status in (403, 404)

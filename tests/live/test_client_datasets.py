@@ -166,4 +166,4 @@ def test_what_cannot_be_done_is_refused_in_words(
     assert bench.catalog() == before
     told = bench.run("datasets", *arguments, "--json")
     assert told.returncode == code
-    assert words in json.loads(told.stdout)["error"]
+    assert words in json.loads(told.stdout)["message"]

@@ -294,7 +294,7 @@ def test_files_of_tools_are_left_out_unless_they_are_wanted(lab: Lab) -> None:
 def test_what_looks_like_a_secret_waits_until_it_is_allowed(lab: Lab) -> None:
     name, secret = f"{PROJECT}/secret", b"url = 'https://ada:not-a-real-token@example.org'\n"
     told = lab.upload(name, {"a.py": secret})
-    assert (told["state"], told["code"]) == ("failed", "secrets_found")
+    assert (told["state"], told["code"]) == ("failed", "secrets-found")
     assert "a.py, line 1: a password or token in an address" in told["problem"]
     assert "not-a-real-token" not in told["problem"]
     assert lab.bench.objects("secret") == {}

@@ -209,6 +209,7 @@ def test_a_refusal_is_passed_on_with_its_reason(service: FakeService, ticket_fil
     with running(service, ticket_file) as agent:
         status, answer = get(agent)
         assert (status, answer["code"]) == (403, "AccessDenied")
+        assert answer["error"] == "access-denied"
         assert answer["message"] == "your membership of navigation-lab ended"
         status, health = get(agent, "/health")
         assert (status, health["status"]) == (503, "refused")
@@ -233,7 +234,7 @@ def test_garbage_from_the_service_takes_nothing_away(
 def test_without_the_token_there_is_nothing(door: CredentialAgent, path: str, token: str) -> None:
     status, answer = get(door, path, Authorization=token)
     assert status == 401
-    assert answer.keys() == {"code", "message"}
+    assert answer.keys() == {"code", "error", "message"}
 
 
 def test_a_token_with_more_around_it_is_wrong(door: CredentialAgent) -> None:
@@ -260,7 +261,7 @@ def test_a_token_with_more_around_it_is_wrong(door: CredentialAgent) -> None:
 )
 def test_a_name_that_only_points_here_is_refused(door: CredentialAgent, host: str) -> None:
     status, answer = get(door, Host=host.replace("PORT", str(port_of(door))))
-    assert (status, answer["code"]) == (403, "WrongHost")
+    assert (status, answer["code"], answer["error"]) == (403, "WrongHost", "wrong-host")
     assert get(door, "/health", Host=host.replace("PORT", str(port_of(door))))[0] == 403
 
 

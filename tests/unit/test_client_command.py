@@ -410,7 +410,7 @@ def test_an_embargo_on_one_dataset_is_refused_before_anything_else(
 
     as_json = CliRunner().invoke(main, ["upload", "./gone", "nav/rest", "--json", *option])
     assert as_json.exit_code == 2
-    assert json.loads(as_json.stdout)["error"] == str(DatasetEmbargoError())
+    assert json.loads(as_json.stdout)["message"] == str(DatasetEmbargoError())
 
 
 def test_the_help_offers_no_embargo_on_one_dataset() -> None:

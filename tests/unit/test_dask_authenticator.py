@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -222,12 +223,19 @@ async def test_a_hub_that_knows_no_such_token_or_says_nothing(
 
 async def test_a_service_that_refuses_or_says_nothing(desk: Desk) -> None:
     desk.backend.answer = AccessDeniedError("this token belongs to no running session")
-    assert await desk.ask("GET", "one") == (
+    status, text = await desk.ask("GET", "one")
+    assert (status, json.loads(text)) == (
         422,
-        '{"error": "this token belongs to no running session"}',
+        {
+            "error": "this token belongs to no running session",
+            "message": "this token belongs to no running session",
+            "code": "access-denied",
+        },
     )
     desk.backend.answer = ServiceUnavailableError("later")
-    assert await desk.ask("GET", "one") == (409, '{"error": "later"}')
+    status, text = await desk.ask("GET", "one")
+    assert (status, json.loads(text)["error"]) == (409, "later")
+    assert json.loads(text)["code"] == "service-unavailable"
 
 
 async def test_no_hub() -> None:

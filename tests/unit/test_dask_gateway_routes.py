@@ -42,12 +42,21 @@ async def failing() -> AsyncIterator[Failing]:
         yield tell
 
 
+def refused(status: int, code: str, sentence: str) -> Answer:
+    """Return the answer of a gateway; dask-gateway's client shows people the text of ``error``."""
+    return status, {"error": sentence, "message": sentence, "code": code}
+
+
 async def test_foreseen(failing: Failing) -> None:
-    assert await failing(PublicException("a\r\nb")) == (422, {"error": "a b"})
-    assert await failing(AccessDeniedError("no")) == (422, {"error": "no"})
-    assert await failing(ServiceUnavailableError("soon")) == (409, {"error": "soon"})
-    assert await failing(web.HTTPNotFound(reason="gone")) == (404, {"error": "gone"})
-    assert await failing(web.HTTPBadGateway(reason="hub")) == (409, {"error": "hub"})
+    assert await failing(PublicException("a\r\nb")) == refused(422, "unprocessable", "a b")
+    assert await failing(AccessDeniedError("no")) == refused(422, "access-denied", "no")
+    assert await failing(ServiceUnavailableError("soon")) == refused(
+        409, "service-unavailable", "soon"
+    )
+    assert await failing(web.HTTPNotFound(reason="gone")) == refused(404, "not-found", "gone")
+    assert await failing(web.HTTPBadGateway(reason="hub")) == refused(
+        409, "service-unavailable", "hub"
+    )
 
 
 @pytest.mark.parametrize("error", [ValueError("secret"), KeyError("x"), RuntimeError("a\nb")])

@@ -33,10 +33,10 @@ from panneuro_hub.jupyter.panel_errors import (
     PieceOrderError,
     UploadNotFoundError,
     UploadTooLargeError,
-    find_http_status,
 )
 from panneuro_hub.jupyter.request_schemas import AnnouncedFile, UploadRequest
 from panneuro_hub.jupyter.upload_spool import UploadSpool
+from panneuro_hub.wire.refusal import Refusal
 
 GB = 1000**3
 FILES = (AnnouncedFile("a.bin", 6, 1), AnnouncedFile("sub/empty", 0, 1))
@@ -288,4 +288,4 @@ def test_what_nobody_goes_on_with_makes_room(
     ids=repr,
 )
 def test_each_refusal_has_its_status(problem: PanNeuroError, status: int) -> None:
-    assert find_http_status(problem) == status
+    assert Refusal.from_error(problem, default=409).status == status

@@ -336,4 +336,4 @@ def test_what_cannot_be_done_is_said_in_a_line(
     assert len(done.output.splitlines()) == 1
     again = CliRunner().invoke(main, [*arguments, "--json"])
     assert again.exit_code == code
-    assert words in json.loads(again.output)["error"]
+    assert words in json.loads(again.output)["message"]

@@ -226,7 +226,7 @@ class PrefixObjects:
         try:
             return _read_etag(self._whole.put(path, data, mode="create", use_multipart=False))
         except ENGINE_ERRORS as error:
-            if translate_error(error, path).code != "NotImplemented":
+            if translate_error(error, path).store_code != "NotImplemented":
                 raise
             self._conditional = False
             return self._put(path, data, replace)
@@ -246,7 +246,7 @@ class PrefixObjects:
                 **condition,
             )
         except ENGINE_ERRORS as error:
-            if not condition or translate_error(error, path).code != "NotImplemented":
+            if not condition or translate_error(error, path).store_code != "NotImplemented":
                 raise
             self._conditional = False
             return self._complete(path, upload, etags, replace)

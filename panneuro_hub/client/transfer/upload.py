@@ -307,7 +307,7 @@ class FileUploader:
         try:
             self._send_parts(file, plan, self._unfinished.get(file.path, []))
         except StoreError as failure:
-            if failure.code != "NoSuchUpload":
+            if failure.store_code != "NoSuchUpload":
                 raise
             # Given up by somebody else meanwhile; from the beginning, once.
             self._send_parts(file, plan, [])

@@ -234,4 +234,7 @@ def _is_unknown_member(error: HTTPClientError) -> bool:
         document = json.loads(error.response.body)
     except ValueError:
         return False
-    return isinstance(document, dict) and document.get("error") == UNKNOWN_MEMBER
+    return isinstance(document, dict) and document.get("error") in (
+        UNKNOWN_MEMBER,
+        "unknown_member",  # of a hub of version 0.1
+    )

@@ -21,6 +21,7 @@ from panneuro_hub.service.web.base_handlers import (
     answer_errors,
 )
 from panneuro_hub.service.web.page_rendering import render_problem
+from panneuro_hub.wire.refusal import Refusal
 
 _LONGEST_QUERY = 200  # characters
 
@@ -60,9 +61,9 @@ class BrowsePageHandler(BrowseHandler, WebPageHandler):
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
 
-    def finish_message(self, message: str) -> None:
+    def finish_refusal(self, refusal: Refusal) -> None:
         """Finish with one sentence about what went wrong."""
-        self.finish(render_problem(self.problem, message, page_context=self.page_context))
+        self.finish(render_problem(self.problem, refusal.message, page_context=self.page_context))
 
 
 class DatasetListHandler(BrowseHandler, ApiHandler):

@@ -26,6 +26,7 @@ from panneuro_hub.service.browse.notebook_views import (
 )
 from panneuro_hub.service.web.base_handlers import ApiHandler, answer_errors
 from panneuro_hub.service.web.page_rendering import render_problem
+from panneuro_hub.wire.refusal import Refusal
 
 # A server that has just been started or stopped must be seen.
 _FRESH = 1.0  # seconds
@@ -156,11 +157,11 @@ class RenderedNotebookHandler(NotebookBrowsePageHandler):
                 self.write(page[start : start + _PIECE])
                 await self.flush()
 
-    def finish_message(self, message: str) -> None:
+    def finish_refusal(self, refusal: Refusal) -> None:
         """Finish with one sentence, which the notebook's own page may show in its frame."""
         policy = self.policy.replace("frame-ancestors 'none'", "frame-ancestors 'self'")
         self.set_header("Content-Security-Policy", policy)
-        self.finish(render_problem(self.problem, message))
+        self.finish(render_problem(self.problem, refusal.message))
 
 
 class NotebookPreviewHandler(NotebookBaseHandler, ApiHandler):

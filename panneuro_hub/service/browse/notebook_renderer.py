@@ -30,6 +30,9 @@ _PIECE = 2**16  # bytes
 class UnrenderableNotebookError(PanNeuroError):
     """A notebook cannot be shown; the text says why."""
 
+    code = "unrenderable-notebook"
+    status = 422
+
 
 class NotebookRenderer:
     """Makes pages of notebooks.

@@ -50,6 +50,9 @@ _CLIENT: ClientConfig = {"connect_timeout": "5s", "timeout": "15s"}
 class ItemNotFoundError(PanNeuroError):
     """There is nothing of that name in a project that can be read."""
 
+    code = "item-not-found"
+    status = 404
+
 
 class ProjectReader:
     """Reads projects for pages; a bounded number at once, each for a bounded time.

@@ -47,6 +47,9 @@ _CLUSTER = "[a-z0-9][a-z0-9.-]{0,254}"
 class DashboardNotFoundError(PanNeuroError):
     """An address leads to no dashboard: it is none, or its cluster does not run."""
 
+    code = "dashboard-not-found"
+    status = 404
+
 
 @dataclass(frozen=True)
 class DashboardAddress:

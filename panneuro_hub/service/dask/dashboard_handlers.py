@@ -31,6 +31,7 @@ from panneuro_hub.wire.dashboard_requests import (
     DASHBOARD_COOKIE,
     is_page_navigation,
 )
+from panneuro_hub.wire.refusal import Refusal
 
 _READ_METHODS = ("GET", "HEAD")
 # Of pages, also the refusals: JupyterLab shows dashboards in a frame of its own page.
@@ -116,10 +117,12 @@ class DashboardCheckHandler(BaseHandler):
     def _request_identity(self, dashboard: DashboardAddress) -> None:
         page = self.context.make_page_url(dashboard, self.address)
         if not is_page_navigation(self.request.headers):
-            self.set_status(401)
-            self.finish_message(
-                "who you are is not known at this dashboard: open its address in a browser that "
-                "is logged in at the hub"
+            self.send_refusal(
+                Refusal.from_status(
+                    401,
+                    "who you are is not known at this dashboard: open its address in a browser "
+                    "that is logged in at the hub",
+                )
             )
         else:
             self.redirect(page)
@@ -128,15 +131,15 @@ class DashboardCheckHandler(BaseHandler):
     def _wants_page(self) -> bool:
         return "text/html" in self.request.headers.get("Accept", "")
 
-    def finish_message(self, message: str) -> None:
+    def finish_refusal(self, refusal: Refusal) -> None:
         """Finish with one sentence: a page for a person's browser, or else JSON."""
         if self._wants_page:
             on = (
                 self.context.make_page_url(self.dashboard, self.address) if self.dashboard else None
             )
-            self.finish(render_problem(_TITLE, message, on))
+            self.finish(render_problem(_TITLE, refusal.message, on))
         else:
-            self.finish({"message": message})
+            self.finish(refusal.to_json())
 
 
 class DashboardPageHandler(PersonHandler, WebPageHandler):

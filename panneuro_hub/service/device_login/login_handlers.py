@@ -30,6 +30,7 @@ from panneuro_hub.service.device_login.login_store import (
     DeviceLogin,
     DeviceLoginStore,
     InvalidLoginError,
+    LoginNotFoundError,
     RateLimitError,
 )
 from panneuro_hub.service.refusal_recorder import RefusalRecorder
@@ -476,9 +477,9 @@ class SingleLoginApiHandler(PersonHandler, LoginBaseHandler, ApiHandler):
         if not await self.logins.end_login(
             login_id, None if is_admin else await self.accesses.find_account(name)
         ):
-            self.set_status(404)
-            self.finish_message("there is no such login of yours; a hub admin may end anybody's")
-            return
+            raise LoginNotFoundError(
+                "there is no such login of yours; a hub admin may end anybody's"
+            )
         _log.info("The login %s was ended by %r", login_id, name)
         self.set_status(204)
 

@@ -116,6 +116,9 @@ class RateLimitError(PanNeuroError):
         Seconds.
     """
 
+    code = "rate-limited"
+    status = 429
+
     def __init__(self, message: str, retry_after: float) -> None:
         self.retry_after = retry_after
         super().__init__(message)
@@ -123,6 +126,16 @@ class RateLimitError(PanNeuroError):
 
 class InvalidLoginError(PanNeuroError):
     """A token that is no login's, or not any more."""
+
+    code = "invalid-login"
+    status = 401
+
+
+class LoginNotFoundError(PanNeuroError):
+    """There is no such login that this person may end."""
+
+    code = "login-not-found"
+    status = 404
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -14,19 +13,8 @@ from tornado import web
 
 from panneuro_hub.access import Access
 from panneuro_hub.collaboration import Collaboration
-from panneuro_hub.errors import (
-    AccessDeniedError,
-    InvalidChoiceError,
-    PanNeuroError,
-    ServiceUnavailableError,
-    TicketRefusedError,
-    VendingError,
-)
+from panneuro_hub.errors import AccessDeniedError, PanNeuroError
 from panneuro_hub.service.accounts.access_lookup import AccessLookup
-from panneuro_hub.service.browse.notebook_renderer import UnrenderableNotebookError
-from panneuro_hub.service.browse.project_reader import ItemNotFoundError
-from panneuro_hub.service.dask.dashboard_access import DashboardNotFoundError
-from panneuro_hub.service.device_login.login_store import InvalidLoginError, RateLimitError
 from panneuro_hub.service.web.hub_announcements import AnnouncementCache
 from panneuro_hub.service.web.page_rendering import (
     NO_ANNOUNCEMENT,
@@ -34,21 +22,9 @@ from panneuro_hub.service.web.page_rendering import (
     render_problem,
 )
 from panneuro_hub.wire.browser_requests import OPENER_POLICY, SCRIPT_REFUSED, is_page_view
+from panneuro_hub.wire.refusal import Refusal
 
-_RETRY_SECONDS = 5.0
 _HUB_SECONDS = 10.0
-_STATUS: dict[type[PanNeuroError], int] = {
-    AccessDeniedError: 403,
-    TicketRefusedError: 403,
-    DashboardNotFoundError: 404,
-    ItemNotFoundError: 404,
-    UnrenderableNotebookError: 422,
-    InvalidChoiceError: 400,
-    InvalidLoginError: 401,
-    RateLimitError: 429,
-    VendingError: 503,
-    ServiceUnavailableError: 503,
-}
 
 P = ParamSpec("P")
 H = TypeVar("H", bound="BaseHandler")
@@ -62,7 +38,9 @@ def answer_errors(method: HandlerMethod[H, P]) -> HandlerMethod[H, P]:
     async def answering_method(self: H, /, *args: P.args, **kwargs: P.kwargs) -> None:
         try:
             await method(self, *args, **kwargs)
-        except tuple(_STATUS) as error:
+        except PanNeuroError as error:
+            if error.status is None:
+                raise  # a fault of ours: the log has it
             self.refuse(error)
 
     return answering_method
@@ -97,29 +75,36 @@ class BaseHandler(web.RequestHandler):
 
     def refuse(self, error: PanNeuroError) -> None:
         """Answer an error that was foreseen."""
-        self.set_status(next(code for kind, code in _STATUS.items() if isinstance(error, kind)))
-        if self.get_status() in (429, 503):
-            wait = getattr(error, "retry_after", None) or _RETRY_SECONDS
-            self.set_header("Retry-After", str(math.ceil(wait)))
-        self.finish_message(str(error))
+        self.send_refusal(Refusal.from_error(error))
+
+    def send_refusal(self, refusal: Refusal) -> None:
+        """Finish with a refusal, its status and its headers."""
+        self.set_status(refusal.status)
+        for name, value in refusal.headers.items():
+            self.set_header(name, value)
+        self.finish_refusal(refusal)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Say what happened in one sentence, never more than the error meant to say."""
         error = kwargs.get("exc_info", (None, None, None))[1]
-        message = getattr(error, "log_message", None) or self._reason
-        self.finish_message(str(error) if isinstance(error, PanNeuroError) else message)
+        if isinstance(error, PanNeuroError):
+            refusal = Refusal.from_error(error, status_code)
+        else:
+            message = getattr(error, "log_message", None) or self._reason
+            refusal = Refusal.from_status(status_code, message)
+        self.finish_refusal(refusal)
 
-    def finish_message(self, message: str) -> None:
-        """Finish with one sentence about what went wrong."""
+    def finish_refusal(self, refusal: Refusal) -> None:
+        """Finish with the body of a refusal."""
         raise NotImplementedError
 
 
 class ApiHandler(BaseHandler):
     """Answers JSON, errors too."""
 
-    def finish_message(self, message: str) -> None:
-        """Finish with one sentence about what went wrong."""
-        self.finish({"message": message})
+    def finish_refusal(self, refusal: Refusal) -> None:
+        """Finish with the refusal as a JSON object."""
+        self.finish(refusal.to_json())
 
 
 class WebPageHandler(BaseHandler):
@@ -128,9 +113,9 @@ class WebPageHandler(BaseHandler):
     policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
     problem = "This cannot be shown now"
 
-    def finish_message(self, message: str) -> None:
-        """Finish with one sentence about what went wrong."""
-        self.finish(render_problem(self.problem, message, announcement=self.announcement))
+    def finish_refusal(self, refusal: Refusal) -> None:
+        """Finish with a page that has the refusal's sentence."""
+        self.finish(render_problem(self.problem, refusal.message, announcement=self.announcement))
 
 
 class PersonHandler(HubOAuthenticated, BaseHandler):
