@@ -86,8 +86,9 @@ def test_every_error_has_a_code_of_its_own() -> None:
 
 def test_an_error_of_a_process_that_answers_requests_has_a_status() -> None:
     for error in load_errors():
-        room = error.__module__.split(".")[1]
-        if room in ANSWERING:
+        _, room, part, *_ = [*error.__module__.split("."), ""]
+        # The schema is checked before the service takes requests.
+        if room in ANSWERING and part != "db":
             assert error.status is not None, error
         assert error.status is None or 400 <= error.status < 600, error
 
