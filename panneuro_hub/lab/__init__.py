@@ -1,16 +1,16 @@
-"""What runs beside the researcher: the session's agent, and functions for notebooks.
+"""Functions for notebooks: the session, its datasets, and Dask clusters.
 
 In a notebook::
 
     import panneuro_hub.lab as lab
 
-    lab.session()  # where you are, what you may do, and why
-    lab.datasets()  # what there is
+    lab.session()  # your project, what you may do, and why
+    lab.datasets()  # the datasets that you can read
     lab.open("nhp-navigation/session-12")
     client = lab.cluster(workers=10)  # Dask computes on the project's cluster
 
-The functions need the ``lab`` extra, and `cluster` the ``cluster`` extra; the agent needs
-nothing but Python. So nothing is imported here before somebody asks for it.
+The functions need the ``lab`` extra, and `cluster` also needs the ``cluster`` extra. Each module
+is imported when it is first used, so that a missing extra disables only its own functions.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     )
     from panneuro_hub.lab.session_stores import filesystem, open_zarr, store
 
-# Not `open`: whoever imports everything would lose Python's own.
+# Not `open`: `from panneuro_hub.lab import *` must not replace Python's own `open`.
 __all__ = [
     "BrokenLinkError",
     "Changed",

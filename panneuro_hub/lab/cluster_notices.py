@@ -1,4 +1,4 @@
-"""What the gateway knows about one cluster: why it ended, how its workers failed, their memory."""
+"""Read what the gateway knows about one cluster: its end, failed workers, and their memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from panneuro_hub.lab.gateway_errors import FOREIGN_ERRORS
 
 @dataclass(frozen=True)
 class ClusterNotices:
-    """What a cluster's person should know.
+    """The messages of the gateway about a cluster, for the person who started it.
 
     Parameters
     ----------
@@ -20,9 +20,9 @@ class ClusterNotices:
     notices : tuple of str
         Sentences about workers that failed.
     profile : str
-        The worker profile; ``""`` where the gateway did not say it.
+        The worker profile; ``""`` if the gateway does not name it.
     worker_memory : str
-        What a worker of it has: ``16G``.
+        The memory of one worker, such as ``16G``.
     """
 
     ended: str | None = None
@@ -32,7 +32,7 @@ class ClusterNotices:
 
 
 async def read_notices(gateway: Any, name: str) -> ClusterNotices:
-    """Ask the gateway about a cluster; a gateway that does not answer has nothing to say.
+    """Return the gateway's messages about a cluster; none if the gateway does not answer.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ async def read_notices(gateway: Any, name: str) -> ClusterNotices:
     ended = answer.get("ended")
     return ClusterNotices(
         ended=to_printable(str(ended)) if ended else None,
-        notices=tuple(to_printable(str(said)) for said in answer.get("notices") or ()),
+        notices=tuple(to_printable(str(notice)) for notice in answer.get("notices") or ()),
         profile=to_printable(str(answer.get("profile") or "")),
         worker_memory=to_printable(str(answer.get("worker_memory") or "")),
     )

@@ -1,4 +1,4 @@
-"""The certificate for a cluster's scheduler, where a program has the scheduler's address alone.
+"""Find the certificate of a cluster's scheduler for a program that has only its address.
 
 JupyterLab's Dask panel writes ``Client("gateway://…/NAME")`` into a notebook. Dask asks this
 module for what such a client needs, if its configuration names it
@@ -23,15 +23,15 @@ def load_security(info: Mapping[str, Any]) -> Any:
     Parameters
     ----------
     info : mapping
-        ``address`` is the scheduler's, as Dask passes it.
+        The key ``address`` holds the scheduler's address, as Dask passes it.
 
     Raises
     ------
-    AccessDenied
-        If the gateway refuses; the text says why.
+    AccessDeniedError
+        If the gateway refuses; the message says why.
     ClusterEndedError
         If the cluster is not running.
-    ServiceUnavailable
+    ServiceUnavailableError
         If the gateway does not answer.
     """
     address = str(info["address"])
@@ -42,7 +42,7 @@ def load_security(info: Mapping[str, Any]) -> Any:
     name = address.rpartition("/")[2]
     with open_gateway() as gateway:
         report = translate_errors(lambda: gateway.get_cluster(name))
-        # The certificate is for this session's gateway alone, wherever the address leads.
+        # Use the certificate only for this session's gateway, not for any other address.
         if not address.startswith(f"{gateway.proxy_address}/"):
             return None
     if report.security is None:

@@ -1,7 +1,7 @@
-"""Where this session is: the session as its researcher sees it, and names of places.
+"""Describe this session to its researcher, and resolve paths in it.
 
-The session's agent is asked, through the variables by which every S3 client
-finds it.
+The description comes from the session's agent, which is found through the same variables as by
+every S3 client.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class NotInSessionError(PanNeuroError):
 
 
 class PathNotFoundError(PanNeuroError, FileNotFoundError):
-    """There is no object of that name in a place that can be read."""
+    """There is no object at a path that the session can read."""
 
     code = "path-not-found"
     status = 404
@@ -48,14 +48,14 @@ class PathNotFoundError(PanNeuroError, FileNotFoundError):
 
 @dataclass(frozen=True, repr=False)
 class CurrentSession(SessionView):
-    """Where a session is and what it may do; prints as a page of plain text.
+    """A session and what it may do; prints as a page of plain text.
 
     Parameters
     ----------
     keys_until : datetime or None
-        When the keys in use end (UTC); they are renewed before, by themselves.
+        The time (UTC) at which the current keys expire; the agent renews them earlier.
     problem : str or None
-        Why new keys do not come, where they do not.
+        The reason why new keys do not come, if there is one.
     """
 
     keys_until: datetime | None = None
@@ -66,21 +66,21 @@ class CurrentSession(SessionView):
 
 
 def session() -> CurrentSession:
-    """Where this session is, what it may do, and why.
+    """Return this session: its project, what it may do, and why.
 
     Returns
     -------
     CurrentSession
-        Not older than half a minute, unless the hub's service is out of reach.
+        At most half a minute old, unless the hub's service does not answer.
 
     Raises
     ------
     NotInSessionError
         Outside a session of the hub.
     AccessDeniedError
-        If the session's access has ended; the text says why.
+        If the session's access has ended; the message says why.
     ServiceUnavailableError
-        If the agent, or the service behind it, is out of reach.
+        If the agent, or the service behind it, does not answer.
     """
     view = SessionView.from_json(_request_agent("/session"))
     health = _request_agent("/health")
@@ -94,11 +94,11 @@ def session() -> CurrentSession:
 
 
 def read_credential() -> Credential:
-    """The session's keys in use, for engines that do not find the agent by themselves.
+    """Return the session's current credential, for libraries that do not find the agent.
 
     Raises
     ------
-    NotInSessionError, AccessDenied, ServiceUnavailableError
+    NotInSessionError, AccessDeniedError, ServiceUnavailableError
         As for `session`.
     """
     try:
@@ -108,7 +108,7 @@ def read_credential() -> Credential:
 
 
 def resolve(path: str = "") -> str:
-    """The whole address of a place that this session can read.
+    """Return the whole address of a path that this session can read.
 
     Parameters
     ----------
@@ -120,14 +120,14 @@ def resolve(path: str = "") -> str:
     Returns
     -------
     str
-        ``s3://bucket/key``. Whether something is there is not looked at.
+        ``s3://bucket/key``. There may be no object at this address.
 
     Raises
     ------
     AccessDeniedError
-        If the place cannot be read from this session; the text says why.
+        If the session cannot read the path; the message says why.
     ValueError
-        If `path` is not one that a grant can reach (``..``, ``//``).
+        If no grant can cover `path` (``..``, ``//``).
     NotInSessionError, ServiceUnavailableError
         As for `session`.
     """
@@ -135,7 +135,7 @@ def resolve(path: str = "") -> str:
 
 
 def locate_path(view: SessionView, path: str) -> StorageLocation:
-    """The place that `path` names in the session `view`; the rest is as for `resolve`."""
+    """Return the location of `path` in the session `view`; otherwise as for `resolve`."""
     try:
         return _find_location(view, path)
     except ValueError as problem:
@@ -160,33 +160,33 @@ def _find_location(view: SessionView, path: str) -> StorageLocation:
 
 
 def find_covering_grant(view: SessionView, place: StorageLocation) -> Grant | None:
-    """The grant that decides about `place`: the longest one that covers it."""
+    """Return the grant that decides about `place`: the longest one that covers it."""
     grants = [grant for grant in view.grants if grant.location.contains(place)]
     return max(grants, key=lambda grant: len(grant.prefix), default=None)
 
 
-def describe_session(here: CurrentSession) -> list[str]:
-    """A session as lines of plain text."""
-    level = f"level {here.level}" if here.level else "no access any more"
-    lines = [f"{here.project}: {here.title}", f"{here.user}, {level}"]
-    if here.keys_until is not None:
-        lines.append(f"keys until {here.keys_until:%Y-%m-%d %H:%M} UTC, renewed by themselves")
-    if here.problem:
-        lines.append(f"new keys do not come: {here.problem}")
-    can = [(f"{one.mode} {one.prefix}", describe_reasons(one.reasons)) for one in here.grants]
-    cannot = [(describe_target(one), describe_reasons(one.reasons)) for one in here.denied]
+def describe_session(current: CurrentSession) -> list[str]:
+    """Return a session as lines of plain text."""
+    level = f"level {current.level}" if current.level else "no access any more"
+    lines = [f"{current.project}: {current.title}", f"{current.user}, {level}"]
+    if current.keys_until is not None:
+        lines.append(f"keys until {current.keys_until:%Y-%m-%d %H:%M} UTC, renewed automatically")
+    if current.problem:
+        lines.append(f"new keys do not come: {current.problem}")
+    can = [(f"{one.mode} {one.prefix}", describe_reasons(one.reasons)) for one in current.grants]
+    cannot = [(describe_target(one), describe_reasons(one.reasons)) for one in current.denied]
     return [*lines, *_format_section("You can", can), *_format_section("You cannot", cannot)]
 
 
 def why_not_read(view: SessionView, project: str) -> tuple[Reason, ...]:
     """Return why a session cannot read a project; only reasons that are about this project."""
-    told = [
+    reasons = [
         reason
         for denial in view.denied
         if denial.action in ("read", "open") and denial.project == project
         for reason in denial.reasons
     ]
-    return tuple(dict.fromkeys(told)) or _readable(view)
+    return tuple(dict.fromkeys(reasons)) or _readable(view)
 
 
 def _format_section(title: str, rows: list[tuple[str, str]]) -> list[str]:
@@ -194,7 +194,7 @@ def _format_section(title: str, rows: list[tuple[str, str]]) -> list[str]:
 
 
 def _find_uri(view: SessionView, uri: str) -> StorageLocation:
-    # A project's prefix is meant by its name without the last '/' as well.
+    # A project's prefix may be written without the '/' at its end.
     whole = f"{uri}/" if any(grant.prefix == f"{uri}/" for grant in view.grants) else uri
     place = StorageLocation.parse(whole)
     if find_covering_grant(view, place) is not None:
@@ -223,7 +223,7 @@ def _request_agent(path: str) -> Mapping[str, Any]:
             "start a server from the hub and work there"
         )
     status, answer = _send_request(address, Path(token_file), path)
-    # Health comes with 503 too, and its body says why.
+    # The agent also reports its health with 503; then the body says why.
     if status == http.HTTPStatus.OK or path == "/health":
         return answer
     refusal = Refusal.from_json(status, answer, f"the session's agent answered HTTP {status}")
@@ -248,7 +248,7 @@ def _send_request(address: str, token_file: Path, path: str) -> tuple[int, Mappi
     except (OSError, ValueError, http.client.HTTPException) as problem:
         raise ServiceUnavailableError(
             f"the session's agent at {address} does not answer ({problem}); "
-            "if that stays so, stop and start your server"
+            "if it does not recover, stop and start your server"
         ) from problem
     if not isinstance(answer, dict):
         raise ServiceUnavailableError(f"what answers at {address} is not the session's agent")

@@ -1,4 +1,4 @@
-"""A dataset of many objects: what it holds, by subject, and each of them to open."""
+"""List the files of a dataset by subject, and open each of them."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class DatasetFile:
     Parameters
     ----------
     path : str
-        Relative to the dataset.
+        The path relative to the dataset.
     size : int
-        In bytes.
+        The size in bytes.
     """
 
     path: str
@@ -42,49 +42,49 @@ class DatasetFile:
 
 @dataclass(frozen=True, repr=False)
 class Dataset:
-    """A dataset, or a folder of one; lists as its paths, shows itself by subject.
+    """A dataset, or a folder in one; iterates over its paths, and prints its subjects.
 
     Parameters
     ----------
     path : str
-        As `lab.open` takes it.
+        The path as `lab.open` takes it.
     files : tuple of DatasetFile
         All its files, in the order of their paths.
     manifest : Manifest or None
-        What its makers say of it; `None` for a folder that was never made a dataset.
+        The description of the dataset; `None` for a folder that does not belong to a dataset.
     subject : str or None
-        The one subject that this is about, for what `of` gave.
+        The subject to which `of` has limited the files.
     """
 
     path: str
     files: tuple[DatasetFile, ...]
     manifest: Manifest | None
     subject: str | None = None
-    _spot: StoragePath = field(kw_only=True, compare=False)
+    _place: StoragePath = field(kw_only=True, compare=False)
     _reader: Callable[..., Any] = field(kw_only=True, compare=False)
 
     @property
     def title(self) -> str:
-        """Its title; the path where it has none."""
+        """Return the title, or the path if there is no title."""
         return (self.manifest.title if self.manifest else "") or self.path
 
     @property
     def size(self) -> int:
-        """How much all files are, in bytes."""
+        """Return the size of all files in bytes."""
         return sum(entry.size for entry in self.files)
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        """The subjects whose folders are in it, such as ``sub-01``."""
+        """Return the subjects that have a folder in the dataset, such as ``sub-01``."""
         return tuple(sorted(set(map(_find_subject, self._paths())) - {""}))
 
     @property
     def things(self) -> tuple[OpenableItem, ...]:
-        """What can be opened: files, and a whole Zarr hierarchy or partitioned table as one."""
+        """Return the items to open: files, and each Zarr hierarchy or partitioned table."""
         return list_items(self._paths())
 
     def of(self, subject: str) -> Dataset:
-        """The files of one subject: ``of("01")`` is ``of("sub-01")``.
+        """Return the files of one subject: ``of("01")`` is ``of("sub-01")``.
 
         Raises
         ------
@@ -99,7 +99,7 @@ class Dataset:
         return replace(self, files=files, subject=wanted)
 
     def find(self, pattern: str) -> tuple[str, ...]:
-        """Paths that match, such as ``find("*_bold.nii.gz")``; ``*`` matches ``/`` too."""
+        """Return matching paths, such as ``find("*_bold.nii.gz")``; ``*`` also matches ``/``."""
         return tuple(
             thing.path
             for thing in self.things
@@ -108,24 +108,24 @@ class Dataset:
         )
 
     def open(self, path: str, **kwargs: Any) -> Any:
-        """Open one thing in it, as `lab.open` does.
+        """Open one path in the dataset, as `lab.open` does.
 
         Raises
         ------
         PathNotFoundError
             If the dataset has nothing of that path.
         """
-        return self._reader(self._spot.below(self._known(path)), **kwargs)
+        return self._reader(self._place.below(self._known(path)), **kwargs)
 
     def file(self, path: str) -> ObjectFile:
-        """One file, to seek in and read; for libraries that take files.
+        """Return one file as a seekable file, for libraries that take files.
 
         Raises
         ------
         PathNotFoundError
             If the dataset has nothing of that path.
         """
-        inside = self._spot.below(self._known(path))
+        inside = self._place.below(self._known(path))
         return open_object_file(inside.store, inside.place, inside.key)
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""The datasets that can be read in this session, as their catalogs list them."""
+"""List the datasets that this session can read, from the catalogs of their projects."""
 
 from __future__ import annotations
 
@@ -51,17 +51,17 @@ class OpenableDataset(DatasetRow):
 
 
 class DatasetList(Sequence[OpenableDataset]):
-    """Datasets in the order of their names; shows itself as a table.
+    """Datasets in the order of their names; a notebook shows them as a table.
 
     Parameters
     ----------
-    found : sequence of OpenableDataset
+    datasets : sequence of OpenableDataset
     notes : sequence of str
-        What could not be listed, and why.
+        Sentences about what could not be listed, with the reasons.
     """
 
-    def __init__(self, found: Sequence[OpenableDataset], notes: Sequence[str] = ()) -> None:
-        self._found = tuple(sorted(found, key=lambda one: one.name))
+    def __init__(self, datasets: Sequence[OpenableDataset], notes: Sequence[str] = ()) -> None:
+        self._found = tuple(sorted(datasets, key=lambda one: one.name))
         self.notes = tuple(notes)
 
     @overload
@@ -87,11 +87,11 @@ class DatasetList(Sequence[OpenableDataset]):
         return iter(self._found)
 
     def find(self, words: str) -> DatasetList:
-        """Those whose name, title, description, people, format or subjects have all `words`."""
+        """Return the datasets whose texts (name, title, people and others) have all `words`."""
         return DatasetList([one for one in self._found if one.matches_words(words)])
 
     def to_pandas(self) -> pandas.DataFrame:
-        """Everything that the catalogs say, as a data frame; a row each."""
+        """Return all fields of the catalogs as a data frame, with one row for each dataset."""
         import pandas
 
         names = [
@@ -120,7 +120,7 @@ class DatasetList(Sequence[OpenableDataset]):
 
     def _rows(self) -> list[dict[str, str]]:
         rows = [one.row() for one in self._found]
-        # A column that says nothing of any dataset is not shown.
+        # A column that is empty for every dataset is not shown.
         shown = [name for name in COLUMNS if name == "dataset" or any(row[name] for row in rows)]
         return [{name: row[name] for name in shown} for row in rows]
 
@@ -161,7 +161,7 @@ def _find_project(view: SessionView, name: str) -> StoragePath:
     place = find_path(view, name)
     if place.key or "/" in name.rstrip("/"):
         raise InvalidArgumentError(
-            f"{name!r} is no project; write its name alone, such as {view.project!r}"
+            f"{name!r} is not a project; write only its name, such as {view.project!r}"
         )
     return place
 

@@ -1,8 +1,8 @@
-"""dask-gateway's client without its hang: in a session, one gateway, closed exactly once.
+"""Use dask-gateway's client without its hang: close each client exactly once.
 
-The client closes itself once more when it is collected. Where Python happens to collect it in the
-thread of its own event loop, it waits for that loop there, and every later call of the process
-waits for ever. So each client here is closed by us, and its destructor finds nothing to do.
+The client closes again when Python collects it. If that happens in the thread of its own event
+loop, it waits for this loop, and every later call in the process waits for ever. We therefore
+close each client ourselves, and its destructor does nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def read_session_project() -> str:
 
 
 def require_gateway(address: str | None = None) -> None:
-    """Refuse to go on where the hub has no gateway.
+    """Raise an error if the hub has no gateway.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def require_gateway(address: str | None = None) -> None:
     if not (address or dask.config.get("gateway.address", None)):
         raise ServiceUnavailableError(
             "this hub has no Dask gateway (DASK_GATEWAY__ADDRESS is not set), so there are no "
-            "clusters; dask.distributed.LocalCluster computes on this server alone"
+            "clusters; dask.distributed.LocalCluster computes on this server only"
         )
 
 
@@ -64,7 +64,7 @@ def open_gateway() -> Iterator[Any]:
 
 
 def silence_destructor(gateway: Any) -> None:
-    """Leave the closing to `close_gateway`; see the module's text for the reason."""
+    """Leave the closing to `close_gateway`; the module's docstring gives the reason."""
     gateway.close = _do_nothing
 
 

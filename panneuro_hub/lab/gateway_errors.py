@@ -1,7 +1,7 @@
 """Errors of dask-gateway's client, translated into one sentence each.
 
-Nothing stays behind a translated error: an aiohttp error holds the request, and with it the
-server's token, and pages of traceback say nothing to a person.
+A translated error does not keep the original one: an aiohttp error holds the request, and with it
+the server's token, and its long traceback does not help a person.
 """
 
 from __future__ import annotations
@@ -26,31 +26,31 @@ FOREIGN_ERRORS = (
     OSError,
     ValueError,
 )
-"""What dask-gateway's client raises for an answer of the gateway, and for no answer."""
+"""The exceptions of dask-gateway's client for an answer of the gateway, and for no answer."""
 
 
 class ClusterEndedError(PanNeuroError):
-    """A cluster was closed or has ended; the text says why."""
+    """A cluster was closed or has ended; the message says why."""
 
     code = "cluster-ended"
     status = 409
 
 
 class ClientClosedError(ClusterEndedError, ClosedClientError):
-    """A client was used after it was closed, or after its cluster ended; the text says which."""
+    """A client was used after it was closed, or after its cluster ended; the message says which."""
 
     code = "client-closed"
 
 
 class ClusterNotFoundError(PanNeuroError):
-    """No running cluster of this session's project has the name; the text lists the names."""
+    """No running cluster of this session's project has the name; the message lists the names."""
 
     code = "cluster-not-found"
     status = 404
 
 
 def translate_errors(call: Callable[[], Result]) -> Result:
-    """Call, and translate what dask-gateway's client raises."""
+    """Return the result of `call`, and translate the errors of dask-gateway's client."""
     try:
         return call()
     except FOREIGN_ERRORS as problem:
@@ -59,7 +59,7 @@ def translate_errors(call: Callable[[], Result]) -> Result:
 
 
 async def translate_errors_of(awaitable: Awaitable[Result]) -> Result:
-    """Await, and translate what dask-gateway's client raises."""
+    """Return the awaited result, and translate the errors of dask-gateway's client."""
     try:
         return await awaitable
     except FOREIGN_ERRORS as problem:
@@ -68,7 +68,7 @@ async def translate_errors_of(awaitable: Awaitable[Result]) -> Result:
 
 
 def convert_error(problem: Exception) -> PanNeuroError:
-    """Return the error of ours that says the same."""
+    """Return our own error for an error of dask-gateway's client."""
     if isinstance(problem, aiohttp.ClientResponseError):
         return _answered(problem.status, to_printable(problem.message))
     if isinstance(problem, GatewayServerError | GatewayClusterError):
@@ -81,7 +81,7 @@ def convert_error(problem: Exception) -> PanNeuroError:
     words = str(problem)
     if words.lstrip().startswith("<"):  # a page, of a hub or a proxy
         return ServiceUnavailableError(
-            "what answers at DASK_GATEWAY__ADDRESS is no Dask gateway, or it is not running"
+            "the server at DASK_GATEWAY__ADDRESS is not a Dask gateway, or the gateway does not run"
         )
     return AccessDeniedError(to_printable(words))
 
@@ -89,7 +89,7 @@ def convert_error(problem: Exception) -> PanNeuroError:
 def _answered(status: int, words: str) -> PanNeuroError:
     if status == 401:
         return AccessDeniedError(
-            "the Dask gateway does not know this server's person any more; stop your server, "
+            "the Dask gateway no longer accepts the token of this server; stop your server, "
             "and start it again from the hub"
         )
     if status < 500:

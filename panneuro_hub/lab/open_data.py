@@ -1,4 +1,4 @@
-"""Opening a dataset, or something in one, as what it is."""
+"""Open a dataset, or something in a dataset, in the form that fits its format."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _ZARR = ("zarr.json", ".zgroup", ".zarray")
 
 
 class TooManyObjectsError(PanNeuroError):
-    """A folder has more objects than anybody would look through."""
+    """A folder has too many objects to list them."""
 
     code = "too-many-objects"
     status = 409
@@ -72,17 +72,17 @@ class IncompleteUploadError(PanNeuroError):
 
 
 def open(path: str, *, incomplete: bool = False, **kwargs: Any) -> Any:  # noqa: A001
-    """Open a dataset, or something in it; data is read when it is used.
+    """Open a dataset, or something in it; values are read when you use them.
 
     Parameters
     ----------
     path : str
         ``PROJECT/DATASET`` or ``PROJECT/DATASET/path/inside``; also ``scratch/…``, a whole
-        ``s3://`` address, and what was never made a dataset.
+        ``s3://`` address, and files that do not belong to a dataset.
     incomplete : bool
-        Whether to open what an upload has not brought whole.
+        Whether to open a dataset whose upload is not complete.
     **kwargs
-        For what opens it: xarray, pynwb, nibabel or pandas.
+        Arguments for the library that opens it: xarray, pynwb, nibabel or pandas.
 
     Returns
     -------
@@ -92,24 +92,24 @@ def open(path: str, *, incomplete: bool = False, **kwargs: Any) -> Any:  # noqa:
         single array of Zarr, a `zarr.Group` where xarray cannot represent one); a
         `pynwb.NWBFile` for NWB on HDF5 or Zarr; a nibabel image for NIfTI and CIFTI; a
         `pandas.DataFrame` for CSV, TSV and Parquet, also for a folder of parts of one table;
-        what JSON holds; a text;
-        a `Dataset` for many of these, as BIDS is, or for a folder; for a project alone the
-        `Datasets` in it.
+        the content of JSON; a `str` for text;
+        a `Dataset` for a dataset of many files, such as BIDS, or for a folder; for a project
+        alone, the `DatasetList` of its datasets.
 
     Raises
     ------
     PathNotFoundError
-        If nothing is at `path`.
+        If there is nothing at `path`.
     IncompleteUploadError
-        If an upload is under way, or was broken off, and `incomplete` is not set.
-    AccessDenied
-        If it cannot be read from this session; the text says why, and whom to ask.
+        If an upload is under way, or was interrupted, and `incomplete` is not set.
+    AccessDeniedError
+        If the session cannot read it; the message says why, and whom to ask.
     UnknownFormatError
-        If it is one file of no known format; the text says what to do.
+        If it is a single file of an unknown format; the message says what to do.
     UnreadableFileError
-        If it is not what its name says.
+        If its content does not have the format that its name says.
     ImportError
-        If a package is missing; the text says which.
+        If a package is missing; the message names it.
     NotInSessionError, ServiceUnavailableError, ValueError
         As for `resolve`.
     """
@@ -152,7 +152,7 @@ def datasets(project: str = "") -> DatasetList:
 
 
 def file(path: str) -> ObjectFile:
-    """One object as a file to seek in, for libraries that take files.
+    """Return one object as a seekable file, for libraries that take files.
 
     Parameters
     ----------
@@ -162,12 +162,12 @@ def file(path: str) -> ObjectFile:
     Returns
     -------
     ObjectFile
-        Reads what is asked for, by ranges; nothing goes to disk.
+        A file that reads ranges of the object when they are needed; nothing goes to disk.
 
     Raises
     ------
     PathNotFoundError
-        If no object is at `path`.
+        If there is no object at `path`.
     AccessDeniedError, NotInSessionError, ServiceUnavailableError, ValueError
         As for `resolve`.
     """
@@ -176,7 +176,7 @@ def file(path: str) -> ObjectFile:
 
 
 def open_path(place: StoragePath, dataset: str | None, **kwargs: Any) -> Any:
-    """Open what lies at a place of `dataset`, or of none; the rest is as for `open`."""
+    """Open a path of `dataset`, or of no dataset; otherwise as for `open`."""
     with translate_store_errors(place.place):
         return _open_path(place, dataset, **kwargs)
 
@@ -204,20 +204,20 @@ def _open_file(place: StoragePath, dataset: str | None, kind: FileKind, **kwargs
 
 def _open_whole_dataset(place: StoragePath, **kwargs: Any) -> Any:
     manifest = _require_manifest(place, place.key)
-    only = _find_only_thing(list_items(file.path for file in manifest.files))
+    only = _find_only_item(list_items(file.path for file in manifest.files))
     if only is None or manifest.format == "bids":
         return _make_dataset(place, manifest.files, place.key, manifest)
     return open_path(place.below(only.path) if only.path else place, place.key, **kwargs)
 
 
-def _find_only_thing(found: Iterable[OpenableItem]) -> OpenableItem | None:
-    """The one thing that is the dataset, where the others only explain it."""
-    data = [thing for thing in found if not is_documentation(thing)]
+def _find_only_item(items: Iterable[OpenableItem]) -> OpenableItem | None:
+    """Return the one item that holds the data, if all others are documentation."""
+    data = [item for item in items if not is_documentation(item)]
     return data[0] if len(data) == 1 and data[0].kind else None
 
 
 def _open_folder(place: StoragePath, dataset: str | None, **kwargs: Any) -> Any:
-    """Return what lies in a folder: of a dataset what its manifest has, or else what is there."""
+    """Return the content of a folder: from the manifest of its dataset, or else from the store."""
     if dataset is not None:
         below = f"{place.key}/".removeprefix(f"{dataset}/")
         files = [
@@ -229,7 +229,7 @@ def _open_folder(place: StoragePath, dataset: str | None, **kwargs: Any) -> Any:
         files = list(_list_folder(place))
     if dataset is not None and any(file.path == "" for file in files):
         raise PathNotFoundError(
-            f"the manifest of {place.at(dataset).path} lists {below[:-1]!r}, and the store does "
+            f"the manifest of {place.at(dataset).path} lists {below[:-1]!r}, but the store does "
             "not have it: it was deleted after the upload; send it again with "
             "panneuro upload --update"
         )
@@ -247,8 +247,8 @@ def _open_folder(place: StoragePath, dataset: str | None, **kwargs: Any) -> Any:
 def _is_table(place: StoragePath, files: Iterable[DatasetFile]) -> bool:
     """Return whether a folder is one table in Parquet."""
     name = place.key.rpartition("/")[2]
-    found = list_items(f"{name}/{file.path}" for file in files)
-    return _find_only_thing(found) == OpenableItem(name, "table")
+    items = list_items(f"{name}/{file.path}" for file in files)
+    return _find_only_item(items) == OpenableItem(name, "table")
 
 
 def _open_parts(place: StoragePath, files: Iterable[DatasetFile]) -> dict[str, ObjectFile]:
@@ -278,7 +278,7 @@ def _list_folder(place: StoragePath) -> Iterator[DatasetFile]:
             odd.append(path)
     if odd:
         warnings.warn(
-            f"{len(odd)} objects in {place.path!r} are left out, since their names have control "
+            f"{len(odd)} objects in {place.path!r} are left out because their names have control "
             f"characters or empty parts; rename them: {shorten_names(odd)}",
             stacklevel=3,
         )
@@ -292,7 +292,7 @@ def _make_dataset(
 ) -> Dataset:
     entries = tuple(sorted((DatasetFile(file.path, file.size) for file in files), key=_get_path))
     reader = partial(open_path, dataset=dataset)
-    return Dataset(place.path, entries, manifest, _spot=place, _reader=reader)
+    return Dataset(place.path, entries, manifest, _place=place, _reader=reader)
 
 
 def _get_path(entry: DatasetFile) -> str:
@@ -304,16 +304,16 @@ def _require_manifest(place: StoragePath, dataset: str) -> Manifest:
         manifest = read_manifest(place.store, dataset)
     except MalformedRecordError as problem:
         raise UnreadableFileError(
-            f"the manifest of {place.at(dataset).path} is damaged: {problem}; what the dataset "
-            "has can be opened by its whole path all the same"
+            f"the manifest of {place.at(dataset).path} is damaged: {problem}; you can still "
+            "open the files of the dataset by their whole paths"
         ) from problem
     if manifest is None:
-        raise PathNotFoundError(f"the dataset {place.at(dataset).path} has just been taken away")
+        raise PathNotFoundError(f"the dataset {place.at(dataset).path} has just been removed")
     return manifest
 
 
 def _find_dataset(place: StoragePath, incomplete: bool) -> str | None:
-    """The complete dataset that a place belongs to, or `None`; complains of uploads."""
+    """Return the complete dataset to which a path belongs, or `None`; refuse or warn of uploads."""
     if place.project == SCRATCH:
         return None
     names = list(list_enclosing_names(place.key))
@@ -322,15 +322,15 @@ def _find_dataset(place: StoragePath, incomplete: bool) -> str | None:
     begun = next((name for name, is_ in zip(names, there[len(names) :], strict=True) if is_), None)
     if begun is not None and complete is None and not incomplete:
         raise IncompleteUploadError(
-            f"{place.at(begun).path} is not complete: {_uploader(place, begun)}. Wait for it, or "
-            "open what is there with lab.open(…, incomplete=True)"
+            f"{place.at(begun).path} is not complete: {_describe_upload(place, begun)}. "
+            "Wait for it, or open what there is with lab.open(…, incomplete=True)"
         )
     if begun is not None and begun == complete:
         if not incomplete:
             _refuse_half_replaced(place, complete)
         warnings.warn(
-            f"{place.at(begun).path} is being changed: {_uploader(place, begun)}; what you read "
-            "may be of before or after",
+            f"{place.at(begun).path} is being changed: {_describe_upload(place, begun)}; you may "
+            "read data from before or after the change",
             stacklevel=3,
         )
     return complete
@@ -346,20 +346,20 @@ def _refuse_half_replaced(place: StoragePath, dataset: str) -> None:
     if changing:
         raise IncompleteUploadError(
             f"{place.at(dataset).path} is half replaced: {describe_changes(changing)}. Wait, "
-            "or open what is there with lab.open(…, incomplete=True)"
+            "or open what there is with lab.open(…, incomplete=True)"
         )
 
 
-def _uploader(place: StoragePath, dataset: str) -> str:
+def _describe_upload(place: StoragePath, dataset: str) -> str:
     try:
         upload: UploadNote | None = read_upload(place.store, dataset)
     except MalformedRecordError:
         upload = None
     if upload is None:
-        return "an upload into it is under way, or was broken off"
+        return "an upload into it is under way, or was interrupted"
     return (
         f"{upload.by} began to send {upload.files_count:,} files ({format_size(upload.size)}) on "
-        f"{upload.began:%Y-%m-%d at %H:%M} UTC, which has not ended"
+        f"{upload.began:%Y-%m-%d at %H:%M} UTC, and the upload is not complete"
     )
 
 

@@ -1,4 +1,4 @@
-"""Places below a project's prefix, with a store to reach them."""
+"""Find the storage path that a name means, with a store to reach it."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StoragePath:
-    """A place below the prefix of a project, or of one's own scratch.
+    """A path below the prefix of a project, or below the person's own scratch.
 
     Parameters
     ----------
     view : SessionView
-        The session that asks.
+        The session that uses the path.
     project : str
-        ``scratch`` for that.
+        The name of the project, or ``scratch``.
     root : StorageLocation
         The prefix.
     store : S3Store
-        Rooted at `root`.
+        A store whose root is `root`.
     key : str
-        Below the root, without a ``/`` at its end; ``""`` for the root itself.
+        The key below the root, without a ``/`` at its end; ``""`` for the root itself.
     """
 
     view: SessionView
@@ -41,31 +41,31 @@ class StoragePath:
 
     @property
     def path(self) -> str:
-        """As `lab.open` takes it."""
+        """Return the path as `lab.open` takes it."""
         return f"{self.project}/{self.key}".rstrip("/")
 
     @property
     def place(self) -> PathLabel:
-        """For the texts of errors."""
+        """Return the path and address for error messages."""
         return PathLabel(self.path, f"{self.root.uri}{self.key}", self.view.project)
 
     def at(self, key: str) -> StoragePath:
-        """Another place below the same root."""
+        """Return another path below the same root."""
         return StoragePath(self.view, self.project, self.root, self.store, key.rstrip("/"))
 
     def below(self, rest: str) -> StoragePath:
-        """A place below this one."""
+        """Return a path below this one."""
         return self.at(f"{self.key}/{rest}" if self.key else rest)
 
     def open_own_store(self) -> S3Store:
-        """A store whose root is this place."""
+        """Open a store whose root is this path."""
         return open_store(
             self.view, StorageLocation(self.root.bucket, f"{self.root.key}{self.key}")
         )
 
 
 def find_path(view: SessionView, path: str) -> StoragePath:
-    """The place that `path` names; the rest is as for `panneuro_hub.lab.resolve`.
+    """Return the storage path that `path` means, as `panneuro_hub.lab.resolve` does.
 
     Raises
     ------

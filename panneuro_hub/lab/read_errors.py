@@ -1,4 +1,4 @@
-"""Errors of the readers: one sentence with the name of the file and the cause."""
+"""Errors of the readers: one sentence with the path of the file and the cause."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from panneuro_hub.lab.store_errors import PathLabel
 
 
 class UnknownFormatError(PanNeuroError):
-    """Nothing here opens what lies there; the text says what to do."""
+    """No reader opens the format of a file; the message says what to do."""
 
     code = "unknown-format"
     status = 409
 
 
 class UnreadableFileError(PanNeuroError):
-    """A file is not what its name says, or is damaged."""
+    """A file is damaged, or does not have the format that its name says."""
 
     code = "unreadable-file"
     status = 409
@@ -44,12 +44,12 @@ class BrokenLinkError(UnreadableFileError):
 
 
 class OmittedDataWarning(UserWarning):
-    """Something in a file is left out of what was opened; the text names it and the cause."""
+    """Something in a file is left out of the result; the message names it and the cause."""
 
 
 @contextmanager
 def require_packages(*packages: str) -> Iterator[None]:
-    """Say which package is missing, and where it comes from."""
+    """Name the package that is missing, and the extra that contains it."""
     try:
         yield
     except ModuleNotFoundError as missing:
@@ -61,16 +61,16 @@ def require_packages(*packages: str) -> Iterator[None]:
 
 @contextmanager
 def translate_format_errors(place: PathLabel, format_name: str) -> Iterator[None]:
-    """Translate what the formats' own libraries raise for damaged files.
+    """Translate the errors that the formats' own libraries raise for damaged files.
 
-    Errors of the store pass: `plainly` translates them.
+    Errors of the store pass unchanged: `translate_store_errors` translates them.
     """
     try:
         yield
     except (PanNeuroError, BaseError, FileNotFoundError, ImportError):
         raise
     except Exception as problem:
-        # A damaged file makes the libraries raise anything, a TypeError or an IndexError too.
+        # For a damaged file the libraries may raise any exception, such as TypeError or IndexError.
         # h5py and others put their own error around that of the store.
         if isinstance(problem.__context__, PanNeuroError):
             raise problem.__context__ from None

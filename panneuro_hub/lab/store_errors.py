@@ -1,4 +1,4 @@
-"""What a store says no with, in words for the researcher."""
+"""Translate the errors of a store into sentences for the researcher."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from panneuro_hub.errors import AccessDeniedError, ServiceUnavailableError
 from panneuro_hub.lab.current_session import PathNotFoundError
 
 _REFUSALS = (PermissionDeniedError, UnauthenticatedError)
-# All that obstore says where a store refuses a listing; where the agent refuses keys, the address
-# is the agent's and its reason follows.
+# This is all that obstore says if a store refuses a listing. If the agent refuses keys, the address
+# is the agent's, and its reason follows.
 _NO_LISTING = re.compile(r"[?&]list-type=2\b.* 403 Forbidden")
 
 
 @dataclass(frozen=True)
 class PathLabel:
-    """What somebody asked for.
+    """A requested path and its address, for error messages.
 
     Parameters
     ----------
     path : str
-        As they wrote it.
+        The path as the person wrote it.
     uri : str
-        Where that is.
+        The whole address of the path.
     project : str
-        The project of the session that asks.
+        The active project of the session.
     """
 
     path: str
@@ -50,16 +50,16 @@ def translate_store_errors(place: PathLabel, what: str = "object") -> Iterator[N
     ----------
     place : PathLabel
     what : str
-        What there should have been, for the text.
+        What should be at the path, for the message.
 
     Raises
     ------
     PathNotFoundError
-        If it is not there.
+        If there is nothing at the path.
     AccessDeniedError
-        If the store refuses it.
+        If the store refuses the request.
     ServiceUnavailableError
-        If the store, or the keys for it, are out of reach.
+        If the store does not answer, or there are no keys for it.
     """
     shown = f"{place.path!r} ({place.uri})"
     try:
@@ -75,9 +75,9 @@ def translate_store_errors(place: PathLabel, what: str = "object") -> Iterator[N
         if isinstance(failure, _REFUSALS) or _NO_LISTING.search(str(failure)):
             raise AccessDeniedError(
                 f"the store refuses {shown} to this session of {place.project}; "
-                "lab.session() says what it may do, and whether its keys are renewed"
+                "lab.session() shows what it may do, and whether its keys are renewed"
             ) from failure
-        # Its first line holds the reason, the agent's as well; the rest is for obstore's makers.
+        # The first line holds the reason, also the agent's; the rest is for developers of obstore.
         reason = str(failure).partition("\n")[0]
         raise ServiceUnavailableError(
             f"{place.path!r} cannot be read for now: {reason}"

@@ -174,7 +174,7 @@ def test_a_session_prints_as_plain_text() -> None:
     assert text == (
         "nav: Navigation in virtual reality\n"
         "ada, level write\n"
-        "keys until 2026-11-02 09:15 UTC, renewed by themselves\n"
+        "keys until 2026-11-02 09:15 UTC, renewed automatically\n"
         "You can\n"
         "  write s3://lab/nav/\n"
         "    you are in navigation-lab, which has write in nav\n"
