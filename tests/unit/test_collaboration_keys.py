@@ -253,7 +253,7 @@ def cluster_pods(loaded: LoadedFile) -> object:
         {},
         service_url="http://panneuro:10143",
         agent_image="agent",
-        admins={},
+        admin_traits={},
     )
 
 
