@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
+from session_views import because
 from transfers import GRANTS, PROJECT, Bench, fill, made_bench
 from wire_faults import Request
 
@@ -27,7 +28,7 @@ from panneuro_hub.devstack.seaweedfs import SeaweedFS
 from panneuro_hub.service.browse.notebook_renderer import NotebookRenderer
 from panneuro_hub.wire import Credential, Grant
 
-READ = Grant(f"s3://lab/{PROJECT}/", "read", "you are in theory-lab, which reads", PROJECT)
+READ = Grant(f"s3://lab/{PROJECT}/", "read", because("you are in theory-lab, which reads"), PROJECT)
 _PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
 )

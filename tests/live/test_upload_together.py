@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from session_views import because
 from transfers import PROJECT, Bench, fill, made_bench, same
 from wire_faults import Request
 
@@ -170,7 +171,7 @@ def frozen(bench: Bench, dataset: str) -> None:
     """Freeze a dataset for the keys that are made from now on, and let the keys in use end."""
     grants = (
         *bench.service.request.grants,
-        Grant(f"s3://lab/{PROJECT}/{dataset}/", "read", "frozen now", PROJECT),
+        Grant(f"s3://lab/{PROJECT}/{dataset}/", "read", because("frozen now"), PROJECT),
     )
     bench.service.request = replace(bench.service.request, grants=grants)
     ends = max(bench.service.ends.values()).timestamp()

@@ -355,7 +355,7 @@ async def test_a_policy_that_is_too_long_is_refused_before_sts_is_asked(
 async def test_a_grant_that_is_no_place_in_the_store_is_refused(
     prefix: str, patience: Patience
 ) -> None:
-    grants = (*GRANTS, Grant(prefix, "read", "oddly", "vending"))
+    grants = (*GRANTS, Grant(prefix, "read", because("oddly"), "vending"))
     async with faulty_sts(success()) as sts, vending(some_keys(), patience) as vends:
         with pytest.raises(VendingError):
             await vends.credential(request_to(sts, grants=grants))
