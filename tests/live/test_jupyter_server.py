@@ -220,6 +220,7 @@ def test_what_is_there_is_changed_only_where_that_is_wished(lab: Lab) -> None:
     assert lab.upload(name, {"a": b"one"})["state"] == "done"
     status, refusal = lab.begin(name, {"a": b"two"})
     assert (status, "is there already" in refusal["message"]) == (409, True)
+    assert refusal["error"] == "file-conflict"
     assert lab.upload(name, {"a": b"three"}, update=True)["state"] == "done"
     assert lab.bench.read("again/a") == b"three"
 

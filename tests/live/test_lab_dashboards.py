@@ -223,6 +223,7 @@ def test_a_cluster_that_the_panel_does_not_have(lab: Lab, method: str) -> None:
     path = f"{BASE}dask/clusters/00000000-0000-0000-0000-000000000000"
     status, _, answer = lab.ask(method, path, body={"workers": 1})
     assert (status, answer["message"]) == (404, "the panel has no such cluster any more")
+    assert answer["error"] == "panel-cluster-not-found"
     assert lab.ask(method, path, token="", body={"workers": 1})[0] == 403
 
 

@@ -116,6 +116,7 @@ async def test_an_ended_login_begins_nothing(api: Api) -> None:
     ):
         status, said = await api(method, path, body, token)
         assert (status, "log in again" in said["message"]) == (401, True), path
+        assert said["error"] == "invalid-login", path
         status, said = await api(method, path, body)
         assert (status, "panneuro login" in said["message"]) == (401, True), path
 
@@ -165,7 +166,7 @@ async def test_a_machine_that_hurries_is_told(api: Api) -> None:
     body = {"device_code": asked["device_code"]}
     assert (await api("POST", "/api/login/token", body))[0] == 202
     status, said = await api("POST", "/api/login/token", body)
-    assert (status, said["message"]) == (429, "ask every 5 seconds")
+    assert (status, said) == (429, {"error": "rate-limited", "message": "ask every 5 seconds"})
 
 
 def test_a_long_transfer_begins_its_session_anew(monkeypatch: pytest.MonkeyPatch) -> None:
