@@ -208,7 +208,7 @@ async def look_at_gallery(stage: Stage, page: Page) -> None:
     await expect(frame.locator("img").first).to_be_visible()
     who_cannot = page.locator("#who-cannot")
     await expect(who_cannot).to_contain_text("human-intracranial: ada")
-    await expect(who_cannot).to_contain_text("which nhp-navigation does not read")
+    await expect(who_cannot).to_contain_text("nhp-navigation does not read human-intracranial")
     await stage.picture(page, "11-notebook")
 
 
