@@ -148,7 +148,7 @@ def test_a_damaged_manifest_is_told_and_its_record_stays(bench: Bench) -> None:
         (("--rebuild", "stimuli"), 3, "nothing can be written to stimuli: upload-tests reads"),
         (("--rebuild", "human"), 3, "human cannot be read in this session: "),
         (("human",), 3, "human cannot be read in this session: "),
-        (("--rebuild",), 2, "name the project whose catalog is to be made anew"),
+        (("--rebuild",), 2, "name the project to rebuild the catalog of"),
         (("--rebuild", f"{PROJECT}/one"), 2, f"write the project alone: {PROJECT}"),
         ((f"{PROJECT}/one",), 2, f"write the project alone: {PROJECT}"),
     ],

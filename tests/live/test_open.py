@@ -187,7 +187,7 @@ def test_one_project_may_be_asked_for(desk: Desk) -> None:
         lab.datasets("human")
     with pytest.raises(AccessDeniedError, match="the store refuses 'revoked'"):
         lab.datasets("revoked")
-    with pytest.raises(ValueError, match="write its name alone"):
+    with pytest.raises(ValueError, match="write only its name"):
         lab.datasets("nav/rest")
 
 
